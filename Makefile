@@ -1,0 +1,33 @@
+# `make` lists the targets; every target does its own set-up.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PYTHONPATH := $(CURDIR)/src
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+$(STAMP): requirements/all.lock pyproject.toml
+	@bash requirements/bootstrap.sh "$(PYTHON)" $(VENV)
+	@touch $@
+
+.PHONY: venv
+venv: $(STAMP) ## the Python environment, from the lock
+
+.PHONY: check
+check: venv ## format, lint, types, layers, unit tests: no root, no network, under a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	MEMQOS_KERNEL_TESTS=0 $(BIN)/pytest -q tests/unit tests/contract
+
+.PHONY: lock
+lock: venv ## resolve the dependencies anew into requirements/all.lock
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --all-extras --group dev --upgrade -o requirements/all.lock pyproject.toml

@@ -1,0 +1,44 @@
+"""The seam: everything memqos does to a node goes through these three methods.
+
+`LinuxNode` (`memqos.linux.node`) is a real kernel, `SimNode` the simulated one, `ReplayNode` a
+journal. Typed values cross the seam, never text. One contract suite, `tests/contract`, holds
+all of them to the same behaviour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from memqos.model.plan import Value, Write
+from memqos.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Why `wait` returned: `reason` is "timeout", "pressure" or "stop"; `cgroups` where it pressed."""
+
+    reason: str
+    cgroups: tuple[str, ...] = ()
+
+
+class Node(Protocol):
+    """One node: observe it, write to it, let time pass on it."""
+
+    def observe(self) -> Snapshot:
+        """Return everything the policies may look at, in one pass.
+
+        A cgroup that vanishes meanwhile is left out. Raises `Unsupported` where there is no
+        cgroup v2 memory controller.
+        """
+
+    def apply(self, write: Write) -> Value | None:
+        """Write one knob of one cgroup and return what it holds now, read back.
+
+        The kernel may round, and a value it keeps to itself (`memory.reclaim`) reads as `None`.
+        Raises `NodeError`: `CgroupGone` when the path is no longer there or has another inode than
+        `write.inode`; `KnobMissing`, `Refused`, `Busy`, `InvalidValue` as the kernel answers.
+        """
+
+    def wait(self, seconds: float) -> Wake:
+        """Let time pass, at most `seconds`; return early when memory presses somewhere."""
