@@ -24,7 +24,7 @@ check: venv ## format, lint, types, layers, unit tests: no root, no network, und
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	MEMQOS_KERNEL_TESTS=0 $(BIN)/pytest -q tests/unit tests/contract
+	MEMQOS_KERNEL_TESTS=0 $(BIN)/pytest -q $(wildcard tests/unit tests/contract)
 
 .PHONY: lock
 lock: venv ## resolve the dependencies anew into requirements/all.lock

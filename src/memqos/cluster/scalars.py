@@ -1,7 +1,8 @@
 """The scalars of a YAML document, as Kubernetes' library reads them.
 
 That is sigs.k8s.io/yaml over go-yaml v2 (resolve.go): YAML 1.1, but `2026-11-21` and `1:30` stay
-strings, and an integer beyond 64 bits becomes a float. `yes`, `no`, `on` and `off` are booleans.
+strings, and an integer beyond 64 bits becomes a float. `yes`, `no`, `on` and `off` are booleans;
+`y` and `n` (booleans to some versions of it) stay strings.
 """
 
 from __future__ import annotations
