@@ -13,7 +13,8 @@
     │   ├── KnobMissing       this kernel, or this cgroup, has no such file
     │   ├── Refused           no permission (EACCES, EPERM, EROFS)
     │   ├── Busy              the kernel would not now; the next tick may succeed (EBUSY, EAGAIN, EINTR)
-    │   └── InvalidValue      the kernel does not take this value (EINVAL, ERANGE, EOPNOTSUPP)
+    │   ├── InvalidValue      the kernel does not take this value (EINVAL, ERANGE, EOPNOTSUPP)
+    │   └── Unreadable        a control file's text is not of its documented form
     ├── Unsupported           this machine cannot do the job at all (cgroup v1, no memory controller)
     ├── AgentError            the agent cannot go on
     │   └── LockHeld          another agent manages this node
@@ -106,6 +107,10 @@ class Busy(NodeError):
 
 class InvalidValue(NodeError):
     """The kernel does not take this value."""
+
+
+class Unreadable(NodeError):
+    """A control file's text is not of its documented form; no value is guessed from it."""
 
 
 class Unsupported(MemqosError):

@@ -1,0 +1,81 @@
+"""One write to one knob: the very cgroup meant, the file as it is, the value read back.
+
+The directory is opened first and its inode compared; the knob is opened in it (`openat`), so a
+cgroup reborn under the same path meanwhile is never written to. O_WRONLY alone: with O_CREAT a
+missing knob would be created, or read as "permission denied".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from memqos.errors import CgroupGone, InvalidValue
+from memqos.linux.cgroupfs import FILES, decode, encode
+from memqos.linux.files import read_whole
+from memqos.linux.oserror import node_error
+from memqos.model.plan import Value, Write
+from memqos.model.snapshot import IoMax
+
+write_fd = os.write
+"""The one function that writes a control file; tests put faults here."""
+
+
+def apply_write(root: str, write: Write, *, kernel: bool = True) -> Value | None:
+    """Carry out `write` below the cgroup root `root`; see `Node.apply` for what it raises.
+
+    `io.max` is the whole state of the file: devices not named in the value lose their limits.
+    `kernel` is false for a tree of plain files, where a write has to take the place of the text.
+    """
+    encode(write.knob, write.value, cgroup=write.cgroup)
+    if any(part in ("", ".", "..") for part in write.cgroup.split("/")) and write.cgroup:
+        raise InvalidValue("is not a path below the cgroup root", cgroup=write.cgroup, knob=write.knob)
+    try:
+        directory = os.open(f"{root}/{write.cgroup}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise node_error(error, cgroup=write.cgroup, knob=write.knob, directory_exists=False) from None
+    try:
+        inode = os.fstat(directory).st_ino
+        if write.inode and inode != write.inode:
+            raise CgroupGone("another cgroup was born under this path", cgroup=write.cgroup, knob=write.knob)
+        try:
+            return _apply(directory, write, os.O_WRONLY | (0 if kernel else os.O_TRUNC))
+        except OSError as error:
+            raise node_error(
+                error,
+                cgroup=write.cgroup,
+                knob=write.knob,
+                directory_exists=_inode(f"{root}/{write.cgroup}") == inode,
+            ) from None
+    finally:
+        os.close(directory)
+
+
+def _apply(directory: int, write: Write, flags: int) -> Value | None:
+    value: Any = write.value
+    if write.knob == "io.max" and isinstance(value, Mapping):
+        held = _read(directory, write) or {}
+        value = {**dict.fromkeys(held, IoMax()), **value}
+    fd = os.open(write.knob, flags | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        for text in encode(write.knob, value, cgroup=write.cgroup):
+            write_fd(fd, text + b"\n")
+    finally:
+        os.close(fd)
+    return _read(directory, write) if "r" in FILES[write.knob].access else None
+
+
+def _read(directory: int, write: Write) -> Any:
+    fd = os.open(write.knob, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        return decode(write.knob, read_whole(fd, 4096)[0], cgroup=write.cgroup)
+    finally:
+        os.close(fd)
+
+
+def _inode(directory: str) -> int:
+    try:
+        return os.stat(directory).st_ino
+    except OSError:
+        return 0

@@ -1,0 +1,123 @@
+"""What this kernel can do, found by looking and asking, never concluded from its version.
+
+No probe leaves a trace: `0 swappiness=60` to `memory.reclaim` orders nothing to be taken back
+(`user_proactive_reclaim`, mm/vmscan.c: the loop runs while less than 0 pages were reclaimed) and
+is refused with EINVAL by a kernel without the option; a PSI trigger dies with its descriptor.
+The names are those of `memqos.model.snapshot.FEATURES`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from memqos.errors import Unsupported
+
+_BY_FILE: Final = {
+    "memory.reclaim": "memory.reclaim",
+    "memory.peak": "memory.peak",
+    "memory.swap.max": "memory.swap",
+    "memory.zswap.max": "memory.zswap",
+    "io.max": "io.max",
+    "io.weight": "io.weight",
+    "io.bfq.weight": "io.weight",
+    "io.cost.qos": "io.cost",
+    "cgroup.kill": "cgroup.kill",
+}
+
+
+def check_supported(root: str, proc: str) -> None:
+    """Raise `Unsupported`, in one sentence with the remedy, where there is no cgroup v2 memory controller."""
+    try:
+        with open(f"{root}/cgroup.controllers", "rb") as file:
+            controllers = file.read().split()
+    except OSError:
+        raise Unsupported(_no_cgroup2(root)) from None
+    if b"memory" not in controllers:
+        raise Unsupported(
+            f"{root} is cgroup v2 without the memory controller; boot with cgroup_enable=memory, and in a "
+            "container give it the host's cgroup namespace (or mount the controller in v2 only)"
+        )
+
+
+def _no_cgroup2(root: str) -> str:
+    remedy = "boot with systemd.unified_cgroup_hierarchy=1 (and without cgroup_no_v1= exceptions)"
+    if os.path.isdir(f"{root}/unified"):
+        return f"{root} is a hybrid of cgroup v1 and v2 and the memory controller is on v1; {remedy}"
+    if os.path.isdir(f"{root}/memory"):
+        return f"{root} is cgroup v1, which has no memory QoS; {remedy}"
+    return f"{root} is not a cgroup v2 hierarchy; mount one there: mount -t cgroup2 cgroup2 {root}"
+
+
+def probe(
+    root: str, cgroups: Mapping[str, object], sys: str, options: frozenset[str] | None
+) -> frozenset[str]:
+    """Probe at the root and in the first other cgroup that has the memory controller.
+
+    `options` are the mount options of a real cgroup2 mount; `None` for a tree of plain files, to
+    which nothing is written.
+    """
+    found = _files(root)
+    sample = ""
+    for path in cgroups:
+        if path and (names := _files(f"{root}/{path}")) and "memory.max" in names:
+            found |= names
+            sample = path
+            break
+    features = {feature for name, feature in _BY_FILE.items() if name in found}
+    if sample and _writable(f"{root}/{sample}/memory.peak"):
+        features.add("memory.peak reset")
+    if options is not None:
+        reclaim = (
+            f"{root}/memory.reclaim"
+            if "memory.reclaim" in _files(root)
+            else f"{root}/{sample}/memory.reclaim"
+        )
+        if "memory.reclaim" in features:
+            for option in ("swappiness", "swappiness=max"):
+                if _accepts(
+                    reclaim, b"0 " + (b"swappiness=60" if option == "swappiness" else option.encode())
+                ):
+                    features.add(f"memory.reclaim {option}")
+        if "memory_recursiveprot" in options:
+            features.add("memory_recursiveprot")
+    if _mglru(f"{sys}/kernel/mm/lru_gen/enabled"):
+        features.add("mglru")
+    return frozenset(features)
+
+
+def _files(directory: str) -> set[str]:
+    try:
+        return set(os.listdir(directory))
+    except OSError:
+        return set()
+
+
+def _writable(path: str) -> bool:
+    """Tell whether the file has a write handler: kernfs shows it in the mode, which binds root too."""
+    try:
+        return bool(os.stat(path).st_mode & 0o200)
+    except OSError:
+        return False
+
+
+def _accepts(path: str, text: bytes) -> bool:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.write(fd, text) == len(text)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _mglru(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return int(file.read(), 16) != 0
+    except (OSError, ValueError):
+        return False

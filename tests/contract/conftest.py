@@ -1,0 +1,106 @@
+"""The worlds the contract is run in: a tree of plain files here, a real kernel where asked.
+
+MEMQOS_CONTRACT_ROOT=/sys/fs/cgroup/NAME runs it as root on a real cgroup2 mount: NAME is made with
+the memory and io controllers, and removed afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memqos.linux.node import LinuxNode
+
+KNOBS = {
+    "cgroup.controllers": "cpu io memory pids\n",
+    "cgroup.events": "populated 0\nfrozen 0\n",
+    "memory.current": "4096\n",
+    "memory.min": "0\n",
+    "memory.low": "0\n",
+    "memory.high": "max\n",
+    "memory.max": "max\n",
+    "memory.oom.group": "0\n",
+    "memory.reclaim": "",
+    "memory.events": "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n",
+    "memory.stat": "anon 4096\nfile 0\nkernel 0\n",
+    "memory.pressure": "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+    "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+    "memory.swap.current": "0\n",
+    "memory.swap.max": "max\n",
+    "io.stat": "8:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n",
+    "io.max": "",
+}
+
+
+class FileWorld:
+    """A tree of plain files that looks like cgroup v2."""
+
+    kernel = False
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "cgroup"
+        self.proc = directory / "proc"
+        self.sys = directory / "sys"
+        self.base = "base"
+        self.root.mkdir()
+        (self.root / "cgroup.controllers").write_text("cpu io memory pids\n")
+        (self.root / "memory.stat").write_text(KNOBS["memory.stat"])
+        (self.proc / "pressure").mkdir(parents=True)
+        (self.proc / "pressure/memory").write_text(KNOBS["memory.pressure"])
+        (self.proc / "meminfo").write_text("MemTotal:        1024000 kB\nMemFree:          512000 kB\n")
+        (self.proc / "vmstat").write_text("nr_free_pages 128000\npswpout 0\n")
+        self.make(self.base)
+
+    def node(self) -> LinuxNode:
+        return LinuxNode(str(self.root), str(self.proc), str(self.sys))
+
+    def make(self, path: str) -> None:
+        (self.root / path).mkdir()
+        for knob, text in KNOBS.items():
+            (self.root / path / knob).write_text(text)
+
+    def remove(self, path: str) -> None:
+        """Remove a cgroup without children."""
+        shutil.rmtree(self.root / path)
+
+
+class KernelWorld:
+    """A cgroup of a real kernel, below which the contract makes its own."""
+
+    kernel = True
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.root = top.parent
+        self.base = top.name
+        top.mkdir(exist_ok=True)
+        for parent in (self.root, top):
+            (parent / "cgroup.subtree_control").write_text("+memory +io\n")
+
+    def node(self) -> LinuxNode:
+        return LinuxNode(str(self.root), subtree=self.base)
+
+    def make(self, path: str) -> None:
+        (self.root / path).mkdir()
+
+    def remove(self, path: str) -> None:
+        (self.root / path).rmdir()
+
+    def clear(self) -> None:
+        for directory, _, _ in os.walk(self.top, topdown=False):
+            Path(directory).rmdir()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[FileWorld | KernelWorld]:
+    where = os.environ.get("MEMQOS_CONTRACT_ROOT")
+    if not where:
+        yield FileWorld(tmp_path)
+        return
+    kernel = KernelWorld(Path(where))
+    yield kernel
+    kernel.clear()
