@@ -26,6 +26,14 @@ check: venv ## format, lint, types, layers, unit tests: no root, no network, und
 	$(BIN)/lint-imports --no-cache
 	MEMQOS_KERNEL_TESTS=0 $(BIN)/pytest -q $(wildcard tests/unit tests/contract)
 
+.PHONY: system
+system: ## the system packages of the laboratory (QEMU, busybox): installed when root, else the line to run
+	@bash requirements/system.sh
+
+.PHONY: test
+test: venv system ## every test, in real kernels too (MEMQOS_KERNEL_TESTS=0 leaves those out, =1 forces them)
+	$(BIN)/pytest -q
+
 .PHONY: lock
 lock: venv ## resolve the dependencies anew into requirements/all.lock
 	$(BIN)/python -m pip install --quiet uv

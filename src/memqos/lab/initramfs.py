@@ -25,7 +25,9 @@ SYMLINK = 0o120777
 SHARE = "/run/memqos-share"
 """Where the guest finds the read-write share."""
 
-APT_LINE = "apt-get install -y --no-install-recommends qemu-system-x86 busybox-static zstd"
+PACKAGES = "qemu-system-x86 busybox-static zstd e2fsprogs debian-archive-keyring"
+APT_LINE = f"apt-get install -y --no-install-recommends {PACKAGES}"
+"""What the laboratory needs of the system; `requirements/system.sh` runs the same line."""
 
 
 @dataclass(frozen=True)

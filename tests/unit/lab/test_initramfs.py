@@ -42,3 +42,8 @@ def test_a_missing_busybox_names_the_line_that_installs_it(monkeypatch: pytest.M
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(ToolMissing, match=r"apt-get install .*busybox-static"):
         initramfs.busybox()
+
+
+def test_make_installs_what_the_error_names():
+    script = Path(__file__).parents[3] / "requirements/system.sh"
+    assert f'line="{initramfs.APT_LINE}"' in script.read_text()

@@ -1,0 +1,85 @@
+"""Boots each kernel once and reports every test that ran inside as a test here."""
+
+import os
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from memqos.errors import LabError, ToolMissing
+from memqos.lab import qemu
+from memqos.lab.initramfs import busybox
+from memqos.lab.kernels import SUITES, fetch
+from memqos.lab.qemu import Disk
+from memqos.lab.run import GuestResult, Machine, run_in_guest
+from memqos.lab.spec import Setup
+from memqos.units import MIB
+
+SWITCH = os.environ.get("MEMQOS_KERNEL_TESTS", "auto")
+ROOT = Path(__file__).resolve().parents[1]
+MACHINE = Machine(memory_mib=1024, swap_mib=256, disks=(Disk("data", 256 * MIB),), setup=Setup(data="data"))
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(
+        os.environ.get("MEMQOS_IN_GUEST") == "1" or SWITCH == "0",
+        reason="MEMQOS_KERNEL_TESTS=0 leaves the real kernels out (=1 forces them)",
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> GuestResult:
+    """What came of pytest inside one kernel's guest."""
+    try:
+        qemu.program()
+        busybox()
+        kernel = fetch(request.param)
+    except (ToolMissing, LabError) as error:
+        if SWITCH == "1":
+            raise
+        pytest.skip(f"kernel {request.param}: {error} (MEMQOS_KERNEL_TESTS=1 makes this a failure)")
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--junit-xml=/run/memqos-share/out/junit.xml",
+    ]
+    argv += [f"tests/{part}" for part in ("kernel", "contract") if (ROOT / "tests" / part).exists()]
+    return run_in_guest(
+        argv,
+        kernel=kernel,
+        out_dir=tmp_path_factory.mktemp(f"kernel-{request.param}"),
+        machine=MACHINE,
+        timeout=600,
+        cwd=ROOT,
+        environment={
+            "MEMQOS_CONTRACT_ROOT": "/sys/fs/cgroup",
+            "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
+        },
+    )
+
+
+def test_every_test_passes_on_this_kernel(ran: GuestResult, subtests: pytest.Subtests):
+    assert "junit.xml" in ran.files, f"pytest did not report from inside the guest:\n{ran.stdout}"
+    cases = ET.parse(ran.files["junit.xml"]).getroot().findall(".//testcase")
+    for case in cases:
+        with subtests.test(f"{ran.kernel.release} {case.get('classname')}::{case.get('name')}"):
+            if (skipped := case.find("skipped")) is not None:
+                pytest.skip(skipped.get("message") or "skipped in the guest")
+            broken = [*case.findall("failure"), *case.findall("error")]
+            assert not broken, broken[0].text
+    assert ran.status == 0, ran.stdout
+    assert cases, "no test ran in the guest"
+
+
+def test_a_guest_runs_the_kernel_it_was_asked_for(ran: GuestResult):
+    assert f"kernel {ran.kernel.release}" in (ran.files["release.txt"]).read_text()
+
+
+def test_what_a_guest_writes_to_its_root_stays_there(ran: GuestResult):
+    assert not Path("/etc/memqos-guest-was-here").exists(), ran.kernel
