@@ -1,0 +1,59 @@
+"""In-place resize (KEP-1287), as far as memory goes.
+
+Source: pkg/kubelet/allocation/handlers.go (`disallowResizeForSwappableContainers`),
+staging/src/k8s.io/component-helpers/resource/helpers.go (`determineContainerReqs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from memqos.kubelet.allocatable import NodeCapacity
+from memqos.kubelet.config import KubeletConfig
+from memqos.kubelet.swap import container_swap_behavior
+from memqos.model.pods import Pod
+
+SWAP_MESSAGE: Final = "In-place resize of containers with swap is not supported."
+
+
+def infeasible(
+    desired: Pod,
+    allocated: Pod,
+    config: KubeletConfig,
+    capacity: NodeCapacity,
+    restarts: Collection[str] = (),
+) -> str:
+    """Return why the kubelet calls a resize Infeasible on account of swap; "" when it does not.
+
+    A changed memory request would change the swap limit, which the kubelet does not do in place.
+    `restarts` names the containers whose `resizePolicy` for memory is RestartContainer.
+    """
+    before = {container.name: container for container in allocated.all_containers}
+    for wanted in desired.all_containers:
+        had = before.get(wanted.name)
+        if had is None or wanted.name in restarts:
+            continue
+        if wanted.resources.requests.get("memory") == had.resources.requests.get("memory"):
+            continue
+        behaviors = {
+            container_swap_behavior(desired, wanted, config, capacity),
+            container_swap_behavior(allocated, had, config, capacity),
+        }
+        if "LimitedSwap" in behaviors:
+            return SWAP_MESSAGE
+    return ""
+
+
+def request_in_force(spec: int, actuated: int, allocated: int, *, is_infeasible: bool = False) -> int:
+    """Bytes of a container's request while it is being resized (`UseStatusResources`).
+
+    The largest of what is wanted (`spec`), what runs (`status.resources`) and what was granted
+    (`status.allocatedResources`); a wish that is Infeasible does not count.
+    """
+    return max(actuated, allocated) if is_infeasible else max(spec, actuated, allocated)
+
+
+def limit_in_force(spec: int, actuated: int, *, is_infeasible: bool = False) -> int:
+    """Bytes of a container's limit while it is being resized."""
+    return actuated if is_infeasible else max(spec, actuated)
