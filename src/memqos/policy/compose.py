@@ -1,0 +1,68 @@
+"""How the plans of several policies become one, and what a later policy sees of an earlier one.
+
+Of two writes to one knob the later policy's stands, and its why says what it replaced. A later
+policy decides on the node as the earlier plans will leave it (`foresee`), so that one turn of the
+loop settles what would otherwise take as many turns as there are policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from memqos.model.plan import Advice, Plan, Value, Write
+from memqos.model.snapshot import Cgroup
+from memqos.model.view import View
+from memqos.units import format_bytes
+
+_FIELDS: Final = {name.replace("_", "."): name for name in Cgroup.__struct_fields__ if "_" in name}
+
+
+def field_of(knob: str) -> str | None:
+    """Return the `Cgroup` field that shows what `knob` holds; `None` when none does."""
+    return _FIELDS.get(knob)
+
+
+def show(knob: str, value: Value | None) -> str:
+    """Write a knob's value for people: sizes with their unit, the rest as it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and knob.startswith("memory."):
+        return format_bytes(value)
+    return str(value)
+
+
+def overlay(plans: Iterable[Plan]) -> Plan:
+    """Lay the plans over each other in order; a write that replaces another says so in its why."""
+    writes: dict[tuple[str, str], Write] = {}
+    advice: list[Advice] = []
+    for plan in plans:
+        for write in plan.writes:
+            writes[write.target] = _over(writes.get(write.target), write)
+        advice.extend(plan.advice)
+    return Plan(tuple(writes.values()), tuple(advice))
+
+
+def _over(lower: Write | None, upper: Write) -> Write:
+    if lower is None or lower.value == upper.value:
+        return upper
+    was = f"{lower.policy} wanted {show(lower.knob, lower.value)}"
+    return replace(upper, why=f"{upper.why} ({was})")
+
+
+def foresee(view: View, plan: Plan) -> View:
+    """Return the view as it will be when the plan is carried out: only knobs change, no usage."""
+    changed: dict[str, dict[str, Value]] = {}
+    for write in plan.writes:
+        cgroup, field = view.now.cgroups.get(write.cgroup), field_of(write.knob)
+        if cgroup is None or field is None or getattr(cgroup, field) in (None, write.value):
+            continue
+        changed.setdefault(write.cgroup, {})[field] = write.value
+    if not changed:
+        return view
+    cgroups = {
+        path: msgspec.structs.replace(cgroup, **changed[path]) if path in changed else cgroup
+        for path, cgroup in view.now.cgroups.items()
+    }
+    return replace(view, now=msgspec.structs.replace(view.now, cgroups=cgroups))

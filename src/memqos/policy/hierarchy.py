@@ -1,0 +1,157 @@
+"""Protection that holds: `memory.low` for the ancestors of protected pods.
+
+A kubelet with TieredReservation writes `memory.low` to Burstable pods and to the burstable QoS
+cgroup, but never to kubepods, whose own stays 0. Effective protection comes down from the parent
+(`memqos.policy.protection`), so in reclaim that starts at the root, the node's own, every Burstable
+pod's protection is void. This policy gives each ancestor of pods, from kubepods down, the
+`memory.low` that its children are promised, never more than the node can give.
+
+The repair is exact while pods use what they are promised. What they leave unused is, under
+`memory_recursiveprot`, shared out among everything in kubepods, BestEffort pods included.
+`memory.min` is not repaired: a promise that can cause OOM kills is the admin's, who is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from memqos.model.plan import Advice, Plan, Write
+from memqos.model.snapshot import Cgroup
+from memqos.model.view import View
+from memqos.policy.protection import effective_protection
+from memqos.policy.settings import HierarchySettings
+from memqos.units import UNLIMITED, format_bytes, page_floor
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What an ancestor's `memory.low` was, `theirs`, and what this policy asked for, `ours`."""
+
+    inode: int
+    theirs: int
+    ours: int
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchyMemory:
+    """The ancestors that were raised, by path."""
+
+    raised: Mapping[str, Raised] = field(default_factory=dict)
+
+    def theirs(self, cgroup: Cgroup) -> int:
+        """Return the `memory.low` somebody else gave the cgroup."""
+        known = self.raised.get(cgroup.path)
+        if known and known.inode == cgroup.inode and known.ours == cgroup.memory_low:
+            return known.theirs
+        return cgroup.memory_low or 0
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchyPolicy:
+    """Detect protection that is void or promised twice; repair `memory.low` from kubepods down."""
+
+    settings: HierarchySettings = HierarchySettings()
+    name: str = "hierarchy"
+
+    def initial(self) -> HierarchyMemory:
+        """Return a memory in which nothing was raised."""
+        return HierarchyMemory()
+
+    def decide(self, memory: HierarchyMemory, view: View) -> tuple[HierarchyMemory, Plan]:
+        """Return the `memory.low` of every ancestor of pods that falls short of its children's."""
+        tree = _Tree(view, memory)
+        writes: list[Write] = []
+        advice: list[Advice] = []
+        raised: dict[str, Raised] = {}
+        for path in tree.ancestors:
+            cgroup = tree.cgroups[path]
+            if tree.promised(path, "min") > (cgroup.memory_min or 0):
+                advice.append(self._hard(tree, path))
+            promised, room, theirs = tree.promised(path, "low"), tree.room(path), cgroup.memory_low or 0
+            if cgroup.memory_low is None or promised <= theirs:
+                continue
+            if promised > room:
+                advice.append(self._overcommitted(path, promised, room))
+            give = page_floor(min(promised, room), view.now.node.page_size)
+            if give <= theirs:
+                continue
+            why = (
+                f"its children are promised {format_bytes(promised)} of memory.low; with its own at "
+                f"{format_bytes(theirs)}, {format_bytes(tree.holds(path))} of that would hold when the node "
+                f"reclaims; the node can give {format_bytes(room)}"
+            )
+            if self.settings.repair:
+                writes.append(Write(path, "memory.low", give, why, self.name, cgroup.inode))
+                raised[path] = Raised(cgroup.inode, theirs, give)
+            else:
+                remedy = f"set its memory.low to {format_bytes(give)}, or hierarchy.repair to true"
+                advice.append(Advice(path, why, remedy, self.name))
+        return HierarchyMemory(raised), Plan(tuple(writes), tuple(advice))
+
+    def _overcommitted(self, path: str, promised: int, room: int) -> Advice:
+        problem = (
+            f"its children are promised {format_bytes(promised)} of memory.low and the node can give "
+            f"{format_bytes(room)}, so all of them get less, in proportion"
+        )
+        return Advice(path, problem, "lower the pods' memory requests or move pods away", self.name)
+
+    def _hard(self, tree: _Tree, path: str) -> Advice:
+        problem = (
+            f"its children are promised {format_bytes(tree.promised(path, 'min'))} of memory.min and it has "
+            f"{format_bytes(tree.cgroups[path].memory_min or 0)} itself, so the rest is void"
+        )
+        return Advice(path, problem, "set its memory.min to the sum of its children's", self.name)
+
+
+class _Tree:
+    """The cgroups as somebody else set them, with sums over the ancestors of pods."""
+
+    def __init__(self, view: View, memory: HierarchyMemory) -> None:
+        pods = [placed.cgroup for placed in view.pods if placed.cgroup in view.now.cgroups]
+        above = {path[:cut] for path in pods if path for cut, sign in enumerate(path) if sign == "/"}
+        now = view.now.cgroups
+        self.ancestors = [path for path in now if path in above]
+        self.cgroups = dict(now)
+        for path in self.ancestors:
+            if now[path].memory_low is not None:
+                self.cgroups[path] = msgspec.structs.replace(now[path], memory_low=memory.theirs(now[path]))
+        self.children: dict[str | None, list[Cgroup]] = {}
+        for cgroup in self.cgroups.values():
+            self.children.setdefault(cgroup.parent, []).append(cgroup)
+        self._memory_total = view.now.node.meminfo.get("MemTotal", 0)
+        self._effective = effective_protection(
+            self.cgroups,
+            recursiveprot="memory_recursiveprot" in view.now.features,
+            page_size=view.now.node.page_size,
+        )
+
+    def promised(self, path: str, kind: str) -> int:
+        """What the children of an ancestor are promised together: its own promises are for it to keep."""
+        total = 0
+        for child in self.children.get(path, ()):
+            own = getattr(child, f"memory_{kind}") or 0
+            total += max(own, self.promised(child.path, kind)) if child.path in self.ancestors else own
+        return min(total, UNLIMITED)
+
+    def room(self, path: str) -> int:
+        """What the node can promise softly below `path`: what fits in, less hard promises and others'."""
+        top = path.partition("/")[0]
+        others = sum(
+            min(max(child.memory_min or 0, child.memory_low or 0), child.memory_max or 0)
+            for child in self.children.get("", ())
+            if child.path != top
+        )
+        fits, room = self._memory_total - others, UNLIMITED
+        for cut in [*(index for index, sign in enumerate(path) if sign == "/"), len(path)]:
+            limit = self.cgroups[path[:cut]].memory_max
+            fits = fits if limit is None else min(fits, limit)
+            room = min(room, fits - self.promised(path[:cut], "min"))
+        return max(0, room)
+
+    def holds(self, path: str) -> int:
+        """How much of the soft promises below `path` holds as it stands."""
+        children = self.children.get(path, ())
+        return sum(min(self._effective[child.path].low, child.memory_low or 0) for child in children)

@@ -1,0 +1,135 @@
+"""The admin's `MemoryPolicy`: every setting with its unit, its default and the reason for it.
+
+These are the values policies and the agent read. `memqos.agent.config` reads them from YAML, where
+a name is spelt as Kubernetes spells it (`maximum_per_pod` is `maximumPerPod`) and a size is a
+Kubernetes quantity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from memqos.kubelet.config import KubeletConfig
+from memqos.units import GIB, MIB
+
+API_VERSION: Final = "memqos.dev/v1alpha1"
+KIND: Final = "MemoryPolicy"
+
+SwapMode: TypeAlias = Literal["PodChoice", "Limited", "None"]
+SwapDefault: TypeAlias = Literal["0", "limited"]
+
+
+def setting(default: Any, text: str, reason: str, *, unit: str = "", least: float | None = None) -> Any:
+    """Declare a setting: what it is, why its default is what it is, its unit and its least value."""
+    about = {"text": text, "reason": reason, "unit": unit, "least": least}
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=about)
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True, slots=True)
+class SwapSettings:
+    """Swap per pod, as far as the node allows."""
+
+    mode: SwapMode = setting(
+        "PodChoice",
+        "Who decides about a pod's swap: its user (PodChoice), the kubelet's LimitedSwap rule for all "
+        "pods (Limited), or nobody: no pod swaps (None).",
+        "a pod that says nothing is treated as under a kubelet without swap, so asking nobody harms nobody",
+    )
+    default: SwapDefault = setting(
+        "0",
+        "PodChoice only: what a pod gets that chose nothing, or whose choice cannot be read.",
+        "swap is opt-in, as KEP-5359 proposes for WorkloadControlledSwap",
+    )
+    maximum_per_pod: int | None = setting(
+        1 * GIB,
+        "The most swap one pod can have, whatever it asks for; null leaves it to the budget.",
+        "enough for a peak or an idle heap, too little for one pod to drain a usual swap device",
+        unit="bytes",
+        least=0,
+    )
+    budget: int | None = setting(
+        None,
+        "The most swap that all pods together are granted; null is all of the node's swap but the reserve.",
+        "what is granted can then always be had: swap is not overcommitted",
+        unit="bytes",
+        least=0,
+    )
+    reserve: int = setting(
+        128 * MIB,
+        "Swap kept for the node's own daemons: pods are never granted it.",
+        "the kubelet and the runtime may swap too (KEP-2400), and a full swap device turns reclaim into OOM",
+        unit="bytes",
+        least=0,
+    )
+    namespaces: tuple[str, ...] = setting(
+        ("*",),
+        "PodChoice only: namespaces whose pods may choose; shell patterns. Others get the default.",
+        "the maximum and the budget bound every namespace already",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KubeletSettings:
+    """What a kubelet would write, for nodes that have none."""
+
+    write: bool = setting(
+        False,
+        "Write what a kubelet would: limits, Memory QoS, swap behaviour.",
+        "a running kubelet does it itself",
+    )
+    config: KubeletConfig = setting(
+        KubeletConfig,
+        "That kubelet's settings: the fields of a KubeletConfiguration "
+        "(kubelet.config.k8s.io/v1beta1), for Kubernetes 1.36.",
+        "a kubelet's own defaults",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchySettings:
+    """Protection (`memory.low`, `memory.min`) that holds only when every ancestor has it too."""
+
+    repair: bool = setting(
+        True,
+        "Give kubepods and the QoS cgroups the memory.low that their pods' protection needs to hold; "
+        "off, void protection is only reported.",
+        "it makes true what the kubelet wrote, and memory.low never causes an OOM kill",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """The loop: how often it looks, and what it keeps on disk."""
+
+    interval_seconds: float = setting(
+        5.0,
+        "Longest time between two looks at the node; memory pressure ends it early.",
+        "half the kubelet's eviction interval (10 s), so that memqos acts first",
+        unit="seconds",
+        least=0.1,
+    )
+    restore_on_exit: bool = setting(
+        True,
+        "Write the original values back when the agent ends.",
+        "a node without memqos is as it was before memqos",
+    )
+    journal_size: int = setting(
+        64 * MIB,
+        "The most the journal takes on disk; 0 keeps none.",
+        "about a day of a node with 110 pods at the default interval",
+        unit="bytes",
+        least=0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole `MemoryPolicy`'s `spec`."""
+
+    kubelet: KubeletSettings = setting(KubeletSettings, "What a kubelet would write.", "")
+    swap: SwapSettings = setting(SwapSettings, "Swap per pod.", "")
+    hierarchy: HierarchySettings = setting(HierarchySettings, "Protection down the cgroup tree.", "")
+    agent: AgentSettings = setting(AgentSettings, "The agent's loop.", "")

@@ -1,0 +1,212 @@
+"""Swap per pod: chosen by its user, kept in bounds by the admin.
+
+A pod's wish is what its user chose (`memqos.policy.choice`) where the admin's mode is PodChoice and
+the namespace may choose; otherwise the mode's default: nothing, or the kubelet's LimitedSwap rule.
+A critical pod never swaps, nor does a pod when the mode is None.
+
+A wish is cut to the maximum per pod, and all of them to the node's budget: the admin's, and never
+more than the node's swap less its reserve (`memqos.policy.share` says who gets less, and why so).
+The grant is written to the pod's cgroup, which bounds its containers together; a container gets
+what was chosen for it, up to the pod's grant. All sizes are whole pages, rounded down.
+
+A choice that cannot be read counts for nothing but itself: that pod gets the mode's default, and
+an `Advice` says which pod, what is wrong, and what to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from memqos.kubelet.allocatable import NodeCapacity
+from memqos.kubelet.config import KubeletConfig
+from memqos.kubelet.critical import is_critical_pod
+from memqos.kubelet.swap import limited_swap, memory_swap_max
+from memqos.model.plan import Advice, Plan, Write
+from memqos.model.pods import Container, PlacedPod, Pod
+from memqos.model.view import View
+from memqos.policy.choice import Choice, Chosen, read_choice
+from memqos.policy.settings import SwapSettings
+from memqos.policy.share import Claim, divide
+from memqos.units import UNLIMITED, format_bytes, page_floor
+
+_LIMITED: Final = KubeletConfig(swap_behavior="LimitedSwap")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one pod would have within the maximum per pod, in bytes, whole and by container."""
+
+    placed: PlacedPod
+    whole: int
+    containers: Mapping[str, int]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwapPolicy:
+    """Hold `memory.swap.max` of every pod and container at what its user chose and the admin allows."""
+
+    settings: SwapSettings = SwapSettings()
+    name: str = "swap"
+
+    def initial(self) -> None:
+        """Return nothing: grants follow from what is there, not from who came first."""
+
+    def decide(self, memory: None, view: View) -> tuple[None, Plan]:
+        """Return `memory.swap.max` of every pod on the node and of its containers."""
+        node = _Node.of(view, self.settings)
+        advice: list[Advice] = []
+        wishes: dict[str, Wish] = {}
+        for placed in view.pods:
+            cgroup = view.now.cgroups.get(placed.cgroup) if placed.cgroup else None
+            if cgroup and cgroup.memory_swap_max is not None and cgroup.path not in wishes:
+                wishes[cgroup.path] = self._wish(placed, node, advice)
+        grants = self._grants(wishes, view, node, advice)
+        writes = [
+            write
+            for path, wish in wishes.items()
+            for write in self._writes(path, wish, grants[path], view, node)
+        ]
+        return None, Plan(tuple(writes), tuple(advice))
+
+    def _wish(self, placed: PlacedPod, node: _Node, advice: list[Advice]) -> Wish:
+        pod = placed.pod
+        choice, bad = read_choice(pod)
+        for word in bad:
+            problem = f"{word.source}: {word.problem}; the pod gets the default"
+            advice.append(Advice(pod.key, problem, word.remedy, self.name))
+        barred = self._barred(pod)
+        if barred and not choice.is_empty:
+            why, remedy = barred
+            advice.append(Advice(pod.key, f"its choice of swap does not count: {why}", remedy, self.name))
+        if barred or choice.is_empty:
+            limits, why = self._default(pod, node, barred[0] if barred else "")
+            whole = _at_once(pod, limits)
+        else:
+            limits = {
+                container.name: node.bytes_of(choice.containers[container.name], container)
+                if container.name in choice.containers
+                else self._default_of(pod, container, node)
+                for container in pod.all_containers
+            }
+            whole = _at_once(pod, limits) if _by_container(choice) else node.bytes_of_pod(choice)
+            why = _chose(pod, choice, whole)
+            if node.capacity.swap == 0 and whole:
+                problem = "it chose swap and the node has none"
+                advice.append(Advice(pod.key, problem, "turn on a swap device on the node", self.name))
+        allowed = page_floor(min(whole, node.per_pod), node.page_size)
+        return Wish(placed, allowed, limits, why)
+
+    def _barred(self, pod: Pod) -> tuple[str, str] | None:
+        """Why the pod may not choose, and the remedy; `None` when it may."""
+        if self.settings.mode == "None":
+            return "the policy's swap mode is None", "ask the admin for swap.mode PodChoice"
+        if is_critical_pod(pod):
+            return "critical pods do not swap", "lower the pod's priority, or leave its choice out"
+        if self.settings.mode == "Limited":
+            return "the policy's swap mode is Limited", "ask the admin for swap.mode PodChoice"
+        if not any(fnmatchcase(pod.namespace, pattern) for pattern in self.settings.namespaces):
+            why = f"pods of namespace {pod.namespace} may not choose"
+            return why, "ask the admin to add the namespace to swap.namespaces"
+        return None
+
+    def _default(self, pod: Pod, node: _Node, barred: str) -> tuple[dict[str, int], str]:
+        limits = {container.name: self._default_of(pod, container, node) for container in pod.all_containers}
+        rule = "the kubelet's LimitedSwap rule" if self._by_kubelet(pod) else "no swap"
+        return limits, f"{pod.key} has the default, {rule} ({barred or 'nothing valid was chosen'})"
+
+    def _default_of(self, pod: Pod, container: Container, node: _Node) -> int:
+        return memory_swap_max(pod, container, _LIMITED, node.capacity) if self._by_kubelet(pod) else 0
+
+    def _by_kubelet(self, pod: Pod) -> bool:
+        mode = self.settings.mode
+        by_default = mode == "Limited" or (mode == "PodChoice" and self.settings.default == "limited")
+        return by_default and not is_critical_pod(pod)
+
+    def _grants(
+        self, wishes: Mapping[str, Wish], view: View, node: _Node, advice: list[Advice]
+    ) -> dict[str, int]:
+        budget, claims = node.budget // node.page_size, []
+        for path, wish in wishes.items():
+            used = -(-(view.now.cgroups[path].memory_swap_current or 0) // node.page_size)
+            claim = Claim(path, wish.whole // node.page_size, used, wish.placed.pod.priority or 0)
+            budget -= max(0, used - claim.wish)
+            claims.append(claim)
+        wanted = sum(claim.wish for claim in claims)
+        if wanted > budget and node.capacity.swap:
+            problem = (
+                f"pods may have {format_bytes(wanted * node.page_size)} of swap and the node can grant "
+                f"{format_bytes(max(0, budget) * node.page_size)}: the least important get less"
+            )
+            advice.append(Advice("node", problem, "add swap, or lower swap.maximumPerPod", self.name))
+        return {path: pages * node.page_size for path, pages in divide(budget, claims).items()}
+
+    def _writes(self, path: str, wish: Wish, grant: int, view: View, node: _Node) -> list[Write]:
+        bounds = f"policy allows up to {format_bytes(node.per_pod)} per pod"
+        if grant < wish.whole:
+            bounds += f"; the node's {format_bytes(node.budget)} leave it {format_bytes(grant)}"
+        why = f"{wish.why}; {bounds}"
+        sizes = {path: grant}
+        for name, leaf in wish.placed.containers.items():
+            if name in wish.containers:
+                sizes[leaf] = page_floor(min(grant, wish.containers[name]), node.page_size)
+        return [
+            Write(cgroup.path, "memory.swap.max", size, why, self.name, cgroup.inode)
+            for place, size in sizes.items()
+            if (cgroup := view.now.cgroups.get(place)) and cgroup.memory_swap_max is not None
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """What the node and the admin give together, in bytes."""
+
+    budget: int
+    per_pod: int
+    page_size: int
+    capacity: NodeCapacity
+
+    @classmethod
+    def of(cls, view: View, settings: SwapSettings) -> _Node:
+        meminfo, page_size = view.now.node.meminfo, view.now.node.page_size
+        memory, swap = meminfo.get("MemTotal", 0), meminfo.get("SwapTotal", 0)
+        budget = max(0, swap - settings.reserve)
+        if settings.budget is not None:
+            budget = min(budget, settings.budget)
+        budget = page_floor(budget, page_size)
+        per_pod = budget if settings.maximum_per_pod is None else settings.maximum_per_pod
+        per_pod = page_floor(min(per_pod, budget), page_size)
+        return cls(budget, per_pod, page_size, NodeCapacity(memory=memory, swap=swap))
+
+    def formula(self, container: Container) -> int:
+        return limited_swap(container.resources.memory_request, self.capacity.memory, self.capacity.swap)
+
+    def bytes_of(self, chosen: Chosen, container: Container) -> int:
+        return self.formula(container) if chosen.limit == "limited" else chosen.limit
+
+    def bytes_of_pod(self, choice: Choice) -> int:
+        return choice.pod.limit if choice.pod and choice.pod.limit != "limited" else 0
+
+
+def _by_container(choice: Choice) -> bool:
+    return choice.pod is None or choice.pod.limit == "limited"
+
+
+def _at_once(pod: Pod, limits: Mapping[str, int]) -> int:
+    """Add up what containers may have at the same time (kubernetes.io: sidecar containers, KEP-753)."""
+    sidecars, peak = 0, 0
+    for container in pod.init_containers:
+        peak = max(peak, sidecars + limits[container.name])
+        sidecars += limits[container.name] if container.is_sidecar else 0
+    total = sidecars + sum(limits[container.name] for container in pod.containers)
+    return min(max(total, peak), UNLIMITED)
+
+
+def _chose(pod: Pod, choice: Choice, whole: int) -> str:
+    sources = [choice.pod.source] if choice.pod else []
+    sources += [chosen.source for chosen in choice.containers.values()]
+    said = ", ".join(dict.fromkeys(sources))
+    return f"{pod.key} chose {format_bytes(whole)} of swap ({said})"
