@@ -1,0 +1,5 @@
+"""`python -m memqos`."""
+
+from memqos.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The command line: a command parses and checks, `output` draws; neither decides anything."""

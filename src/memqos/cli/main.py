@@ -1,0 +1,80 @@
+"""`memqos`: the group of commands, and how an error ends it.
+
+A command's module is imported when the command runs, so that `--help` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from memqos import __version__
+from memqos.cli import exits
+from memqos.errors import MemqosError
+
+COMMANDS: Final = {
+    "run": "Run pods on this machine and manage them, or manage the pods that are here.",
+    "plan": "Show what would be written, and why; write nothing.",
+    "pods": "Show who holds what: memory, swap, limits, headroom, pressure.",
+    "lab": "Run experiments on real kernels in a virtual machine.",
+    "restore": "Put back every value that an agent changed and could not restore.",
+    "doctor": "Show what this machine can do, what is missing, and the remedy.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and one-line helps without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"memqos.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from their names alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _exit_codes() -> str:
+    return "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {text}" for code, text in exits.MEANINGS.items())
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=_exit_codes(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="memqos")
+def cli() -> None:
+    """Keep the memory of a Kubernetes or Linux node in order."""
+
+
+def main() -> None:
+    """Run the command line; the console script's entry."""
+    try:
+        status = cli.main(prog_name="memqos", standalone_mode=False)
+    except click.exceptions.Abort:
+        status = 130
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = exits.OK
+    except MemqosError as error:
+        print(f"memqos: {error}", file=sys.stderr)
+        status = exits.code_of(error)
+    sys.exit(status if isinstance(status, int) else exits.OK)

@@ -1,0 +1,54 @@
+"""Where results go: rich tables on a terminal, aligned text in a pipe, JSON with `--json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from memqos.report.table import Table
+
+
+class Output:
+    """One command's output. With `as_json`, the command's one document goes to stdout and nothing else."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.on_terminal = sys.stdout.isatty() and not as_json
+
+    def tables(self, document: Mapping[str, Any], *tables: Table) -> None:
+        """Show `tables`, or `document` under `--json`."""
+        if self.as_json:
+            print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+            return
+        for index, table in enumerate(tables):
+            if index:
+                print()
+            self._table(table)
+
+    def line(self, text: str) -> None:
+        """Say one line to a person; on stderr under `--json`."""
+        print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+
+    def _table(self, table: Table) -> None:
+        if not self.on_terminal:
+            print(f"{table.title}:" if table.title else "", table.plain(), sep="\n" if table.title else "")
+            return
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        console = Console()
+        if not table.rows:
+            console.print(Text(table.empty))
+            return
+        drawn = RichTable(
+            title=table.title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        )
+        for column in table.columns:
+            drawn.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
+        for row in table.texts():
+            drawn.add_row(*(Text(cell) for cell in row))
+        console.print(drawn)

@@ -1,0 +1,106 @@
+"""Figures: series over time as PNG, in one look for the whole project.
+
+matplotlib (extra `lab`) is imported when a figure is drawn, never with the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette: told apart by colour-blind readers and in print
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One labelled series: x in seconds, y in the panel's unit."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """Something that happened, or a level that counts: at x (vertical) or at y (horizontal)."""
+
+    label: str
+    x: float | None = None
+    y: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One pair of axes. `unit` labels the y axis; a panel with `bars` draws one bar per line instead."""
+
+    title: str
+    unit: str
+    lines: tuple[Line, ...]
+    markers: tuple[Marker, ...] = ()
+
+
+def save_figure(panels: Sequence[Panel], path: Path, *, title: str = "", note: str = "") -> None:
+    """Draw panels side by side, sharing the y axis where the unit is the same, into a PNG at `path`.
+
+    `note` is the line of provenance below the figure (kernel, sizes, "software-emulated").
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    share: Any = "row" if len({panel.unit for panel in panels}) == 1 else False
+    figure = Figure(figsize=(max(6.4, 5.2 * len(panels)), 4.6), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    for panel, axes in zip(
+        panels, figure.subplots(1, len(panels), sharey=share, squeeze=False)[0], strict=True
+    ):
+        _draw(panel, axes)
+    if title:
+        figure.suptitle(title, fontsize=12, fontweight="bold")
+    if note:
+        figure.supxlabel(note, fontsize=7.5, color="#555555")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def _draw(panel: Panel, axes: Axes) -> None:
+    for index, line in enumerate(panel.lines):
+        axes.plot(line.x, line.y, label=line.label, color=COLOURS[index % len(COLOURS)], linewidth=1.8)
+    top = max((max(line.y, default=0.0) for line in panel.lines), default=0.0)
+    for marker in panel.markers:
+        if marker.y is not None:
+            axes.axhline(marker.y, color="#777777", linestyle="--", linewidth=1)
+            axes.annotate(
+                marker.label,
+                (0.01, marker.y),
+                xycoords=("axes fraction", "data"),
+                fontsize=8,
+                va="bottom",
+                color="#555555",
+            )
+            top = max(top, marker.y)
+        if marker.x is not None:
+            axes.axvline(marker.x, color="#B00020", linestyle=":", linewidth=1.4)
+            axes.annotate(
+                marker.label,
+                (marker.x, 0.97),
+                xycoords=("data", "axes fraction"),
+                fontsize=8,
+                rotation=90,
+                va="top",
+                ha="right",
+                color="#B00020",
+            )
+    axes.set_title(panel.title, fontsize=10)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel(panel.unit)
+    axes.set_ylim(bottom=0, top=top * 1.15 or 1)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(panel.lines) > 1:
+        axes.legend(fontsize=8, frameon=False, loc="upper left")

@@ -1,0 +1,72 @@
+"""A plan, as a table a person checks before it is carried out: cgroup, knob, now, then, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from memqos.model.plan import Outcome, Plan, Reclaim, Value
+from memqos.model.snapshot import IoMax, Snapshot
+from memqos.report.table import ABSENT, Column, Table, table
+from memqos.units import UNLIMITED, format_bytes
+
+
+def value_text(value: Value | None) -> str:
+    """Write a knob's value for people; `None` (unreadable, or never set) as `-`."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, int):
+        return format_bytes(value)
+    if isinstance(value, Reclaim):
+        swappiness = "" if value.swappiness is None else f", swappiness {value.swappiness}"
+        return f"reclaim {format_bytes(value.size)}{swappiness}"
+    return "; ".join(f"{device} {_io_max(limits)}" for device, limits in sorted(value.items())) or ABSENT
+
+
+def _io_max(limits: IoMax) -> str:
+    parts = []
+    for name in ("rbps", "wbps", "riops", "wiops"):
+        limit = getattr(limits, name)
+        if limit < UNLIMITED:
+            parts.append(f"{name}={format_bytes(limit)}/s" if name.endswith("bps") else f"{name}={limit}/s")
+    return " ".join(parts) or "max"
+
+
+def plan_table(plan: Plan, snapshot: Snapshot, *, changes_only: bool = True) -> Table:
+    """Return what the plan would change; `changes_only` leaves out what holds already."""
+    rows = []
+    for write in sorted(plan.writes, key=lambda write: write.target):
+        cgroup = snapshot.cgroups.get(write.cgroup)
+        now = getattr(cgroup, write.knob.replace(".", "_"), None) if cgroup is not None else None
+        if changes_only and now == write.value:
+            continue
+        rows.append((write.cgroup or "/", write.knob, value_text(now), value_text(write.value), write.why))
+    columns = [Column(key, key) for key in ("cgroup", "knob", "now", "then", "why")]
+    return table(
+        columns, rows, title="Plan", empty="nothing to change: every knob holds what the policy wants"
+    )
+
+
+def advice_table(plan: Plan) -> Table:
+    """Return what the policies want a person to know."""
+    columns = [Column(key, key) for key in ("subject", "problem", "remedy")]
+    rows = [(advice.subject, advice.problem, advice.remedy) for advice in plan.advice]
+    return table(columns, rows, title="Advice", empty="no advice")
+
+
+def outcomes_table(outcomes: Iterable[Outcome], *, title: str = "Writes") -> Table:
+    """Return what became of writes."""
+    columns = [Column(key, key) for key in ("cgroup", "knob", "before", "after", "status", "why")]
+    rows = [
+        (
+            outcome.write.cgroup or "/",
+            outcome.write.knob,
+            value_text(outcome.before),
+            value_text(outcome.after),
+            outcome.status,
+            outcome.error or outcome.write.why,
+        )
+        for outcome in outcomes
+    ]
+    return table(columns, rows, title=title, empty="nothing was written")
