@@ -18,6 +18,14 @@ $(STAMP): requirements/all.lock pyproject.toml
 .PHONY: venv
 venv: $(STAMP) ## the Python environment, from the lock
 
+.PHONY: run
+run: venv system ## boot a real kernel, run the pods of examples/, manage them, show who lives
+	$(BIN)/memqos lab run --out out/run examples/experiment.yaml
+
+.PHONY: test
+test: venv system ## every test, on real kernels too (as root: installs QEMU and kernels by apt)
+	$(BIN)/pytest
+
 .PHONY: check
 check: venv ## format, lint, types, layers, unit tests: no root, no network, under a minute
 	$(BIN)/ruff format --check .
@@ -39,3 +47,11 @@ lock: venv ## resolve the dependencies anew into requirements/all.lock
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --all-extras --group dev --upgrade -o requirements/all.lock pyproject.toml
+
+.PHONY: bench
+bench: venv ## every benchmark, as ratios within one run
+	$(BIN)/python benchmarks/run.py
+
+.PHONY: docs
+docs: venv ## write the generated pages of docs/ anew
+	$(BIN)/python docs/generate.py
