@@ -22,10 +22,6 @@ venv: $(STAMP) ## the Python environment, from the lock
 run: venv system ## boot a real kernel, run the pods of examples/, manage them, show who lives
 	$(BIN)/memqos lab run --out out/run examples/experiment.yaml
 
-.PHONY: test
-test: venv system ## every test, on real kernels too (as root: installs QEMU and kernels by apt)
-	$(BIN)/pytest
-
 .PHONY: check
 check: venv ## format, lint, types, layers, unit tests: no root, no network, under a minute
 	$(BIN)/ruff format --check .

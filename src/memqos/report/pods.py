@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from memqos.kubelet.qos import qos_class
+from memqos.kubelet.qos import pod_qos
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Cgroup, Counters, Snapshot
 from memqos.report.table import Column, Table, table
@@ -78,7 +78,7 @@ def pods_table(snapshot: Snapshot, pods: Iterable[PlacedPod], *, containers: boo
     """
     rows: list[tuple[str | int | float | None, ...]] = []
     for placed in sorted(pods, key=lambda placed: placed.pod.key):
-        head = (placed.pod.key, None, str(qos_class(placed.pod)), placed.pod.priority or 0)
+        head = (placed.pod.key, None, pod_qos(placed.pod), placed.pod.priority or 0)
         rows.append(head + _cells(snapshot.cgroups, placed.cgroup))
         if containers:
             rows.extend(
