@@ -64,6 +64,12 @@ def validate(config: KubeletConfig) -> None:
         raise InputError(
             f"{factor} is not above 0 and at most 1", field="memoryThrottlingFactor", remedy="write 0.9"
         )
+    if config.memory_reservation_policy != "None" and config.minor < 36:
+        raise InputError(
+            f"Kubernetes {config.version} has no such field",
+            field="memoryReservationPolicy",
+            remedy="leave it out",
+        )
     if config.memory_reservation_policy != "None" and not on:
         raise InputError(
             "needs Memory QoS", field="memoryReservationPolicy", remedy="set featureGates: {MemoryQoS: true}"

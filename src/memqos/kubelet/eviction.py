@@ -195,7 +195,7 @@ def _tolerates(toleration: Mapping[str, str]) -> bool:
         case "Exists":
             return True
         case "Equal":
-            return bool(toleration.get("key")) and not toleration.get("value")
+            return not toleration.get("value")
     return False
 
 

@@ -84,12 +84,11 @@ def placed_writes(placed: PlacedPod, capacity: NodeCapacity, config: KubeletConf
     """Yield the writes to one pod's cgroup and to its containers', as far as they exist."""
     pod = placed.pod
     qos = pod_qos(pod, pod_level=config.pod_level_resources)
-    allocatable = enforced_memory(capacity, config)
     if placed.cgroup is not None:
         if size := pod_memory_max(pod, config):
             why = f"the pod's memory limit is {format_bytes(size)}, overhead included"
             yield from _all(placed.cgroup, {"memory.max": size}, why)
-        for knob, value in pod_memory_qos(pod, config, allocatable, capacity.page_size).items():
+        for knob, value in pod_memory_qos(pod, config, capacity.page_size).items():
             yield _write(placed.cgroup, knob, value, _memory_qos_why(knob, value, qos, config))
     for container in pod.all_containers:
         if container.name in placed.containers:

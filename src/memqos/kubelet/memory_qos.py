@@ -26,6 +26,7 @@ from collections.abc import Iterable
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.qos import pod_qos
 from memqos.kubelet.resources import (
+    container_memory_limit,
     memory_limits_declared,
     pod_level_resources_set,
     pod_memory_limit,
@@ -72,18 +73,16 @@ def container_memory_qos(
     if config.minor >= 36 and not keys:
         keys = {"memory.min": 0, "memory.low": 0}
     if config.throttling_factor is not None:
-        limit = container.resources.memory_limit
-        if config.minor >= 37 and not limit and pod_level_resources_set(pod) and pod.resources is not None:
-            limit = pod.resources.memory_limit if config.pod_level_resources else 0
+        # up to 1.36 a shadowed variable kept the pod-level limit from standing in here
+        pod_level = config.pod_level_resources and config.minor >= 37
+        limit = container_memory_limit(pod, container, pod_level=pod_level)
         high = memory_high(request, limit, allocatable, config.throttling_factor, page_size, config.minor)
         if high:
             keys["memory.high"] = high
     return keys
 
 
-def pod_memory_qos(
-    pod: Pod, config: KubeletConfig, allocatable: int = 0, page_size: int = 4096
-) -> dict[str, int]:
+def pod_memory_qos(pod: Pod, config: KubeletConfig, page_size: int = 4096) -> dict[str, int]:
     """Return the pod's keys. They are written when the pod's cgroup is made, and not again."""
     if not config.memory_qos_on:
         return {}
@@ -98,7 +97,7 @@ def pod_memory_qos(
         and memory_limits_declared(pod)
     ):
         limit = pod_memory_limit(pod)
-        high = memory_high(request, limit, allocatable, config.throttling_factor, page_size, config.minor)
+        high = memory_high(request, limit, 0, config.throttling_factor, page_size, config.minor)
         if high:
             keys["memory.high"] = high
     return keys

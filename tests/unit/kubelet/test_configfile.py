@@ -1,0 +1,102 @@
+import pytest
+
+from memqos.errors import InputError
+from memqos.kubelet.config import DEFAULT_EVICTION_HARD, KubeletConfig
+from memqos.kubelet.configfile import config_from_dict
+
+
+def test_an_empty_file_gives_the_defaults():
+    assert config_from_dict({"kind": "KubeletConfiguration"}) == KubeletConfig()
+
+
+def test_memory_qos_is_on_from_1_37():
+    assert not config_from_dict({}, version="1.36").memory_qos_on
+    assert config_from_dict({}, version="v1.37").memory_qos_on
+
+
+def test_a_gate_set_by_hand_wins_over_the_versions_default():
+    assert config_from_dict({"featureGates": {"MemoryQoS": True}}, version="1.36").memory_qos_on
+    assert not config_from_dict({"featureGates": {"MemoryQoS": False}}, version="1.37").memory_qos_on
+
+
+def test_the_throttling_factor_has_a_default_up_to_1_36():
+    assert config_from_dict({}, version="1.36").throttling_factor == 0.9
+    assert config_from_dict({}, version="1.37").throttling_factor is None
+
+
+def test_pod_level_resources_can_be_switched_off():
+    assert not config_from_dict({"featureGates": {"PodLevelResources": False}}).pod_level_resources
+
+
+def test_a_transition_period_of_0_is_taken_for_5_minutes():
+    assert config_from_dict({"evictionPressureTransitionPeriod": "0s"}) == KubeletConfig()
+
+
+def test_no_hard_thresholds_given_are_the_defaults_but_an_empty_map_is_none():
+    assert config_from_dict({}).effective_eviction_hard == DEFAULT_EVICTION_HARD
+    assert config_from_dict({"evictionHard": {}}).effective_eviction_hard == {}
+
+
+def test_one_hard_threshold_turns_the_other_defaults_off_unless_they_are_merged():
+    only = {"evictionHard": {"memory.available": "1Gi"}}
+    assert config_from_dict(only).effective_eviction_hard == {"memory.available": "1Gi"}
+    merged = config_from_dict(only | {"mergeDefaultEvictionSettings": True}).effective_eviction_hard
+    assert merged == {**DEFAULT_EVICTION_HARD, "memory.available": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ([], ""),
+        ({"kind": "Pod"}, "kind"),
+        ({"cgroupDriver": "systemctl"}, "cgroupDriver"),
+        ({"cgroupRoot": 5}, "cgroupRoot"),
+        ({"cgroupsPerQOS": False}, "cgroupsPerQOS"),
+        ({"featureGates": {"MemoryQoS": "yes"}}, "featureGates.MemoryQoS"),
+        ({"featureGates": ["MemoryQoS"]}, "featureGates"),
+        ({"memorySwap": "LimitedSwap"}, "memorySwap"),
+        ({"memorySwap": {"swapBehavior": "UnlimitedSwap"}}, "memorySwap.swapBehavior"),
+        ({"memoryThrottlingFactor": 0}, "memoryThrottlingFactor"),
+        ({"memoryThrottlingFactor": 1.01}, "memoryThrottlingFactor"),
+        ({"memoryThrottlingFactor": float("nan")}, "memoryThrottlingFactor"),
+        ({"memoryThrottlingFactor": True}, "memoryThrottlingFactor"),
+        ({"memoryReservationPolicy": "TieredReservation"}, "memoryReservationPolicy"),
+        ({"enforceNodeAllocatable": "pods"}, "enforceNodeAllocatable"),
+        ({"enforceNodeAllocatable": ["pod"]}, "enforceNodeAllocatable"),
+        ({"enforceNodeAllocatable": [{}]}, "enforceNodeAllocatable"),
+        ({"enforceNodeAllocatable": ["none", "pods"]}, "enforceNodeAllocatable"),
+        ({"enforceNodeAllocatable": ["kube-reserved"]}, "kubeReservedCgroup"),
+        ({"kubeReserved": {"memory": "-1Mi"}}, "kubeReserved.memory"),
+        ({"systemReserved": {"memory": "lots"}}, "systemReserved.memory"),
+        ({"evictionHard": {"memory.available": "110%"}}, "evictionHard.memory.available"),
+        ({"evictionHard": {"memory.free": "1Gi"}}, "evictionHard.memory.free"),
+        ({"evictionHard": {"memory.available": 100}}, "evictionHard.memory.available"),
+        ({"evictionSoft": {"memory.available": "1Gi"}}, "evictionSoft.memory.available"),
+        ({"evictionMaxPodGracePeriod": -1}, "evictionMaxPodGracePeriod"),
+        ({"evictionPressureTransitionPeriod": "5 minutes"}, "evictionPressureTransitionPeriod"),
+        ({"failSwapOn": "no"}, "failSwapOn"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_file_and_field(document, field):
+    with pytest.raises(InputError) as caught:
+        config_from_dict(document, source="kubelet.yaml")
+    assert (caught.value.source, caught.value.field) == ("kubelet.yaml", field)
+
+
+@pytest.mark.parametrize("version", ["1.33", "1.38", "36", ""])
+def test_a_version_whose_rules_are_not_known_is_refused(version):
+    with pytest.raises(InputError, match=r"1\.36"):
+        config_from_dict({}, version=version)
+
+
+def test_1_35_has_no_reservation_policy():
+    document = {"featureGates": {"MemoryQoS": True}, "memoryReservationPolicy": "TieredReservation"}
+    with pytest.raises(InputError, match="no such field"):
+        config_from_dict(document, version="1.35")
+
+
+def test_1_37_refuses_a_factor_while_the_gate_is_off_unless_it_is_the_former_default():
+    off = {"featureGates": {"MemoryQoS": False}}
+    assert config_from_dict(off | {"memoryThrottlingFactor": 0.9}, version="1.37")
+    with pytest.raises(InputError, match="Memory QoS"):
+        config_from_dict(off | {"memoryThrottlingFactor": 0.8}, version="1.37")

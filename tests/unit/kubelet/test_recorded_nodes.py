@@ -1,0 +1,135 @@
+"""Three real nodes: from the pods a kubelet served, every memory knob it had written.
+
+`tests/golden/kubernetes-1.36/node/<run>` was recorded from a kubelet 1.36.2 with containerd on
+kernel 6.12: its `/pods`, its configuration, and the memory files of every cgroup. A knob no rule
+writes must hold the kernel's default. What has no cgroup in the recording had ended: `init1` of the
+pods "side", and the container of "oomer", killed and waiting to be restarted. Sandboxes (pause) are
+the runtime's: the kubelet sets nothing there. No pod was being resized at the time.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from memqos.cluster.manifest import pod_from_dict
+from memqos.kubelet.allocatable import NodeCapacity, schedulable_memory
+from memqos.kubelet.cgroups import container_path, identify, kubepods_path, pod_path
+from memqos.kubelet.configfile import config_from_dict
+from memqos.kubelet.knobs import writes
+from memqos.model.pods import PlacedPod
+from memqos.units import KIB, UNLIMITED, page_floor
+
+NODES = Path(__file__).parents[2] / "golden" / "kubernetes-1.36" / "node"
+RUNS = sorted(path.name for path in NODES.iterdir())
+
+CAPACITY = NodeCapacity(memory=2983336 * KIB, swap=1073737728)
+"""The node's status.capacity.memory and status.nodeInfo.swap.capacity."""
+
+DEFAULTS = {
+    "memory.min": 0,
+    "memory.low": 0,
+    "memory.high": UNLIMITED,
+    "memory.max": UNLIMITED,
+    "memory.swap.max": UNLIMITED,
+    "memory.swap.high": UNLIMITED,
+    "memory.oom.group": 0,
+}
+
+
+@pytest.fixture(params=RUNS)
+def run(request):
+    return NODES / request.param
+
+
+def config_of(run):
+    return config_from_dict(yaml.safe_load((run / "kubelet.yaml").read_text()), version="1.36")
+
+
+def recorded(run):
+    """The memory knobs of kubepods and all below, by path."""
+    cgroups = json.loads((run / "cgroup-summary.json").read_text())
+    return {
+        path: {knob: UNLIMITED if files[knob] == "max" else int(files[knob]) for knob in DEFAULTS}
+        for path, files in cgroups.items()
+        if path.startswith("kubepods")
+    }
+
+
+def statuses(document):
+    status = document["status"]
+    return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+
+
+def place(document, config):
+    """A pod as the kubelet served it, with the containers that have not ended."""
+    document["spec"].pop("priorityClassName", None)  # the priority is resolved already
+    pod = dataclasses.replace(
+        pod_from_dict(document),
+        status_qos_class=document["status"]["qosClass"],
+        phase=document["status"]["phase"],
+    )
+    containers = {
+        each["name"]: container_path(pod, each["containerID"], config)
+        for each in statuses(document)
+        if "terminated" not in each["state"]
+    }
+    return PlacedPod(pod, pod_path(pod, config), containers)
+
+
+def placed(run):
+    documents = json.loads((run / "kubelet-pods.json").read_text())["items"]
+    return [place(document, config_of(run)) for document in documents]
+
+
+def read_back(write):
+    return int(write.value) if write.knob == "memory.oom.group" else page_floor(write.value)
+
+
+def test_every_memory_knob_is_what_the_kubelet_had_written(run):
+    actual = recorded(run)
+    expected = {path: dict(DEFAULTS) for path in actual}
+    for write in writes(placed(run), CAPACITY, config_of(run)):
+        expected[write.cgroup][write.knob] = read_back(write)
+    assert expected == actual
+
+
+def test_the_pods_paths_are_the_recorded_tree(run):
+    config = config_of(run)
+    paths = [line for line in (run / "cgroup-dirs.txt").read_text().split() if line.startswith("kubepods")]
+    pods = placed(run)
+    kinds = {path: identify(path, config) for path in paths}
+    assert {path for path, seen in kinds.items() if seen.kind == "pod"} == {each.cgroup for each in pods}
+    containers = {path for each in pods for path in each.containers.values()}
+    sandboxes = {path for path, seen in kinds.items() if seen.kind == "container"} - containers
+    assert containers <= set(paths)
+    assert sorted(path.rpartition("/")[0] for path in sandboxes) == sorted(each.cgroup for each in pods)
+    assert {path for path, seen in kinds.items() if seen.kind in ("node", "qos")} == {
+        kubepods_path(config),
+        *(path for path in paths if path.endswith(("besteffort", "burstable", "besteffort.slice"))),
+        *(path for path in paths if path.endswith("burstable.slice")),
+    }
+
+
+def test_a_recorded_tree_is_told_apart_by_uid_class_and_container(run):
+    config = config_of(run)
+    for each in placed(run):
+        seen = identify(each.cgroup, config)
+        assert (seen.uid, seen.qos) == (each.pod.uid, each.pod.status_qos_class)
+        for path in each.containers.values():
+            assert path.endswith((identify(path, config).container_id, ".scope"))
+
+
+def test_configz_says_what_the_file_says(run):
+    served = config_from_dict(json.loads((run / "kubelet-configz.json").read_text()))
+    # the kubelet serves its defaults filled in
+    assert served == dataclasses.replace(
+        config_of(run), memory_throttling_factor=0.9, eviction_hard=served.eviction_hard
+    )
+    assert dict(served.eviction_hard) == dict(config_of(run).eviction_hard)
+
+
+def test_the_nodes_allocatable_memory_is_what_its_status_said(run):
+    assert schedulable_memory(CAPACITY, config_of(run)) == 2573736 * KIB

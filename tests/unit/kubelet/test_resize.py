@@ -1,0 +1,42 @@
+from memqos.kubelet.allocatable import NodeCapacity
+from memqos.kubelet.config import KubeletConfig
+from memqos.kubelet.resize import infeasible, limit_in_force, request_in_force
+from memqos.units import GIB
+
+NODE = NodeCapacity(8 * GIB, GIB)
+LIMITED = KubeletConfig(swap_behavior="LimitedSwap")
+
+
+def test_a_swapping_containers_request_cannot_change_in_place(burstable):
+    reason = infeasible(burstable("2Gi", "4Gi"), burstable("1Gi", "4Gi"), LIMITED, NODE)
+    assert reason == "In-place resize of containers with swap is not supported."
+
+
+def test_one_that_did_not_swap_cannot_begin_to_either(burstable):
+    # request equal to limit: no swap before, some after
+    assert infeasible(burstable("1Gi", "4Gi"), burstable("4Gi", "4Gi"), LIMITED, NODE)
+
+
+def test_its_limit_can(burstable):
+    assert infeasible(burstable("1Gi", "8Gi"), burstable("1Gi", "4Gi"), LIMITED, NODE) == ""
+
+
+def test_it_can_if_the_container_restarts(burstable):
+    assert infeasible(burstable("2Gi", "4Gi"), burstable("1Gi", "4Gi"), LIMITED, NODE, {"c"}) == ""
+
+
+def test_where_nobody_swaps_everything_may_change(burstable):
+    assert infeasible(burstable("2Gi", "4Gi"), burstable("1Gi", "4Gi"), KubeletConfig(), NODE) == ""
+
+
+def test_a_container_that_is_new_is_not_a_resize(pod, container):
+    desired = pod(container("new", "1Gi", "2Gi"))
+    assert infeasible(desired, pod(container("old", "2Gi", "3Gi")), LIMITED, NODE) == ""
+
+
+def test_while_a_resize_is_under_way_the_larger_side_counts():
+    assert request_in_force(10, 20, 15) == 20
+    assert request_in_force(30, 20, 15) == 30
+    assert request_in_force(30, 20, 25, is_infeasible=True) == 25
+    assert limit_in_force(10, 20) == 20
+    assert limit_in_force(30, 20, is_infeasible=True) == 20
