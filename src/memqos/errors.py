@@ -7,7 +7,7 @@
     │   ├── QuantityError     a Kubernetes quantity or an annotation's value
     │   ├── ManifestError     a pod manifest, a PriorityClass, a kubelet's pod list
     │   ├── PolicyError       the admin's MemoryPolicy
-    │   └── ExperimentError   an experiment or scenario file
+    │   └── ExperimentError   an experiment, scenario or workload file
     ├── NodeError             the kernel did not do one thing: names cgroup and knob
     │   ├── CgroupGone        the cgroup vanished (ENOENT, ENODEV), or was reborn under its name
     │   ├── KnobMissing       this kernel, or this cgroup, has no such file
@@ -69,7 +69,7 @@ class PolicyError(InputError):
 
 
 class ExperimentError(InputError):
-    """An experiment or scenario file that cannot be used."""
+    """An experiment, scenario or workload file that cannot be used."""
 
 
 class NodeError(MemqosError):
