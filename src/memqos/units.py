@@ -67,6 +67,11 @@ def parse_quantity(text: str | int | float) -> Quantity:
     """
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
         raise QuantityError(f"{text!r} is not a quantity", remedy=_REMEDY)
+    # Python itself refuses to convert more than 4300 digits, with an error of its own
+    if (isinstance(text, str) and len(text) > _LONGEST) or (
+        isinstance(text, int) and abs(text) >= 2**_LONGEST
+    ):
+        raise QuantityError("too long for a quantity", remedy=_REMEDY)
     match = _QUANTITY.fullmatch(str(text))
     if match is None or not str(text).isascii():
         raise QuantityError(f"{text!r} is not a quantity", remedy=_REMEDY)
@@ -86,6 +91,7 @@ def parse_quantity(text: str | int | float) -> Quantity:
     return Quantity(Fraction(sign * nano, 10**9))
 
 
+_LONGEST: Final = 4000
 _REMEDY = "write a number with an optional suffix, such as 512Mi or 1G"
 
 

@@ -104,3 +104,11 @@ def test_sizes_are_written_for_people(size: int, text: str) -> None:
 def test_limits_are_whole_pages() -> None:
     assert page_floor(8191) == 4096
     assert page_floor(UNLIMITED) == UNLIMITED
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 5000, 10**5000, "0." + "0" * 5000 + "1"], ids=["digits", "an int", "a fraction"]
+)
+def test_a_number_without_end_is_refused_as_a_quantity(text: str | int) -> None:
+    with pytest.raises(QuantityError, match="too long"):
+        parse_quantity(text)

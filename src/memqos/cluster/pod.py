@@ -10,26 +10,27 @@ pod-level limits; namespace "default", restartPolicy Always, terminationGracePer
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from memqos.cluster.fields import At
 from memqos.cluster.names import LABEL, LABEL_RULE, NAME_RULE, SUBDOMAIN, UID
-from memqos.cluster.priority import PriorityClasses
+from memqos.cluster.priority import PriorityClasses, priority_of
+from memqos.kubelet.resources import aggregate_requests, is_supported_pod_level
 from memqos.model.pods import Container, Pod, Resources
-from memqos.units import Quantity
 
 DEFAULT_GRACE_SECONDS: Final = 30
 _RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")
 _UIDS: Final = uuid.uuid5(uuid.NAMESPACE_DNS, "memqos.dev")
-_NO_PRIORITIES: Final = PriorityClasses()
+_BUILT_IN: Final = PriorityClasses()
 
 
 def pod_from_dict(
-    document: Any, *, source: str = "", field: str = "", priorities: PriorityClasses = _NO_PRIORITIES
+    document: Any, *, source: str = "", field: str = "", priorities: PriorityClasses | None = _BUILT_IN
 ) -> Pod:
     """Read one Pod, already parsed from YAML or JSON; its `status` is not looked at.
 
+    Without `priorities` the spec's own priority stands, as the API server has resolved it.
     `apiVersion` and `kind` may be absent (items of a PodList), not wrong. A pod without a uid gets
     one that depends on namespace and name alone. Raises `ManifestError` naming `source`, the field
     below `field`, and the remedy.
@@ -37,8 +38,8 @@ def pod_from_dict(
     at = At(document, source, field)
     if not isinstance(document, dict):
         raise at.wrong_type("a Pod", "write apiVersion: v1, kind: Pod, metadata and spec")
-    at.get("apiVersion").one_of(("v1",), "v1") if "apiVersion" in document else None
-    at.get("kind").one_of(("Pod",), "Pod")
+    at.get("apiVersion").one_of(("v1",))
+    at.get("kind").one_of(("Pod",))
     metadata, spec = at.get("metadata"), at.get("spec")
     name = metadata.get("name").name(SUBDOMAIN, NAME_RULE)
     namespace_at = metadata.get("namespace")
@@ -47,9 +48,12 @@ def pod_from_dict(
     init = tuple(_container(each) for each in spec.get("initContainers").items())
     containers = tuple(_container(each) for each in spec.get("containers").items())
     _unique_names(spec, init, containers)
-    class_name, priority = priorities.resolve(spec)
+    if priorities is None:
+        class_name, priority = spec.get("priorityClassName").string(), priority_of(spec)
+    else:
+        class_name, priority = priorities.resolve(spec)
     grace = spec.get("terminationGracePeriodSeconds").integer(0, 2**31 - 1)
-    return Pod(
+    pod = Pod(
         namespace=namespace,
         name=name,
         uid=_uid(uid_at) if uid_at.value not in (None, "") else str(uuid.uuid5(_UIDS, f"{namespace}/{name}")),
@@ -57,7 +61,7 @@ def pod_from_dict(
         init_containers=init,
         annotations=metadata.get("annotations").strings(),
         labels=metadata.get("labels").strings(),
-        resources=_pod_resources(spec.get("resources"), init, containers),
+        resources=None if spec.get("resources").value is None else _resources(spec.get("resources")),
         overhead=spec.get("overhead").quantities(),
         priority=priority,
         priority_class_name=class_name,
@@ -65,6 +69,7 @@ def pod_from_dict(
         termination_grace_period_seconds=DEFAULT_GRACE_SECONDS if grace is None else grace,
         tolerations=tuple(_toleration(each) for each in spec.get("tolerations").items()),
     )
+    return _with_pod_level_requests(pod)
 
 
 def _uid(at: At) -> str:
@@ -129,47 +134,14 @@ def _defaulted(resources: Resources) -> Resources:
     return Resources({**copied, **resources.requests}, resources.limits)
 
 
-def _pod_resources(
-    at: At, init: tuple[Container, ...], containers: tuple[Container, ...]
-) -> Resources | None:
-    if at.value is None:
-        return None
-    given = _resources(at)
-    if not given.limits:
-        return given
-    requests: Mapping[str, Quantity] = {
-        **{name: limit for name, limit in given.limits.items() if _pod_level(name)},
-        **{name: total for name, total in _aggregate(init, containers).items() if _pod_level(name)},
-        **given.requests,
-    }
-    return Resources(requests, given.limits)
-
-
-def _pod_level(resource: str) -> bool:
-    return resource in ("cpu", "memory") or resource.startswith("hugepages-")
-
-
-def _aggregate(init: tuple[Container, ...], containers: tuple[Container, ...]) -> dict[str, Quantity]:
-    """`AggregateContainerRequests` of k8s.io/component-helpers/resource/helpers.go."""
-    total: dict[str, Quantity] = {}
-    for container in containers:
-        total = _sum(total, container.resources.requests)
-    sidecars: dict[str, Quantity] = {}
-    peak: dict[str, Quantity] = {}
-    for container in init:
-        at_once = _sum(sidecars, container.resources.requests)
-        if container.is_sidecar:
-            total = _sum(total, container.resources.requests)
-            sidecars = at_once
-        peak = {name: max(amount, peak.get(name, amount)) for name, amount in {**peak, **at_once}.items()}
-    return {name: max(amount, total.get(name, amount)) for name, amount in {**total, **peak}.items()}
-
-
-def _sum(left: Mapping[str, Quantity], right: Mapping[str, Quantity]) -> dict[str, Quantity]:
-    return {
-        name: left[name] + right[name] if name in left and name in right else amount
-        for name, amount in {**left, **right}.items()
-    }
+def _with_pod_level_requests(pod: Pod) -> Pod:
+    """`defaultPodRequests`: of what limits are given for, else of what the containers request."""
+    if pod.resources is None or not pod.resources.limits:
+        return pod
+    defaults = {**pod.resources.limits, **aggregate_requests(pod)}
+    supported = {name: amount for name, amount in defaults.items() if is_supported_pod_level(name)}
+    resources = Resources({**supported, **pod.resources.requests}, pod.resources.limits)
+    return replace(pod, resources=resources)
 
 
 def _toleration(at: At) -> dict[str, str]:

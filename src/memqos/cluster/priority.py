@@ -55,7 +55,7 @@ class PriorityClasses:
     def resolve(self, spec: At) -> tuple[str, int | None]:
         """The class name and priority of a pod's `spec`; the priority is `None` if nothing says one."""
         name = spec.get("priorityClassName").string()
-        given = spec.get("priority").integer(-(2**31), 2**31 - 1)
+        given = priority_of(spec)
         if not name:
             if given is not None or self.default is None:
                 return "", given
@@ -69,6 +69,11 @@ class PriorityClasses:
             problem = f'is {given}, but PriorityClass "{name}" is worth {self.values[name]}'
             raise spec.get("priority").error(problem, "leave spec.priority out")
         return name, self.values[name]
+
+
+def priority_of(spec: At) -> int | None:
+    """The priority that a pod's `spec` states itself."""
+    return spec.get("priority").integer(-(2**31), 2**31 - 1)
 
 
 def priority_class_from(document: At) -> PriorityClass:
