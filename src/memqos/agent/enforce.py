@@ -1,0 +1,202 @@
+"""Carrying out a plan: in a safe order, each write remembered first, read back, and kept up.
+
+* A knob that holds its value already is left (`kept`).
+* The original is on disk before the first write (`memqos.agent.originals`); when the disk does not
+  take it the knob is not written, and the outcome says so.
+* A value that somebody overwrote is noticed at the next turn and written again, with patience
+  (`memqos.agent.contest`).
+* A knob that drops out of the plan goes back to its original, unless it holds somebody's newer value.
+
+No `NodeError` leaves this module: each write ends in an `Outcome`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from memqos.agent.contest import Contests
+from memqos.agent.order import as_kept, held, ordered
+from memqos.agent.originals import Intent, Key, Original, Originals
+from memqos.errors import CgroupGone, NodeError
+from memqos.model.plan import Outcome, Plan, Reclaim, Value, Write
+from memqos.model.snapshot import IoMax, Snapshot
+from memqos.node import Node
+from memqos.policy.compose import show
+
+SIGNATURE: Final = "memqos"
+"""The `policy` of writes that bring originals back."""
+
+
+@dataclass(slots=True)
+class Enforcer:
+    """Carries out plans on one node, turn after turn.
+
+    `overwritten` counts the values that somebody wrote over; `notes` is about the last turn.
+    """
+
+    node: Node
+    originals: Originals
+    dry_run: bool = False
+    overwritten: int = 0
+    notes: list[str] = field(default_factory=list)
+    _ours: dict[Key, Value] = field(default_factory=dict)
+    _contests: Contests = field(default_factory=Contests)
+    _missing: set[Key] = field(default_factory=set)
+
+    def enforce(self, plan: Plan, snapshot: Snapshot, *, release: bool = True) -> tuple[Outcome, ...]:
+        """Carry out a plan made for this snapshot.
+
+        `release` also gives back what the plan no longer holds; leave it off for a plan that is
+        known to lack something.
+        """
+        self.notes = []
+        wanted = {write.target for write in plan.writes}
+        writes, outcomes = list(plan.writes), []
+        if release:
+            released, left = self._released(wanted, snapshot)
+            writes += released
+            outcomes += left
+        due: list[Write] = []
+        for write in ordered(writes, snapshot.cgroups):
+            settled = self._settled(write, snapshot)
+            if settled is None:
+                due.append(write)
+            else:
+                outcomes.append(settled)
+        if not self._remember(due, snapshot):
+            error = "its original value cannot be kept on disk, so it is not written"
+            outcomes += [Outcome(write, "failed", error=error) for write in due if _lasts(write)]
+            due = [write for write in due if not _lasts(write)]
+        outcomes += [self._apply(write, snapshot) for write in due]
+        self._forget(outcomes, snapshot)
+        return tuple(outcomes)
+
+    def _settled(self, write: Write, snapshot: Snapshot) -> Outcome | None:
+        """What becomes of a write without writing; `None` when it has to be written."""
+        cgroup = snapshot.cgroups.get(write.cgroup)
+        if cgroup is None or write.inode not in (0, cgroup.inode):
+            return Outcome(write, "gone", error="the cgroup is not there any more")
+        if isinstance(write.value, Reclaim):
+            return Outcome(write, "dry-run") if self.dry_run else None
+        before, key = held(cgroup, write.knob), (write.cgroup, cgroup.inode, write.knob)
+        if before is None:
+            return Outcome(write, "failed", error="there is no such knob here, or none that reads back")
+        if holds(before, as_kept(write.value, snapshot.node.page_size)):
+            self._contests.holds(key)
+            return Outcome(write, "kept", before, before)
+        if self.dry_run:
+            return Outcome(write, "dry-run", before)
+        if key in self._ours and not holds(before, self._ours[key]):
+            self._overwrite(write, key, before)
+        contest = self._contests.waiting(key)
+        if contest is None:
+            return None
+        error = f"{contest.error}; left alone for {contest.wait + 1} more turns"
+        return Outcome(write, contest.status, before, before, error)
+
+    def _overwrite(self, write: Write, key: Key, found: Value) -> None:
+        ours = show(write.knob, self._ours.pop(key))
+        theirs = show(write.knob, found)
+        times = self._contests.lose(key, "overwritten", f"somebody wrote {theirs} over {ours}")
+        self.overwritten += 1
+        self.notes.append(f"{write.cgroup}: {write.knob}: somebody wrote {theirs} over {ours}, time {times}")
+
+    def _remember(self, due: Iterable[Write], snapshot: Snapshot) -> bool:
+        intents = []
+        for write in due:
+            cgroup = snapshot.cgroups[write.cgroup]
+            before = held(cgroup, write.knob)
+            if _lasts(write) and before is not None:
+                value = as_kept(write.value, snapshot.node.page_size)
+                intents.append(Intent(write.cgroup, cgroup.inode, write.knob, before, value))
+        try:
+            self.originals.remember(intents)
+        except OSError as error:
+            self.notes.append(f"{self.originals.path}: {error.strerror}: nothing new is written")
+            return False
+        return True
+
+    def _apply(self, write: Write, snapshot: Snapshot) -> Outcome:
+        cgroup = snapshot.cgroups[write.cgroup]
+        before, key = held(cgroup, write.knob), (write.cgroup, cgroup.inode, write.knob)
+        try:
+            after = self.node.apply(replace(write, inode=cgroup.inode))
+        except CgroupGone as error:
+            return Outcome(write, "gone", before, error=str(error))
+        except NodeError as error:
+            self._contests.lose(key, "failed", str(error))
+            return Outcome(write, "failed", before, error=str(error))
+        value = as_kept(write.value, snapshot.node.page_size)
+        if after is None or holds(after, value):
+            if _lasts(write):
+                self._ours[key] = value
+            return Outcome(write, "written", before, after)
+        self.overwritten += 1
+        error_text = f"it reads back as {show(write.knob, after)}"
+        self._contests.lose(key, "overwritten", error_text)
+        return Outcome(write, "overwritten", before, after, error_text)
+
+    def _released(
+        self, wanted: set[tuple[str, str]], snapshot: Snapshot
+    ) -> tuple[list[Write], list[Outcome]]:
+        """Return the writes that bring back what is no longer wanted, and what is left as it is."""
+        writes, left = [], []
+        missing, self._missing = self._missing, set()
+        for original in self.originals.all():
+            cgroup = snapshot.cgroups.get(original.cgroup)
+            if cgroup is None or cgroup.inode != original.inode:
+                self._missing.add(original.key)
+                if original.key in missing:
+                    self._drop([original.key])
+                continue
+            if (original.cgroup, original.knob) in wanted:
+                continue
+            write, found = _back(original, held(cgroup, original.knob)), held(cgroup, original.knob)
+            if found is None or any(holds(found, value) for value in (original.value, *original.ours)):
+                writes.append(write)
+            else:
+                error = f"it holds {show(write.knob, found)}, which memqos did not write: left as it is"
+                left.append(Outcome(write, "overwritten", found, found, error))
+        return writes, left
+
+    def _forget(self, outcomes: Iterable[Outcome], snapshot: Snapshot) -> None:
+        """Drop the originals of knobs that are back at them, or that somebody else took over."""
+        ended = []
+        for outcome in outcomes:
+            write = outcome.write
+            if write.policy == SIGNATURE and outcome.status in ("written", "kept", "overwritten"):
+                ended.append((write.cgroup, snapshot.cgroups[write.cgroup].inode, write.knob))
+        self._drop(ended)
+
+    def _drop(self, keys: list[Key]) -> None:
+        if self.dry_run:
+            return
+        for key in keys:
+            self._ours.pop(key, None)
+            self._contests.forget(key)
+        try:
+            self.originals.forget(keys)
+        except OSError as error:
+            self.notes.append(f"{self.originals.path}: {error.strerror}: it keeps more than needed")
+
+
+def holds(found: Value | None, value: Value) -> bool:
+    """True when a knob that reads `found` holds `value`; a device that `io.max` leaves out is unlimited."""
+    if isinstance(found, Mapping) and isinstance(value, Mapping):
+        return all(found.get(device, IoMax()) == limits for device, limits in value.items())
+    return found == value
+
+
+def _lasts(write: Write) -> bool:
+    """True for a value a knob keeps, and that can be brought back: not an order, not a bring-back."""
+    return not isinstance(write.value, Reclaim) and write.policy != SIGNATURE
+
+
+def _back(original: Original, found: Value | None) -> Write:
+    value: Value = original.value
+    if isinstance(original.value, dict) and isinstance(found, Mapping):
+        value = {device: IoMax() for device in found} | original.value
+    why = f"no policy asks for it; it held {show(original.knob, value)} before memqos"
+    return Write(original.cgroup, original.knob, value, why, SIGNATURE, original.inode)

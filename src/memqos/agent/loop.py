@@ -1,0 +1,189 @@
+"""The agent: observe, decide, enforce, record; again when memory presses or the interval is over.
+
+No single failure ends the loop. A policy that raises is left out of that turn and nothing it holds
+is given back meanwhile; a node that cannot be observed is looked at again at the next turn; pods
+that cannot be listed are those of the last turn. Each is a note of the turn's `Tick`.
+
+`run` ends on `stop`, on SIGTERM or on SIGINT, at once when it is waiting, and brings the original
+values back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Protocol, TypeAlias
+
+from memqos.agent.enforce import Enforcer
+from memqos.agent.originals import Originals
+from memqos.agent.restore import restore
+from memqos.errors import MemqosError, NodeError
+from memqos.model.plan import Outcome, Plan, Tick
+from memqos.model.pods import PlacedPod
+from memqos.model.snapshot import Snapshot
+from memqos.model.view import View
+from memqos.node import Node, Wake
+from memqos.policy import AnyPolicy
+from memqos.policy.compose import foresee, overlay
+from memqos.policy.settings import AgentSettings
+
+Pods: TypeAlias = Callable[[Snapshot], tuple[PlacedPod, ...]]
+"""The pods on the node and where they live, as of a snapshot."""
+
+
+class Recorder(Protocol):
+    """Where ticks go; a `Journal` is one. It never raises."""
+
+    def append(self, tick: Tick) -> bool:
+        """Record one turn; false when it was dropped."""
+
+
+class _Stopped(BaseException):
+    """A signal came while the agent waited."""
+
+
+class Agent:
+    """The loop over one node.
+
+    `on_tick` sees every tick, after it was recorded. With `dry_run` no knob is written.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        policies: tuple[AnyPolicy, ...],
+        pods: Pods,
+        originals: Originals,
+        *,
+        journal: Recorder | None = None,
+        settings: AgentSettings | None = None,
+        dry_run: bool = False,
+        on_tick: Callable[[Tick], None] | None = None,
+    ) -> None:
+        self.node = node
+        self.policies = policies
+        self.settings = settings or AgentSettings()
+        self.enforcer = Enforcer(node, originals, dry_run=dry_run)
+        self.ticks = 0
+        self.failed_looks = 0
+        self.restored: tuple[Outcome, ...] = ()
+        self._pods = pods
+        self._journal = journal
+        self._on_tick = on_tick
+        self._memories = [policy.initial() for policy in policies]
+        self._last: Snapshot | None = None
+        self._placed: tuple[PlacedPod, ...] = ()
+        self._notes: list[str] = []
+        self._stopping = False
+        self._waiting = False
+
+    def tick(self, woken_by: str = "") -> Tick:
+        """Turn once. Raises `NodeError` or `Unsupported` when the node cannot be observed."""
+        snapshot = self.node.observe()
+        notes, self._notes = self._notes, []
+        try:
+            self._placed = self._pods(snapshot)
+            listed = True
+        except Exception as error:  # noqa: BLE001 - pods come from outside, and the loop lives
+            notes.append(f"pods: {_name(error)}; the pods of the last turn are taken")
+            listed = False
+        begun = time.perf_counter_ns()
+        plan, whole = self._decide(View(snapshot, self._last, self._placed), notes)
+        decided_in_us = (time.perf_counter_ns() - begun) // 1000
+        outcomes = self.enforcer.enforce(plan, snapshot, release=whole and listed)
+        notes += self.enforcer.notes
+        tick = Tick(snapshot, self._placed, plan, outcomes, woken_by, decided_in_us, tuple(notes))
+        self._last = snapshot
+        self.ticks += 1
+        if self._journal is not None:
+            self._journal.append(tick)
+        if self._on_tick is not None:
+            self._on_tick(tick)
+        return tick
+
+    def run(self, turns: int | None = None) -> None:
+        """Turn until stopped, or `turns` times; then bring the original values back."""
+        with self._signals():
+            try:
+                with contextlib.suppress(_Stopped):
+                    self._loop(turns)
+            finally:
+                if self.settings.restore_on_exit and not self.enforcer.dry_run:
+                    self.restored = restore(self.node, self.enforcer.originals)
+
+    def stop(self) -> None:
+        """End `run` after this turn, from any thread; a node that has a `stop` is woken at once."""
+        self._stopping = True
+        if callable(wake := getattr(self.node, "stop", None)):
+            wake()
+
+    def _loop(self, turns: int | None) -> None:
+        wake, done = Wake("start"), 0
+        while not self._stopping and wake.reason != "stop":
+            try:
+                self.tick(", ".join((wake.reason, *wake.cgroups)))
+            except NodeError as error:
+                self.failed_looks += 1
+                self._notes.append(f"the node could not be observed: {error}")
+            done += 1
+            if turns is not None and done >= turns:
+                break
+            wake = self._wait()
+
+    def _decide(self, view: View, notes: list[str]) -> tuple[Plan, bool]:
+        """Ask each policy in turn; true when all answered."""
+        plans: list[Plan] = []
+        for index, policy in enumerate(self.policies):
+            try:
+                memory, plan = policy.decide(self._memories[index], view)
+                view = foresee(view, plan)
+            except Exception as error:  # noqa: BLE001 - a policy's bug must not take the others down
+                notes.append(f"policy {policy.name}: {_name(error)}; it is left out of this turn")
+                continue
+            self._memories[index] = memory
+            plans.append(plan)
+        return overlay(plans), len(plans) == len(self.policies)
+
+    def _wait(self) -> Wake:
+        try:
+            self._waiting = True
+            if self._stopping:
+                return Wake("stop")
+            return self.node.wait(self.settings.interval_seconds)
+        except _Stopped:
+            return Wake("stop")
+        except NodeError as error:
+            self._notes.append(f"waiting for pressure failed: {error}")
+            time.sleep(min(1.0, self.settings.interval_seconds))
+            return Wake("timeout")
+        finally:
+            self._waiting = False
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.stop()
+        if self._waiting and not hasattr(self.node, "stop"):
+            # poll(2) is resumed after a handler that returns (PEP 475); one that raises ends it
+            self._waiting = False
+            raise _Stopped
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _name(error: Exception) -> str:
+    return str(error) if isinstance(error, MemqosError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,219 @@
+"""What each knob held before memqos, kept on disk before the first write to it.
+
+The file `originals` in the state directory is an append-only list of records, one JSON object a
+line, each with a checksum. Before a batch of writes reaches the kernel, every knob's original and
+the value about to be written are on disk (`fsync`). So after `kill -9` at any point it is known
+for every knob what to go back to, and whether what it holds is memqos's or somebody's newer value.
+
+A knob is known by path, inode and boot: a cgroup reborn under the same name is another cgroup, and
+a reboot ends everything. The original is the last value that somebody else gave the knob: when the
+kubelet writes a new limit over ours, that is what to go back to.
+
+A half-written last line is from a batch that never reached the kernel, so it is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+
+from memqos.model.plan import Value
+from memqos.model.snapshot import IoMax
+
+NAME: Final = "originals"
+_COMPACT_ABOVE: Final = 4096
+
+Kept: TypeAlias = bool | int | dict[str, IoMax]
+Key: TypeAlias = tuple[str, int, str]
+"""Cgroup, inode, knob."""
+
+
+class Original(msgspec.Struct, frozen=True):
+    """One knob: what it held before, and every value of ours it may hold since."""
+
+    cgroup: str
+    inode: int
+    knob: str
+    value: Kept
+    ours: tuple[Kept, ...]
+
+    @property
+    def key(self) -> Key:
+        """What identifies the knob within one boot."""
+        return (self.cgroup, self.inode, self.knob)
+
+
+class _Line(msgspec.Struct, array_like=True):
+    boot: str
+    cgroup: str
+    inode: int
+    knob: str
+    original: Kept
+    ours: tuple[Kept, ...]
+    """Empty: the knob is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A value about to be written, and what the knob holds before."""
+
+    cgroup: str
+    inode: int
+    knob: str
+    before: Value
+    value: Value
+
+
+class Originals:
+    """The remembered knobs of this boot. Raises `OSError` when the disk does not take a record.
+
+    Only the holder of the directory's lock may open it. Without a directory nothing is read or
+    kept: for a dry run, which writes no knob.
+    """
+
+    def __init__(self, directory: Path | None, boot_id: str) -> None:
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+        self.path = None if directory is None else directory / NAME
+        self.boot_id = boot_id
+        self._known: dict[Key, Original] = {}
+        self._lines = 0
+        self._load()
+        if self._lines > len(self._known):
+            with contextlib.suppress(OSError):  # a full disk: the longer file says the same
+                self._compact()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, key: Key) -> Original | None:
+        """Return what is remembered of a knob."""
+        return self._known.get(key)
+
+    def all(self) -> tuple[Original, ...]:
+        """Return everything remembered, oldest first."""
+        return tuple(self._known.values())
+
+    def remember(self, intents: Iterable[Intent]) -> None:
+        """Put on disk what is about to be written; nothing changes when the disk refuses.
+
+        A knob that holds what somebody else wrote gets a new original.
+        """
+        fresh = {}
+        for intent in intents:
+            key = (intent.cgroup, intent.inode, intent.knob)
+            before, value = _plain(intent.before), _plain(intent.value)
+            known = self._known.get(key)
+            if known is None or before not in (*known.ours, known.value):
+                known = Original(*key, value=before, ours=())
+            if value not in known.ours:
+                # what the knob holds now and what it will hold; older values are not there any more
+                ours = (before, value) if before in known.ours else (value,)
+                fresh[key] = Original(*key, value=known.value, ours=ours)
+        self._append(fresh.values())
+        self._known.update(fresh)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Drop knobs that hold their originals again, or whose cgroup is gone."""
+        gone = [self._known[key] for key in dict.fromkeys(keys) if key in self._known]
+        self._append(msgspec.structs.replace(known, ours=()) for known in gone)
+        for known in gone:
+            del self._known[known.key]
+        if self._lines > _COMPACT_ABOVE:
+            self._compact()
+
+    def _append(self, records: Iterable[Original]) -> None:
+        lines = [self._encode(record) for record in records]
+        if not lines or self.path is None:
+            return
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            end = os.fstat(descriptor).st_size
+            try:
+                _write_all(descriptor, b"".join(lines))
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, end)
+                raise
+        finally:
+            os.close(descriptor)
+        if self._lines == 0:
+            _sync_directory(self.path.parent)
+        self._lines += len(lines)
+
+    def _load(self) -> None:
+        if self.path is None:
+            return
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return
+        whole, _, torn = data.rpartition(b"\n")
+        if torn:
+            os.truncate(self.path, len(data) - len(torn))
+        for line in whole.split(b"\n"):
+            self._lines += 1
+            record = _decode(line)
+            if record is None or record.boot != self.boot_id:
+                continue
+            original = Original(record.cgroup, record.inode, record.knob, record.original, record.ours)
+            self._known.pop(original.key, None)
+            if record.ours:
+                self._known[original.key] = original
+
+    def _compact(self) -> None:
+        """Write the file anew without what was forgotten, and put it in place at once."""
+        if self.path is None:
+            return
+        lines = [self._encode(record) for record in self._known.values()]
+        anew = self.path.with_suffix(".new")
+        descriptor = os.open(anew, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(descriptor, b"".join(lines))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        anew.replace(self.path)
+        _sync_directory(self.path.parent)
+        self._lines = len(lines)
+
+    def _encode(self, record: Original) -> bytes:
+        line = msgspec.json.encode(
+            _Line(self.boot_id, record.cgroup, record.inode, record.knob, record.value, record.ours)
+        )
+        return b"%08x %s\n" % (zlib.crc32(line), line)
+
+
+def _decode(line: bytes) -> _Line | None:
+    checksum, _, text = line.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(text):
+        return None
+    return msgspec.json.decode(text, type=_Line)
+
+
+def _plain(value: Value) -> Kept:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, int):
+        return value
+    raise TypeError(f"{value!r} is an order, not a value to remember")
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

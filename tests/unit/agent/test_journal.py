@@ -1,0 +1,215 @@
+import errno
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from memqos.agent.codec import decode, encode
+from memqos.agent.journal import MAGIC, Journal, read, segments
+from memqos.model.plan import Advice, Outcome, Plan, Reclaim, Tick, Write
+from memqos.model.pods import Container, PlacedPod, Pod, Resources
+from memqos.model.snapshot import (
+    Cgroup,
+    Counters,
+    IoMax,
+    IoStat,
+    NodeFacts,
+    Pressure,
+    PressureLine,
+    Snapshot,
+    Swap,
+    Zone,
+)
+from memqos.units import GIB, MIB, UNLIMITED, Quantity
+
+
+def tick(number: int = 0, padding: int = 0) -> Tick:
+    """Build a turn with something of everything."""
+    stat = Counters.of({"anon": number, "file": 2})
+    line = PressureLine(0.5, 0.25, 0.0, 99)
+    cgroup = Cgroup(
+        path="a",
+        inode=2**40,
+        memory_max=UNLIMITED,
+        memory_stat=stat,
+        memory_events=Counters(stat.layout, (7, 8)),
+        memory_oom_group=True,
+        memory_pressure=Pressure(line, line),
+        io_stat={"8:0": IoStat(rbytes=1)},
+        io_max={"8:0": IoMax(rbps=5)},
+    )
+    facts = NodeFacts(
+        meminfo=Counters.of({"MemTotal": GIB}),
+        vmstat=Counters.of({}),
+        swaps=(Swap("/dev/vdb", "partition", GIB, 0, -2),),
+        zones=(Zone(0, "DMA", 1, 2, 3, 4, 5),),
+    )
+    snapshot = Snapshot(
+        time_us=number, boot_id="b", node=facts, cgroups={"a": cgroup}, features=frozenset({"psi"})
+    )
+    size = {"memory": Quantity(Fraction(3, 2))}
+    pod = Pod("ns", "p", "u", (Container("c", Resources(size, size)),), resources=Resources(), priority=3)
+    writes = (
+        Write("a", "memory.max", GIB, "why", "swap", 5),
+        Write("a", "memory.oom.group", True, "w"),
+        Write("a", "memory.reclaim", Reclaim(MIB, 60), "w"),
+        Write("a", "io.max", {"8:0": IoMax(wbps=1)}, "w"),
+    )
+    outcomes = (
+        Outcome(writes[0], "written", UNLIMITED, GIB),
+        Outcome(Write("b", "memory.low", 0, "back", "memqos"), "failed", 1, None, "no"),
+    )
+    plan = Plan(writes, (Advice("ns/p", "problem", "remedy", "swap"),))
+    notes = (os.urandom(padding).hex(),) if padding else ("note",)
+    return Tick(snapshot, (PlacedPod(pod, "a", {"c": "a/c"}),), plan, outcomes, "timeout", 42, notes)
+
+
+def numbers(directory: Path) -> list[int]:
+    return [one.snapshot.time_us for one in read(directory)]
+
+
+def test_a_tick_comes_back_as_it_was() -> None:
+    assert decode(encode(tick(5))) == tick(5)
+    assert decode(encode(tick())).plan.writes[1].value is True
+
+
+def test_counters_of_one_layout_share_it_again() -> None:
+    cgroup = decode(encode(tick())).snapshot.cgroups["a"]
+    assert cgroup.memory_stat is not None
+    assert cgroup.memory_events is not None
+    assert cgroup.memory_stat.layout is cgroup.memory_events.layout
+
+
+def test_what_is_no_record_is_a_value_error() -> None:
+    with pytest.raises(ValueError):
+        decode(b"nonsense")
+
+
+def test_ticks_are_read_in_order_also_across_a_restart(tmp_path: Path) -> None:
+    for begin in (0, 3):
+        with Journal(tmp_path) as journal:
+            assert all(journal.append(tick(number)) for number in range(begin, begin + 3))
+    assert numbers(tmp_path) == [0, 1, 2, 3, 4, 5]
+    assert len(segments(tmp_path)) == 1
+
+
+def test_the_journal_is_bounded_and_the_oldest_go_first(tmp_path: Path) -> None:
+    size = 8 * 4096
+    with Journal(tmp_path, size) as journal:
+        for number in range(200):
+            assert journal.append(tick(number, padding=200))
+            assert sum(path.stat().st_size for path in segments(tmp_path)) <= size
+    kept = numbers(tmp_path)
+    assert kept == list(range(kept[0], 200))
+    assert 10 < len(kept) < 200
+
+
+def test_a_tail_torn_at_any_byte_costs_only_the_last_record(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.append(tick(0))
+        (path,) = segments(tmp_path)
+        begin = path.stat().st_size
+        journal.append(tick(1))
+    whole = path.read_bytes()
+    for cut in range(begin, len(whole)):
+        path.write_bytes(whole[:cut])
+        assert numbers(tmp_path) == [0]
+        with Journal(tmp_path) as journal:
+            assert journal.repaired == cut - begin
+            journal.append(tick(2))
+        assert numbers(tmp_path) == [0, 2], cut
+
+
+def test_a_segment_torn_in_its_first_bytes_is_left_behind(tmp_path: Path) -> None:
+    for cut in range(len(MAGIC)):
+        directory = tmp_path / str(cut)
+        directory.mkdir()
+        (directory / "journal-00000001").write_bytes(MAGIC[:cut])
+        with Journal(directory) as journal:
+            journal.append(tick(1))
+        assert numbers(directory) == [1]
+
+
+def test_a_flipped_byte_is_never_taken_for_a_tick(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.append(tick(0))
+    (path,) = segments(tmp_path)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        broken = bytearray(whole)
+        broken[place] ^= 0x10
+        path.write_bytes(broken)
+        assert numbers(tmp_path) == []
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Give a disk with room for so many more bytes (the list's one number); negative: no end."""
+    left = [-1]
+    pwrite = os.pwrite
+
+    def limited(descriptor: int, data: bytes, offset: int) -> int:
+        if left[0] < 0:
+            return pwrite(descriptor, data, offset)
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = pwrite(descriptor, data[: left[0]], offset)
+        left[0] -= taken
+        return taken
+
+    monkeypatch.setattr(os, "pwrite", limited)
+    return left
+
+
+def test_a_full_disk_drops_whole_records_and_resumes(tmp_path: Path, room: list[int]) -> None:
+    journal = Journal(tmp_path)
+    assert journal.append(tick(0))
+    for left in (0, 1, 7, 8, 9, 100):
+        room[0] = left
+        assert not journal.append(tick(1))
+        assert journal.error == "No space left on device"
+        assert numbers(tmp_path) == [0]
+    room[0] = -1
+    assert journal.append(tick(2))
+    assert numbers(tmp_path) == [0, 2]
+    assert (journal.written, journal.dropped, journal.error) == (2, 6, "")
+    journal.close()
+
+
+def test_a_disk_too_full_for_a_segment_leaves_no_torn_segment(tmp_path: Path, room: list[int]) -> None:
+    journal = Journal(tmp_path)
+    room[0] = 3
+    assert not journal.append(tick(0))
+    assert segments(tmp_path) == []
+    room[0] = -1
+    assert journal.append(tick(1))
+    assert numbers(tmp_path) == [1]
+    journal.close()
+
+
+def test_a_disk_that_does_not_even_cut_gets_a_new_segment(
+    tmp_path: Path, room: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    journal = Journal(tmp_path)
+    assert journal.append(tick(0))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", broken)
+        room[0] = 20
+        assert not journal.append(tick(1))
+    room[0] = -1
+    assert journal.append(tick(2))
+    assert numbers(tmp_path) == [0, 2]
+    assert len(segments(tmp_path)) == 2
+    journal.close()
+
+
+def test_a_record_too_large_for_a_segment_is_dropped_and_told(tmp_path: Path) -> None:
+    with Journal(tmp_path, 8 * 4096) as journal:
+        assert not journal.append(tick(0, padding=9000))
+        assert "does not fit" in journal.error
+        assert journal.append(tick(1))
+    assert numbers(tmp_path) == [1]
