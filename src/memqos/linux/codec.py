@@ -132,8 +132,8 @@ class Words:
     takes = "words"
 
     def decode(self, raw: bytes) -> tuple[str, ...]:
-        """Read `cpuset cpu io`; an empty line is no word."""
-        text = line(raw)
+        """Read `cpuset cpu io`; an empty file, as of a cgroup without any, is no word."""
+        text = line(raw) if raw else b""
         words = text.split(b" ") if text else []
         if not all(_WORD.fullmatch(word) for word in words):
             raise ValueError(f"{shown(raw)} is not a list of words")

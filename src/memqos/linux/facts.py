@@ -40,6 +40,15 @@ class NodeFiles:
         raw = self._pressures[name].read()
         return None if raw is None else procfs.pressure(name, raw)
 
+    @property
+    def paths(self) -> list[str]:
+        """The files there are."""
+        return [
+            file.path
+            for file in (*self._files.values(), *self._pressures.values())
+            if file.read() is not None
+        ]
+
     def close(self) -> None:
         """Close every descriptor."""
         for file in (*self._files.values(), *self._pressures.values()):

@@ -9,7 +9,6 @@ The names are those of `memqos.model.snapshot.FEATURES`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Final
 
 from memqos.errors import Unsupported
@@ -27,7 +26,7 @@ _BY_FILE: Final = {
 }
 
 
-def check_supported(root: str, proc: str) -> None:
+def check_supported(root: str) -> None:
     """Raise `Unsupported`, in one sentence with the remedy, where there is no cgroup v2 memory controller."""
     try:
         with open(f"{root}/cgroup.controllers", "rb") as file:
@@ -36,13 +35,13 @@ def check_supported(root: str, proc: str) -> None:
         raise Unsupported(_no_cgroup2(root)) from None
     if b"memory" not in controllers:
         raise Unsupported(
-            f"{root} is cgroup v2 without the memory controller; boot with cgroup_enable=memory, and in a "
-            "container give it the host's cgroup namespace (or mount the controller in v2 only)"
+            f"{root} is cgroup v2 without the memory controller; boot without cgroup_disable=memory (on "
+            "some boards with cgroup_enable=memory) and without a cgroup v1 memory hierarchy"
         )
 
 
 def _no_cgroup2(root: str) -> str:
-    remedy = "boot with systemd.unified_cgroup_hierarchy=1 (and without cgroup_no_v1= exceptions)"
+    remedy = "boot with systemd.unified_cgroup_hierarchy=1"
     if os.path.isdir(f"{root}/unified"):
         return f"{root} is a hybrid of cgroup v1 and v2 and the memory controller is on v1; {remedy}"
     if os.path.isdir(f"{root}/memory"):
@@ -50,40 +49,29 @@ def _no_cgroup2(root: str) -> str:
     return f"{root} is not a cgroup v2 hierarchy; mount one there: mount -t cgroup2 cgroup2 {root}"
 
 
-def probe(
-    root: str, cgroups: Mapping[str, object], sys: str, options: frozenset[str] | None
-) -> frozenset[str]:
-    """Probe at the root and in the first other cgroup that has the memory controller.
+def probe(root: str, sample: str, options: frozenset[str] | None) -> frozenset[str]:
+    """Probe at the root and in one other cgroup, `sample`, that has the memory controller ("": none yet).
 
     `options` are the mount options of a real cgroup2 mount; `None` for a tree of plain files, to
     which nothing is written.
     """
-    found = _files(root)
-    sample = ""
-    for path in cgroups:
-        if path and (names := _files(f"{root}/{path}")) and "memory.max" in names:
-            found |= names
-            sample = path
-            break
+    at_root = _files(root)
+    found = at_root | (_files(f"{root}/{sample}") if sample else set())
     features = {feature for name, feature in _BY_FILE.items() if name in found}
     if sample and _writable(f"{root}/{sample}/memory.peak"):
         features.add("memory.peak reset")
-    if options is not None:
+    if options is None:
+        return frozenset(features)
+    if "memory.reclaim" in features:
         reclaim = (
-            f"{root}/memory.reclaim"
-            if "memory.reclaim" in _files(root)
-            else f"{root}/{sample}/memory.reclaim"
+            f"{root}/memory.reclaim" if "memory.reclaim" in at_root else f"{root}/{sample}/memory.reclaim"
         )
-        if "memory.reclaim" in features:
-            for option in ("swappiness", "swappiness=max"):
-                if _accepts(
-                    reclaim, b"0 " + (b"swappiness=60" if option == "swappiness" else option.encode())
-                ):
-                    features.add(f"memory.reclaim {option}")
-        if "memory_recursiveprot" in options:
-            features.add("memory_recursiveprot")
-    if _mglru(f"{sys}/kernel/mm/lru_gen/enabled"):
-        features.add("mglru")
+        if _accepts(reclaim, b"0 swappiness=60"):
+            features.add("memory.reclaim swappiness")
+        if _accepts(reclaim, b"0 swappiness=max"):
+            features.add("memory.reclaim swappiness=max")
+    if "memory_recursiveprot" in options:
+        features.add("memory_recursiveprot")
     return frozenset(features)
 
 
@@ -115,9 +103,9 @@ def _accepts(path: str, text: bytes) -> bool:
         os.close(fd)
 
 
-def _mglru(path: str) -> bool:
+def mglru(raw: bytes | None) -> bool:
+    """Tell from /sys/kernel/mm/lru_gen/enabled (`0x0007`) whether the multi-gen LRU is on."""
     try:
-        with open(path, "rb") as file:
-            return int(file.read(), 16) != 0
-    except (OSError, ValueError):
+        return raw is not None and int(raw, 16) != 0
+    except ValueError:
         return False

@@ -56,6 +56,7 @@ class CgroupFiles:
         "_cgroup",
         "_fds",
         "_fields",
+        "_looked",
         "_raws",
         "_sizes",
         "directory",
@@ -75,6 +76,7 @@ class CgroupFiles:
         self._sizes: list[int] = []
         self._raws: list[bytes] = []
         self._cgroup = Cgroup(path=path, inode=inode)
+        self._looked = False
         self._look()
 
     def _look(self) -> None:
@@ -91,17 +93,17 @@ class CgroupFiles:
                 raise CgroupGone("another cgroup was born under this path", cgroup=self.path)
             for field, name in wanted.items():
                 self._open(directory, field, name)
+            if not self.alive():
+                raise CgroupGone("the cgroup is gone", cgroup=self.path)
+            self._cgroup = self._decoded(self._cgroup, enumerate(self._raws))
         except BaseException:
             self.close()
             raise
         finally:
             os.close(directory)
-        if not self._fields and not self.alive():
-            raise CgroupGone("the cgroup is gone", cgroup=self.path)
-        self._cgroup = self._decoded(self._cgroup, enumerate(self._raws))
-        if self._budget.kept + len(self._fds) > self._budget.limit:
+        self._looked = True
+        if self._budget.kept > self._budget.limit:
             self._drop()
-        self._budget.kept += len(self._fds)
 
     def _open(self, directory: int, field: str, name: str) -> None:
         fd = -1
@@ -115,6 +117,7 @@ class CgroupFiles:
                 return
             raise self._error(error, name) from None
         self._fds.append(fd)
+        self._budget.kept += 1
         self._fields.append(field)
         self._sizes.append(size)
         self._raws.append(raw)
@@ -129,6 +132,8 @@ class CgroupFiles:
 
         Raises `CgroupGone` when it vanished, another `NodeError` for any other refusal.
         """
+        if not self._looked:  # the last look failed halfway
+            return self._again()
         try:
             raws = list(map(pread, self._fds, self._sizes, repeat(0))) if self._fds else self._read_closed()
         except OSError:
@@ -194,12 +199,13 @@ class CgroupFiles:
     def _drop(self) -> None:
         for fd in self._fds:
             os.close(fd)
+        self._budget.kept -= len(self._fds)
         self._fds = []
 
     def close(self) -> None:
         """Close every descriptor."""
-        self._budget.kept = max(0, self._budget.kept - len(self._fds))
         self._drop()
+        self._looked = False
         self._fields, self._sizes, self._raws = [], [], []
 
 
@@ -219,7 +225,7 @@ class ProcFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._fd = -1
         self._missing = False
 
@@ -229,7 +235,7 @@ class ProcFile:
             return None
         try:
             if self._fd < 0:
-                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             raw = piece = pread(self._fd, 65536, 0)
             while piece:
                 piece = pread(self._fd, 65536, len(raw))
@@ -238,7 +244,7 @@ class ProcFile:
             if error.errno in _ABSENT:
                 self._missing = True
                 return None
-            raise node_error(error, cgroup="", knob=self._path, directory_exists=True) from None
+            raise node_error(error, cgroup="", knob=self.path, directory_exists=True) from None
         return raw
 
     def close(self) -> None:

@@ -12,11 +12,11 @@ add keys. Everything else that is not of the form is a `ValueError`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import mul
 from typing import Any, Final
 
-from memqos.linux.codec import U64_MAX, decimal, shown, whole
+from memqos.linux.codec import decimal, shown, whole
 from memqos.model.snapshot import Counters, IoMax, IoStat, Pressure, PressureLine
 from memqos.units import UNLIMITED
 
@@ -24,28 +24,26 @@ _LAYOUTS_KEPT: Final = 8
 
 
 class Layout:
-    """The keys of one file as one kernel prints them, and the pattern that reads such a file."""
+    """The keys of one file as one kernel prints them, and the pattern that reads such a file.
+
+    The pattern takes numbers of 19 digits, all of which fit 64 bit; longer ones go the slow way.
+    """
 
     __slots__ = ("factors", "keys", "pattern")
 
-    def __init__(self, lines: list[tuple[bytes, bytes, bytes]]) -> None:
-        """Take `(key, gap, unit)` of every line; the unit "kB" multiplies by 1024."""
-        names = [key.removesuffix(b":").decode("ascii", "strict") for key, _, _ in lines]
-        self.keys = {name: index for index, name in enumerate(names)}
-        if len(self.keys) != len(names):
+    def __init__(self, lines: list[re.Match[bytes]]) -> None:
+        self.keys = {_key(match): index for index, match in enumerate(lines)}
+        if len(self.keys) != len(lines):
             raise ValueError("the same key stands on two lines")
         self.pattern = re.compile(
-            b"".join(
-                re.escape(key)
-                + (b" +" if len(gap) > 1 else b" +" if key.endswith(b":") else b" ")
-                + b"([0-9]{1,20})"
-                + re.escape(unit)
-                + b"\n"
-                for key, gap, unit in lines
-            )
+            b"".join(re.escape(m[1]) + b" +([0-9]{1,19})" + re.escape(m[3] or b"") + b"\n" for m in lines)
         )
-        kilo = [1024 if unit else 1 for _, _, unit in lines]
-        self.factors = tuple(kilo) if 1024 in kilo else None
+        kilo = tuple(1024 if match[3] else 1 for match in lines)
+        self.factors = kilo if 1024 in kilo else None
+
+
+def _key(match: re.Match[bytes]) -> str:
+    return match[1].decode("ascii").removesuffix(":")
 
 
 class Flat:
@@ -55,38 +53,34 @@ class Flat:
     takes = "numbers by key"
 
     def __init__(self, *, meminfo: bool = False) -> None:
-        self._line = re.compile(
-            rb"([!-~]+:)( +)([0-9]{1,20})( kB)?" if meminfo else rb"([!-~]+)( )([0-9]{1,20})()"
-        )
+        self._line = re.compile(rb"([!-~]+:) +([0-9]+)( kB)?" if meminfo else rb"([!-~]+) ([0-9]+)()")
         self._layouts: list[Layout] = []
 
     def decode(self, raw: bytes) -> Counters:
         """Read every line; the layout is shared with every earlier file of the same keys."""
         for layout in self._layouts:
             if match := layout.pattern.fullmatch(raw):
-                break
-        else:
-            layout = self._learn(raw)
-            match = layout.pattern.fullmatch(raw)
-            assert match is not None
-        numbers = map(int, match.groups())
-        if layout.factors:
-            numbers = map(mul, numbers, layout.factors)
-        return Counters(layout.keys, tuple(numbers))
+                return self._counters(layout, map(int, match.groups()))
+        lines = self._lines(raw)
+        keys = [_key(match) for match in lines]
+        layout = next((known for known in self._layouts if list(known.keys) == keys), None) or Layout(lines)
+        self._layouts = [layout, *(known for known in self._layouts if known is not layout)][:_LAYOUTS_KEPT]
+        return self._counters(layout, map(decimal, (match[2] for match in lines)))
 
-    def _learn(self, raw: bytes) -> Layout:
+    @staticmethod
+    def _counters(layout: Layout, numbers: Iterable[int]) -> Counters:
+        return Counters(layout.keys, tuple(map(mul, numbers, layout.factors) if layout.factors else numbers))
+
+    def _lines(self, raw: bytes) -> list[re.Match[bytes]]:
         texts = raw.split(b"\n")
         if texts.pop() or not texts:
             raise ValueError(f"{shown(raw[-60:])} is cut off" if raw else "is empty")
         lines = []
         for text in texts:
-            match = self._line.fullmatch(text)
-            if match is None or int(match[3]) > U64_MAX:
+            if (match := self._line.fullmatch(text)) is None:
                 raise ValueError(f"{shown(text)} is not a key and a number")
-            lines.append((match[1], match[2], match[4] or b""))
-        layout = Layout(lines)
-        self._layouts = [layout, *self._layouts[: _LAYOUTS_KEPT - 1]]
-        return layout
+            lines.append(match)
+        return lines
 
     def encode(self, value: Any) -> tuple[bytes, ...]:
         """Write each pair by itself (`io.weight`: `default 100`, `8:16 200`)."""
@@ -96,6 +90,7 @@ class Flat:
 
 
 _NAME = re.compile(r"[!-<>-~]+")
+_VISIBLE = re.compile(rb"[!-~]+")
 _DEVICE = re.compile(rb"[0-9]{1,10}:[0-9]{1,10}")
 
 
@@ -106,26 +101,27 @@ def _name(key: object) -> bytes:
 
 
 def _nested(raw: bytes) -> dict[bytes, dict[bytes, bytes]]:
-    """Cut `KEY SUB=VALUE SUB=VALUE` lines.
+    """Cut `KEY SUB=VALUE SUB=VALUE` lines; a space may follow a key without any pair.
 
-    A device without any pair has no newline on some kernels (before 5.17 `io.stat` could read
-    `7:0 7:1 8:0 rbytes=1`), so a second bare word that is a device starts the next entry.
+    Before 5.17 a device without I/O had no newline either, so that `io.stat` could read
+    `7:0 7:1 8:0 rbytes=1`: a device directly after a device starts the next entry.
     """
     if raw and not raw.endswith(b"\n"):
         raise ValueError(f"{shown(raw[-60:])} is cut off")
     entries: dict[bytes, dict[bytes, bytes]] = {}
     for text in raw.split(b"\n")[:-1]:
         pairs: dict[bytes, bytes] | None = None
-        for word in text.split():
+        for word in text.removesuffix(b" ").split(b" "):
             key, equals, value = word.partition(b"=")
-            if not equals and word not in entries and (pairs is None or _DEVICE.fullmatch(word)):
+            starts = pairs is None or (not pairs and _DEVICE.fullmatch(word))
+            if not _VISIBLE.fullmatch(word):
+                raise ValueError(f"{shown(text)} is not a name and key=value pairs")
+            if not equals and starts and word not in entries:
                 pairs = entries[word] = {}
             elif pairs is not None and equals and key and key not in pairs:
                 pairs[key] = value
             else:
                 raise ValueError(f"{shown(text)} is not a name and key=value pairs")
-        if pairs is None:
-            raise ValueError("has an empty line")
     return entries
 
 
@@ -213,16 +209,13 @@ class Nested:
 
     def decode(self, raw: bytes) -> dict[str, dict[str, int | str]]:
         """Read every pair."""
-        try:
-            return {
-                name.decode("ascii"): {
-                    key.decode("ascii"): decimal(text) if text.isdigit() else text.decode("ascii")
-                    for key, text in pairs.items()
-                }
-                for name, pairs in _nested(raw).items()
+        return {
+            name.decode("ascii"): {
+                key.decode("ascii"): decimal(text) if text.isdigit() else text.decode("ascii")
+                for key, text in pairs.items()
             }
-        except UnicodeDecodeError as error:
-            raise ValueError("is not ASCII") from error
+            for name, pairs in _nested(raw).items()
+        }
 
     def encode(self, value: Any) -> tuple[bytes, ...]:
         """Write each name by itself."""

@@ -12,7 +12,6 @@ does (triggers, probing by writes).
 from __future__ import annotations
 
 import os
-import resource
 import time
 
 from memqos.errors import CgroupGone
@@ -20,14 +19,12 @@ from memqos.linux import features, procfs
 from memqos.linux.apply import apply_write
 from memqos.linux.facts import NodeFiles
 from memqos.linux.files import Budget, CgroupFiles, ProcFile
+from memqos.linux.limits import raise_open_files
 from memqos.linux.pressure import Pressed, Trigger
 from memqos.linux.tree import Tree
 from memqos.model.plan import Value, Write
 from memqos.model.snapshot import Cgroup, Snapshot
 from memqos.node import Wake
-
-_SPARE = 256
-"""Descriptors left to the rest of the process: triggers, journal, sockets."""
 
 
 class LinuxNode:
@@ -35,7 +32,7 @@ class LinuxNode:
 
     `subtree` limits the view to one cgroup, what is below it, and its ancestors. `trigger` says
     what pressure wakes `wait`, `descriptors` how many may stay open (default: the process's
-    limit, raised as far as it goes without privilege).
+    limit, raised as far as it goes; see `limits` for programs started from here).
     """
 
     def __init__(
@@ -50,17 +47,18 @@ class LinuxNode:
     ) -> None:
         """Raise `Unsupported` where there is no cgroup v2 memory controller."""
         self._root = root.rstrip("/") or "/"
-        self._sys = sys
-        features.check_supported(self._root, proc)
+        features.check_supported(self._root)
         self._options = _mount_options(self._root, proc)
         self._tree = Tree(self._root, subtree.strip("/"))
-        self._budget = Budget(descriptor_budget() if descriptors is None else descriptors)
+        self._budget = Budget(raise_open_files(proc) if descriptors is None else descriptors)
         self._files: dict[str, CgroupFiles] = {}
         self._facts = NodeFiles(proc)
         boot_id = ProcFile(f"{proc}/sys/kernel/random/boot_id")
         self._boot_id = (boot_id.read() or b"").decode("ascii", "replace").strip()
         boot_id.close()
         self._features: frozenset[str] = frozenset()
+        self._sample = ""
+        self._mglru = ProcFile(f"{sys}/kernel/mm/lru_gen/enabled")
         self._dirty = False
         self._pressed = Pressed(self._root, proc, trigger or Trigger(), kernel=self._options is not None)
 
@@ -78,9 +76,12 @@ class LinuxNode:
             self._refresh()
             cgroups = self._read()
         facts = self._facts.read()
-        found = self._features | self._pressed.features | ({"psi"} if facts.memory_pressure else set())
-        if facts.swaps:
-            found |= {"swap"}
+        now_on = {
+            "psi": facts.memory_pressure,
+            "swap": facts.swaps,
+            "mglru": features.mglru(self._mglru.read()),
+        }
+        found = self._features | self._pressed.features | {name for name, there in now_on.items() if there}
         return Snapshot(time_us=now, boot_id=self._boot_id, node=facts, cgroups=cgroups, features=found)
 
     def apply(self, write: Write) -> Value | None:
@@ -102,8 +103,22 @@ class LinuxNode:
             files.close()
         self._files.clear()
         self._facts.close()
+        self._mglru.close()
         self._tree.close()
         self._pressed.close()
+
+    def read_files(self) -> list[str]:
+        """The control files that one `observe()` reads now (for the benchmark and for `doctor`)."""
+        return [f"{files.directory}/{name}" for files in self._files.values() for name in files.names]
+
+    def read_proc_files(self) -> list[str]:
+        """The files of /proc that one `observe()` reads now."""
+        return self._facts.paths
+
+    @property
+    def kept_descriptors(self) -> int:
+        """How many control files are kept open."""
+        return self._budget.kept
 
     def __enter__(self) -> LinuxNode:
         return self
@@ -113,26 +128,31 @@ class LinuxNode:
 
     def _refresh(self) -> None:
         """Bring the descriptors in line with the tree."""
-        if not self._tree.refresh(dirty=self._dirty):
-            self._dirty = False
+        changed = self._tree.refresh(dirty=self._dirty)
+        if not changed and not self._dirty:
             return
-        self._dirty = False
-        files: dict[str, CgroupFiles] = {}
-        for path, (inode, parent) in self._tree.paths.items():
-            old = self._files.pop(path, None)
-            if old is not None and old.inode == inode and old.parent == parent:
-                files[path] = old
-                continue
-            if old is not None:
-                old.close()
-            try:
-                files[path] = CgroupFiles(self._root, path, inode, self._budget, parent=parent)
-            except CgroupGone:
-                self._dirty = True
-        for gone in self._files.values():
-            gone.close()
-        self._files = files
-        self._features = features.probe(self._root, files, self._sys, self._options)
+        old, files = self._files, {}
+        self._dirty = True  # until every cgroup is open
+        missed = False
+        try:
+            for path, (inode, parent) in self._tree.paths.items():
+                kept = old.get(path)
+                if kept is not None and kept.inode == inode and kept.parent == parent:
+                    files[path] = kept
+                    continue
+                try:
+                    files[path] = CgroupFiles(self._root, path, inode, self._budget, parent=parent)
+                except CgroupGone:
+                    missed = True
+        finally:
+            self._files = files
+            for path, kept in old.items():
+                if files.get(path) is not kept:
+                    kept.close()
+        self._dirty = missed
+        if not self._sample:
+            self._sample = next((path for path in files if path and "memory.max" in files[path].names), "")
+            self._features = features.probe(self._root, self._sample, self._options)
 
     def _read(self) -> dict[str, Cgroup]:
         """Read every cgroup; the ones that are gone mark the tree dirty."""
@@ -161,12 +181,3 @@ def _mount_options(root: str, proc: str) -> frozenset[str] | None:
     real = os.path.realpath(root)
     holding = [point for point in mounts if real == point or real.startswith(point.rstrip("/") + "/")]
     return mounts[max(holding, key=len)] if holding else None
-
-
-def descriptor_budget() -> int:
-    """Raise the soft limit of open files to the hard one; return how many cgroup files may stay open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard and hard != resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
-    return max(0, soft - _SPARE)

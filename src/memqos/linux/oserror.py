@@ -9,7 +9,6 @@ from typing import Final
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing, NodeError, Refused
 
 _KINDS: Final[dict[int, type[NodeError]]] = {
-    errno.ENODEV: CgroupGone,
     errno.EACCES: Refused,
     errno.EPERM: Refused,
     errno.EROFS: Refused,
@@ -26,11 +25,14 @@ def node_error(error: OSError, *, cgroup: str, knob: str, directory_exists: bool
     """Translate what the kernel answered about `knob` of `cgroup`.
 
     A file that is not there is `KnobMissing` in a directory that is, `CgroupGone` in one that is
-    not; ENODEV on a held descriptor of a living cgroup means its controller was switched off.
-    An errno nobody foresaw is a plain `NodeError` with the kernel's own words.
+    not. ENODEV of a living cgroup means that its controller was switched off or, for an io file,
+    that the value names no disk (`blkg_conf_prep`, block/blk-cgroup.c). An errno nobody foresaw is
+    a plain `NodeError` with the kernel's own words.
     """
     number = error.errno or 0
     reason = os.strerror(number) if number else str(error)
+    if number == errno.ENODEV and directory_exists and knob.startswith("io."):
+        return InvalidValue("the value names a device that is not there", cgroup=cgroup, knob=knob)
     if number in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV):
         if directory_exists:
             return KnobMissing("this cgroup has no such file", cgroup=cgroup, knob=knob)

@@ -61,7 +61,7 @@ class Pressed:
         self._stop = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll.register(self._stop, select.EPOLLIN)
         self._armed: dict[str, tuple[int, int]] = {}  # path -> (inode, descriptor)
-        self._sampled: dict[str, tuple[int, int, int]] = {}  # path -> (inode, descriptor, total)
+        self._sampled: dict[str, Sample] = {}
         self._paths: dict[int, str] = {}
         self.features: frozenset[str] = frozenset()
 
@@ -69,7 +69,9 @@ class Pressed:
         """Watch the node and the pods among these cgroups; forget those that are gone or reborn."""
         wanted = {path: int(getattr(files, "inode", 0)) for path, files in cgroups.items() if is_pod(path)}
         wanted[""] = 0
-        for path, (inode, *_) in [*self._armed.items(), *self._sampled.items()]:
+        known = {path: inode for path, (inode, _) in self._armed.items()}
+        known.update((path, sample.inode) for path, sample in self._sampled.items())
+        for path, inode in known.items():
             if wanted.get(path) != inode:
                 self._forget(path)
         for path, inode in wanted.items():
@@ -84,8 +86,7 @@ class Pressed:
                 self.features |= {"psi trigger"}
                 return
         with contextlib.suppress(OSError):
-            fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-            self._sampled[path] = (inode, fd, _total(fd))
+            self._sampled[path] = Sample(file, inode)
 
     def _set_trigger(self, file: str, path: str) -> int:
         stall, window = self._trigger.stall_us, self._trigger.window_us
@@ -104,12 +105,12 @@ class Pressed:
         return fd
 
     def _forget(self, path: str) -> None:
-        for _, fd, *_ in (
-            entry for entry in (self._armed.pop(path, None), self._sampled.pop(path, None)) if entry
-        ):
-            if self._paths.pop(fd, None) is not None:
-                self._poll.unregister(fd)
-            os.close(fd)
+        if (sample := self._sampled.pop(path, None)) is not None:
+            sample.close()
+        if (armed := self._armed.pop(path, None)) is not None:
+            del self._paths[armed[1]]
+            self._poll.unregister(armed[1])
+            os.close(armed[1])
 
     def wait(self, seconds: float) -> Wake:
         """Wait at most `seconds`."""
@@ -136,18 +137,14 @@ class Pressed:
         return pressed
 
     def _stalled(self) -> list[str]:
-        """Sample: at least the trigger's share of the time since the last sample was stalled."""
         pressed = []
-        bound = self._trigger.stall_us * _SAMPLE_S * 1e6 / self._trigger.window_us
-        for path, (inode, fd, before) in list(self._sampled.items()):
+        now_us = time.monotonic_ns() // 1000
+        for path, sample in list(self._sampled.items()):
             try:
-                total = _total(fd)
+                if sample.pressed(self._trigger, now_us):
+                    pressed.append(path)
             except OSError:
                 self._forget(path)
-                continue
-            self._sampled[path] = (inode, fd, total)
-            if total - before >= bound:
-                pressed.append(path)
         return pressed
 
     def stop(self) -> None:
@@ -162,11 +159,44 @@ class Pressed:
         os.close(self._stop)
 
 
-def _total(fd: int) -> int:
-    """Return `some`'s total; what cannot be read as a pressure counts as none (OSError)."""
-    try:
-        found = _CODEC.decode(read_whole(fd, 512)[0])
-    except ValueError as error:
-        raise OSError(str(error)) from error
-    assert isinstance(found, Pressure)
-    return found.some.total
+class Sample:
+    """One `memory.pressure` watched by reading `total`: a trigger's own rule, where none can be set."""
+
+    def __init__(self, file: str, inode: int) -> None:
+        self.inode = inode
+        self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._total = self._read()
+        except OSError:
+            self.close()
+            raise
+        self._since_us = time.monotonic_ns() // 1000
+        self._fired = False
+
+    def pressed(self, trigger: Trigger, now_us: int) -> bool:
+        """Tell whether `stall_us` were stalled within a window, at most once per window.
+
+        When nobody looked for longer than a window, what was stalled is taken as evenly spread.
+        """
+        total, elapsed = self._read(), now_us - self._since_us
+        over = elapsed >= trigger.window_us
+        stalled = total - self._total
+        if over:
+            stalled = stalled * trigger.window_us // elapsed
+        fires = stalled >= trigger.stall_us and (over or not self._fired)
+        if over or fires:
+            self._total, self._since_us, self._fired = total, now_us, fires
+        return fires
+
+    def _read(self) -> int:
+        """Return `some`'s total; a text that is no pressure is an `OSError`, as no text is."""
+        try:
+            found = _CODEC.decode(read_whole(self._fd, 512)[0])
+        except ValueError as error:
+            raise OSError(str(error)) from error
+        assert isinstance(found, Pressure)
+        return found.some.total
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._fd)

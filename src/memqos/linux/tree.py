@@ -22,7 +22,7 @@ class Tree:
         self._top = top
         self._stat_fd = -1
         self._stat = b""
-        self._known = 0
+        self._known: int | None = None
         self.paths: dict[str, tuple[int, bool]] = {}
         """Path to (inode, has children), parents before children, names in order."""
 

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from memqos.linux.pressure import Pressed, Sample, Trigger, is_pod
+
+UID = "7604798c-ac12-4a4c-b3c5-f04dc11de5b2"
+
+
+@pytest.mark.parametrize(
+    ("path", "pod"),
+    [
+        (f"kubepods/burstable/pod{UID}", True),
+        (f"kubepods/pod{UID}", True),
+        (f"kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice", True),
+        (
+            f"kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{UID.replace('-', '_')}.slice",
+            True,
+        ),
+        (f"kubepods/pod{UID}/d2b19ef827f3", False),
+        ("kubepods/podd41d8cd98f00b204e9800998ecf8427e", True),  # a static pod's uid is a plain hash
+        ("kubepods/burstable", False),
+        ("kubepods.slice", False),
+        ("system.slice/podman.service", False),
+        ("", False),
+    ],
+)
+def test_a_pods_cgroup_is_known_by_either_drivers_naming(path: str, pod: bool) -> None:
+    assert is_pod(path) is pod
+
+
+def pressure(total: int) -> str:
+    return f"some avg10=0.00 avg60=0.00 avg300=0.00 total={total}\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> SimpleNamespace:
+    pod = f"kubepods/pod{UID}"
+    (tmp_path / "cgroup" / pod).mkdir(parents=True)
+    (tmp_path / "proc/pressure").mkdir(parents=True)
+    files = [tmp_path / "cgroup" / pod / "memory.pressure", tmp_path / "proc/pressure/memory"]
+    for file in files:
+        file.write_text(pressure(0))
+    pressed = Pressed(str(tmp_path / "cgroup"), str(tmp_path / "proc"), Trigger(), kernel=False)
+    return SimpleNamespace(pod=pod, file=files[0], node=files[1], pressed=pressed)
+
+
+def watch(world: SimpleNamespace, inode: int = 1) -> Pressed:
+    pressed: Pressed = world.pressed
+    pressed.watch({"": SimpleNamespace(inode=9), world.pod: SimpleNamespace(inode=inode)})
+    return pressed
+
+
+def test_a_stall_in_a_pod_ends_the_wait_and_names_the_pod(world: Any) -> None:
+    pressed = watch(world)
+    world.file.write_text(pressure(150_000))
+    start = time.monotonic()
+    wake = pressed.wait(30)
+    assert (wake.reason, wake.cgroups) == ("pressure", (world.pod,))
+    assert time.monotonic() - start < 5
+    assert pressed.wait(0.05).reason == "timeout"
+    pressed.close()
+
+
+def test_a_stall_of_the_node_is_the_roots(world: Any) -> None:
+    pressed = watch(world)
+    world.node.write_text(pressure(150_000))
+    assert pressed.wait(30).cgroups == ("",)
+    pressed.close()
+
+
+def test_a_small_stall_is_no_pressure(world: Any) -> None:
+    pressed = watch(world)
+    world.file.write_text(pressure(50_000))
+    assert pressed.wait(0.3).reason == "timeout"
+    pressed.close()
+
+
+def test_a_broken_or_vanished_pressure_file_is_forgotten_and_armed_anew_at_rebirth(world: Any) -> None:
+    pressed = watch(world)
+    world.file.write_text("nonsense\n")
+    assert pressed.wait(0.01).reason == "timeout"
+    world.file.write_text(pressure(0))
+    watch(world, inode=2)
+    world.file.write_text(pressure(150_000))
+    assert pressed.wait(30).cgroups == (world.pod,)
+    pressed.close()
+
+
+def test_stop_from_a_signal_handler_ends_the_wait_within_a_second(world: Any) -> None:
+    pressed = watch(world)
+    old = signal.signal(signal.SIGUSR1, lambda *_: pressed.stop())
+    try:
+        threading.Timer(0.05, signal.raise_signal, [signal.SIGUSR1]).start()
+        start = time.monotonic()
+        while pressed.wait(0.5).reason != "stop":
+            assert time.monotonic() - start < 5
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+        pressed.close()
+
+
+def test_a_sample_fires_at_most_once_per_window(tmp_path: Path) -> None:
+    file = tmp_path / "memory.pressure"
+    file.write_text(pressure(0))
+    sample = Sample(str(file), 1)
+    start = time.monotonic_ns() // 1000
+    fired = []
+    for step in range(1, 41):  # 10 s of steps of 250 ms, stalled all the time
+        file.write_text(pressure(step * 250_000))
+        fired.append(sample.pressed(Trigger(), start + step * 250_000))
+    assert 9 <= sum(fired) <= 10
+    sample.close()
+
+
+def test_a_stall_spread_over_a_long_gap_is_measured_per_window(tmp_path: Path) -> None:
+    file = tmp_path / "memory.pressure"
+    file.write_text(pressure(0))
+    sample = Sample(str(file), 1)
+    start = time.monotonic_ns() // 1000
+    file.write_text(pressure(500_000))
+    assert not sample.pressed(Trigger(), start + 60_000_000)
+    file.write_text(pressure(500_000 + 12_000_000))
+    assert sample.pressed(Trigger(), start + 120_000_000)
+    sample.close()
