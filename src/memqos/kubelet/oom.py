@@ -21,9 +21,6 @@ from memqos.units import ZERO
 
 GUARANTEED_ADJ: Final = -997
 BEST_EFFORT_ADJ: Final = 1000
-PAUSE_ADJ: Final = -998
-"""The sandbox's own container (a constant of containerd and CRI-O)."""
-KUBELET_ADJ: Final = -999
 
 
 def oom_score_adj(pod: Pod, container: Container, memory: int, *, pod_level: bool = True) -> int:

@@ -14,12 +14,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from memqos.cluster.manifest import pod_from_dict
+from memqos.cluster.kubelet_pods import read_pod_list
+from memqos.cluster.placement import place
 from memqos.kubelet.allocatable import NodeCapacity, schedulable_memory
-from memqos.kubelet.cgroups import container_path, identify, kubepods_path, pod_path
+from memqos.kubelet.cgroups import (
+    CgroupIdentity,
+    cgroup_uid,
+    container_path,
+    identify,
+    kubepods_path,
+    pod_path,
+    qos_path,
+)
 from memqos.kubelet.configfile import config_from_dict
 from memqos.kubelet.knobs import writes
-from memqos.model.pods import PlacedPod
 from memqos.units import KIB, UNLIMITED, page_floor
 
 NODES = Path(__file__).parents[2] / "golden" / "kubernetes-1.36" / "node"
@@ -58,30 +66,12 @@ def recorded(run):
     }
 
 
-def statuses(document):
-    status = document["status"]
-    return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-
-
-def place(document, config):
-    """A pod as the kubelet served it, with the containers that have not ended."""
-    document["spec"].pop("priorityClassName", None)  # the priority is resolved already
-    pod = dataclasses.replace(
-        pod_from_dict(document),
-        status_qos_class=document["status"]["qosClass"],
-        phase=document["status"]["phase"],
-    )
-    containers = {
-        each["name"]: container_path(pod, each["containerID"], config)
-        for each in statuses(document)
-        if "terminated" not in each["state"]
-    }
-    return PlacedPod(pod, pod_path(pod, config), containers)
+def tree(run):
+    return [line for line in (run / "cgroup-dirs.txt").read_text().split() if line.startswith("kubepods")]
 
 
 def placed(run):
-    documents = json.loads((run / "kubelet-pods.json").read_text())["items"]
-    return [place(document, config_of(run)) for document in documents]
+    return place(read_pod_list(run / "kubelet-pods.json").pods, tree(run))
 
 
 def read_back(write):
@@ -96,30 +86,35 @@ def test_every_memory_knob_is_what_the_kubelet_had_written(run):
     assert expected == actual
 
 
-def test_the_pods_paths_are_the_recorded_tree(run):
-    config = config_of(run)
-    paths = [line for line in (run / "cgroup-dirs.txt").read_text().split() if line.startswith("kubepods")]
-    pods = placed(run)
-    kinds = {path: identify(path, config) for path in paths}
-    assert {path for path, seen in kinds.items() if seen.kind == "pod"} == {each.cgroup for each in pods}
-    containers = {path for each in pods for path in each.containers.values()}
-    sandboxes = {path for path, seen in kinds.items() if seen.kind == "container"} - containers
-    assert containers <= set(paths)
-    assert sorted(path.rpartition("/")[0] for path in sandboxes) == sorted(each.cgroup for each in pods)
-    assert {path for path, seen in kinds.items() if seen.kind in ("node", "qos")} == {
-        kubepods_path(config),
-        *(path for path in paths if path.endswith(("besteffort", "burstable", "besteffort.slice"))),
-        *(path for path in paths if path.endswith("burstable.slice")),
+def test_the_kubelets_names_lead_to_the_recorded_tree(run):
+    config, paths = config_of(run), set(tree(run))
+    pods = read_pod_list(run / "kubelet-pods.json").pods
+    named = {kubepods_path(config), qos_path("Burstable", config), qos_path("BestEffort", config)}
+    named |= {pod_path(pod, config) for pod in pods}
+    ids = {
+        container_path(pod, container_id, config): (pod.name, name)
+        for pod in pods
+        for name, container_id in pod.container_ids.items()
     }
+    assert {name for path, (pod, name) in ids.items() if path not in paths and "oomer" not in pod} <= {
+        "init1"
+    }
+    named |= ids.keys() & paths
+    assert named <= paths
+    # what is left are the sandboxes, one for each pod
+    assert sorted(path.rpartition("/")[0] for path in paths - named) == sorted(
+        pod_path(pod, config) for pod in pods
+    )
 
 
-def test_a_recorded_tree_is_told_apart_by_uid_class_and_container(run):
+def test_a_recorded_path_is_told_by_uid_class_and_container(run):
     config = config_of(run)
     for each in placed(run):
-        seen = identify(each.cgroup, config)
-        assert (seen.uid, seen.qos) == (each.pod.uid, each.pod.status_qos_class)
-        for path in each.containers.values():
-            assert path.endswith((identify(path, config).container_id, ".scope"))
+        assert identify(each.cgroup, config) == CgroupIdentity(
+            "pod", each.pod.status_qos_class, cgroup_uid(each.pod)
+        )
+        for name, path in each.containers.items():
+            assert identify(path, config).container_id == each.pod.container_ids[name]
 
 
 def test_configz_says_what_the_file_says(run):

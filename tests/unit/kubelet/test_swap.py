@@ -51,6 +51,7 @@ def test_pod_level_requests_do_not_feed_the_formula(pod, container):
 def test_a_request_beyond_the_nodes_memory_gets_nothing():
     assert limited_swap(2 * GIB, GIB, GIB) == 0
     assert limited_swap(1, 0, GIB) == 0
+    assert limited_swap(0, 0, GIB) == 0
 
 
 @given(memory=st.integers(1, 2**46), swap=st.integers(0, 2**46), data=st.data())
