@@ -53,14 +53,14 @@ class CgroupIdentity:
 
 
 def to_systemd(name: CgroupName) -> str:
-    """Return a name's path under the systemd driver; raises `InputError` for a bad component."""
-    parts = [part.replace("-", "_") for part in _checked(name)]
+    """Return a name's path under the systemd driver, which has - for nesting and so writes _ for it."""
+    parts = [part.replace("-", "_") for part in name]
     return "/".join("-".join(parts[: depth + 1]) + ".slice" for depth in range(len(parts)))
 
 
 def to_cgroupfs(name: CgroupName) -> str:
-    """Return a name's path under the cgroupfs driver; raises `InputError` for a bad component."""
-    return "/".join(_checked(name))
+    """Return a name's path under the cgroupfs driver."""
+    return "/".join(name)
 
 
 def to_path(name: CgroupName, config: KubeletConfig) -> str:
@@ -96,10 +96,17 @@ def cgroup_uid(pod: Pod) -> str:
 
 
 def pod_path(pod: Pod, config: KubeletConfig) -> str:
-    """Return a pod's path."""
+    """Return a pod's path; raises `InputError` for a UID that could not be read back from it."""
+    uid = cgroup_uid(pod)
+    if not uid or "/" in uid or "_" in uid:
+        raise InputError(
+            f"{uid!r} cannot be part of a cgroup's name",
+            source=pod.key,
+            field="metadata.uid",
+            remedy="use a UID without '/' and '_', and not empty",
+        )
     qos = pod_qos(pod, pod_level=config.pod_level_resources)
-    name = (*kubepods_name(config), *_CLASS_COMPONENTS[qos], f"pod{cgroup_uid(pod)}")
-    return to_path(name, config)
+    return to_path((*kubepods_name(config), *_CLASS_COMPONENTS[qos], f"pod{uid}"), config)
 
 
 def container_leaf(container_id: str, config: KubeletConfig) -> str:
@@ -154,13 +161,3 @@ def _below_class(rest: str, base: str, qos: QosClass, config: KubeletConfig) -> 
     if match is None or deeper:
         return CgroupIdentity("other", qos, uid, match["id"] if match else "")
     return CgroupIdentity("container", qos, uid, match["id"])
-
-
-def _checked(name: CgroupName) -> CgroupName:
-    for part in name:
-        if not part or "/" in part or "_" in part:
-            raise InputError(
-                f"{part!r} cannot be part of a cgroup's name",
-                remedy="use a name without '/' and '_', and not empty",
-            )
-    return name

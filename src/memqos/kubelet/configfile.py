@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from memqos.errors import InputError
 from memqos.kubelet.config import (
@@ -26,7 +26,7 @@ from memqos.units import Quantity, parse_quantity
 _T = TypeVar("_T")
 _Reader = Callable[[object], object]
 
-ENFORCEABLE = (
+ENFORCEABLE: Final = (
     "pods",
     "kube-reserved",
     "system-reserved",
@@ -112,7 +112,7 @@ def _document(document: object) -> Mapping[str, Any]:
 def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `KubeletConfig` that the document gives; null is not given."""
     values: dict[str, Any] = {}
-    for name, (field, read) in _FIELDS.items():
+    for name, (field, read) in FIELDS.items():
         if document.get(name) is not None:
             values[field] = _at(name, read, document[name])
     gates = _at("featureGates", _mapping(_boolean), document.get("featureGates") or {})
@@ -200,7 +200,7 @@ def _enforce(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-_FIELDS: Mapping[str, tuple[str, _Reader]] = {
+FIELDS: Final[Mapping[str, tuple[str, _Reader]]] = {
     "cgroupDriver": ("cgroup_driver", _choice(CgroupDriver)),
     "cgroupRoot": ("cgroup_root", _text),
     "memoryThrottlingFactor": ("memory_throttling_factor", _factor),
@@ -220,3 +220,4 @@ _FIELDS: Mapping[str, tuple[str, _Reader]] = {
     "evictionMaxPodGracePeriod": ("eviction_max_pod_grace_period", _seconds),
     "evictionPressureTransitionPeriod": ("eviction_pressure_transition_period", parse_duration),
 }
+"""The fields that are read, where they go, and how."""

@@ -12,7 +12,6 @@ from memqos.kubelet.cgroups import (
     kubepods_path,
     pod_path,
     qos_path,
-    to_systemd,
 )
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.qos import QOS_CLASSES
@@ -36,10 +35,10 @@ def test_a_dash_in_the_cgroup_root_is_an_underscore_for_systemd():
     )
 
 
-@pytest.mark.parametrize("part", ["", "a/b", "a_b"])
-def test_a_component_that_could_not_be_read_back_is_refused(part):
-    with pytest.raises(InputError):
-        to_systemd(("kubepods", part))
+@pytest.mark.parametrize("uid", ["", "a/b", "a_b", "../.."])
+def test_a_uid_that_could_not_be_read_back_is_refused(pod, uid):
+    with pytest.raises(InputError, match=r"default/pod: metadata\.uid"):
+        pod_path(pod(uid=uid), KubeletConfig())
 
 
 @pytest.mark.parametrize(
@@ -101,7 +100,7 @@ configs = st.builds(
     KubeletConfig,
     cgroup_driver=st.sampled_from(["systemd", "cgroupfs"]),
     container_runtime=st.sampled_from(["containerd", "cri-o"]),
-    cgroup_root=st.sampled_from(["/", "/kubelet", "/my-root", "/a/b-c", "/kubepods", "/burstable"]),
+    cgroup_root=st.sampled_from(["/", "/kubelet", "/my-root", "/a/b-c", "/a_b", "/kubepods", "/burstable"]),
 )
 uids = st.uuids().map(str) | st.text("0123456789abcdef", min_size=32, max_size=32)
 ids = st.text("0123456789abcdef", min_size=64, max_size=64)

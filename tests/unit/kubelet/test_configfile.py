@@ -1,8 +1,13 @@
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memqos.errors import InputError
 from memqos.kubelet.config import DEFAULT_EVICTION_HARD, KubeletConfig
-from memqos.kubelet.configfile import config_from_dict
+from memqos.kubelet.configfile import FIELDS, config_from_dict
+from memqos.kubelet.thresholds import parse_thresholds
 
 
 def test_an_empty_file_gives_the_defaults():
@@ -100,3 +105,28 @@ def test_1_37_refuses_a_factor_while_the_gate_is_off_unless_it_is_the_former_def
     assert config_from_dict(off | {"memoryThrottlingFactor": 0.9}, version="1.37")
     with pytest.raises(InputError, match="Memory QoS"):
         config_from_dict(off | {"memoryThrottlingFactor": 0.8}, version="1.37")
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["", "0", "5%", "1Gi", "1m", "pods"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["memory", "memory.available", "MemoryQoS", "swapBehavior"]), inner)
+    ),
+    max_leaves=4,
+)
+documents = st.dictionaries(
+    st.sampled_from([*FIELDS, "featureGates", "memorySwap", "kind", "kubeletconfig", "cgroupsPerQOS"]),
+    json_values,
+    max_size=4,
+)
+
+
+@given(document=documents, version=st.sampled_from(["1.34", "1.36", "1.37"]))
+def test_any_document_is_read_or_refused_in_words(document, version):
+    with contextlib.suppress(InputError):
+        parse_thresholds(config_from_dict(document, version=version))

@@ -28,6 +28,10 @@ def test_the_keps_table_for_a_limit_of_1000(request_, high):
     assert memory_high(request_, 1000, 0, 0.9, page_size=1) == high
 
 
+def test_a_gap_of_less_than_a_page_is_no_throttle():
+    assert memory_high(40960, 45056, 0, 0.9) == 0
+
+
 def test_up_to_1_26_the_factor_was_that_of_the_limit():
     assert memory_high_1_22(500, 1000, 0, 0.8) == 800
     assert memory_high_1_22(900, 1000, 0, 0.8) == 0

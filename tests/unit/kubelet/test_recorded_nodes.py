@@ -28,6 +28,7 @@ from memqos.kubelet.cgroups import (
 )
 from memqos.kubelet.configfile import config_from_dict
 from memqos.kubelet.knobs import writes
+from memqos.kubelet.signals import working_set
 from memqos.units import KIB, UNLIMITED, page_floor
 
 NODES = Path(__file__).parents[2] / "golden" / "kubernetes-1.36" / "node"
@@ -128,3 +129,24 @@ def test_configz_says_what_the_file_says(run):
 
 def test_the_nodes_allocatable_memory_is_what_its_status_said(run):
     assert schedulable_memory(CAPACITY, config_of(run)) == 2573736 * KIB
+
+
+def test_a_pods_working_set_is_what_the_kubelet_reported():
+    run = NODES / "connected-systemd-tiered"
+    files = {}
+    # the lines of the recorded cgroup files that matter here: path/file:line
+    for line in (run / "cgroup-files-working-set.txt").read_text().splitlines():
+        name, _, text = line.partition(":")
+        key, _, number = text.rpartition(" ")
+        files[name, key] = int(number)
+    pods = {pod.uid: pod for pod in read_pod_list(run / "kubelet-pods.json").pods}
+    summary = json.loads((run / "kubelet-stats-summary.json").read_text())
+    for stats in summary["pods"]:
+        path = pod_path(pods[stats["podRef"]["uid"]], config_of(run))
+        current, inactive = files[f"{path}/memory.current", ""], files[f"{path}/memory.stat", "inactive_file"]
+        reported = stats["memory"]["workingSetBytes"]
+        # the two were read some seconds apart; one pod swaps all the while
+        slack = 64 * KIB if stats["podRef"]["name"] == "swapper" else 0
+        assert abs(working_set(current, inactive) - reported) <= slack
+    node = summary["node"]["memory"]
+    assert node["availableBytes"] == CAPACITY.memory - node["workingSetBytes"]

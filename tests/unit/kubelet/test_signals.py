@@ -39,6 +39,11 @@ def test_more_used_than_allowed_is_less_than_nothing_available():
     assert signals(cgroup("kubepods.slice", 900, 800))["allocatableMemory.available"].available == -100
 
 
+def test_without_memory_stat_a_cgroup_has_no_working_set():
+    assert signals(Cgroup(path="kubepods.slice", inode=1, memory_current=600, memory_max=800)) == {}
+    assert signals(Cgroup(path="kubepods.slice", inode=1, memory_max=800, memory_stat=Counters.of({}))) == {}
+
+
 def test_a_working_set_is_never_negative():
     assert working_set(10, 30) == 0
 

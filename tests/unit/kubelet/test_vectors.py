@@ -53,6 +53,11 @@ def test_the_rule_gives_what_the_kubelet_gives(group, case):
     check(case)
 
 
+def test_a_group_without_a_check_is_not_passed_over():
+    with pytest.raises(AssertionError, match="no check for the group"):
+        test_the_rule_gives_what_the_kubelet_gives("x_new", {})
+
+
 # --- from vectors to values -----------------------------------------------------------------------
 
 
