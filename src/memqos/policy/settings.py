@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from memqos.kubelet.config import KubeletConfig
+from memqos.kubelet.config import KubeletConfig, Version
 from memqos.units import GIB, MIB
 
 API_VERSION: Final = "memqos.dev/v1alpha1"
@@ -80,11 +80,15 @@ class KubeletSettings:
         "Write what a kubelet would: limits, Memory QoS, swap behaviour.",
         "a running kubelet does it itself",
     )
+    version: Version = setting(
+        "1.36",
+        "Which Kubernetes' rules: what a kubelet does differs from release to release.",
+        "the release memqos was checked against",
+    )
     config: KubeletConfig = setting(
         KubeletConfig,
-        "That kubelet's settings: the fields of a KubeletConfiguration "
-        "(kubelet.config.k8s.io/v1beta1), for Kubernetes 1.36.",
-        "a kubelet's own defaults",
+        "That kubelet's settings: the fields of a KubeletConfiguration (kubelet.config.k8s.io/v1beta1).",
+        "they are a kubelet's own defaults",
     )
 
 

@@ -1,0 +1,63 @@
+"""`ReplayNode`: a recorded past as a node, so that other policies can be asked what they would do.
+
+`observe` gives the recorded snapshots one after another, `wait` goes on to the next and ends with
+"stop" after the last. The past does not change: `apply` answers as a kernel would, with the value
+in whole pages, but the next snapshot holds what was recorded. An agent that replays should
+therefore run dry, and what its plans would have led to is the simulator's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from memqos.agent.order import as_kept
+from memqos.errors import CgroupGone
+from memqos.model.plan import Reclaim, Tick, Value, Write
+from memqos.model.pods import PlacedPod
+from memqos.model.snapshot import Snapshot
+from memqos.node import Wake
+
+
+@dataclass(slots=True)
+class ReplayNode:
+    """Plays back ticks, oldest first; `tick` is the one being played.
+
+    Raises `ValueError` when there is none.
+    """
+
+    ticks: Iterable[Tick]
+    tick: Tick = field(init=False)
+    _rest: Iterator[Tick] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rest = iter(self.ticks)
+        first = next(self._rest, None)
+        if first is None:
+            raise ValueError("the journal holds no turn")
+        self.tick = first
+
+    def observe(self) -> Snapshot:
+        """Return the recorded snapshot."""
+        return self.tick.snapshot
+
+    def pods(self, snapshot: Snapshot) -> tuple[PlacedPod, ...]:
+        """Return the recorded pods: what an `Agent` takes as its pods."""
+        return self.tick.pods if snapshot is self.tick.snapshot else ()
+
+    def apply(self, write: Write) -> Value | None:
+        """Return what the knob would hold; raises `CgroupGone` for what was not there."""
+        cgroup = self.tick.snapshot.cgroups.get(write.cgroup)
+        if cgroup is None or write.inode not in (0, cgroup.inode):
+            raise CgroupGone("it was not there", cgroup=write.cgroup, knob=write.knob)
+        if isinstance(write.value, Reclaim):
+            return None
+        return as_kept(write.value, self.tick.snapshot.node.page_size)
+
+    def wait(self, seconds: float) -> Wake:
+        """Go on to the next turn, whatever the time between them was."""
+        following = next(self._rest, None)
+        if following is None:
+            return Wake("stop")
+        self.tick = following
+        return Wake("timeout")
