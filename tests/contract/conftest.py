@@ -1,7 +1,7 @@
 """The worlds the contract is run in: a tree of plain files here, a real kernel where asked.
 
-MEMQOS_CONTRACT_ROOT=/sys/fs/cgroup/NAME runs it as root on a real cgroup2 mount: NAME is made with
-the memory and io controllers, and removed afterwards.
+MEMQOS_CONTRACT_ROOT=/sys/fs/cgroup runs it as root on a real cgroup2 mount: the cgroup `contract` is
+made there with the memory and io controllers, and removed afterwards.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ class FileWorld:
 
 
 class KernelWorld:
-    """A cgroup of a real kernel, below which the contract makes its own."""
+    """The cgroups of a real kernel."""
 
     kernel = True
 
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        self.root = top.parent
-        self.base = top.name
-        top.mkdir(exist_ok=True)
-        for parent in (self.root, top):
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.base = "contract"
+        self.top = root / self.base
+        self.top.mkdir(exist_ok=True)
+        for parent in (root, self.top):
             (parent / "cgroup.subtree_control").write_text("+memory +io\n")
 
     def node(self) -> LinuxNode:

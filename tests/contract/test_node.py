@@ -79,6 +79,18 @@ def test_a_cgroup_reborn_under_its_name_is_another_one(world: Any, node: Node) -
     assert second.memory_max == UNLIMITED
 
 
+def test_a_cgroup_reborn_while_their_number_stays_is_noticed(world: Any, node: Node) -> None:
+    for name in ("a", "a/b", "c"):
+        world.make(f"{world.base}/{name}")
+    first = node.observe().cgroups
+    world.remove(f"{world.base}/a/b")
+    world.make(f"{world.base}/c/d")
+    second = node.observe().cgroups
+    assert f"{world.base}/a/b" not in second
+    assert f"{world.base}/c/d" in second
+    assert second[f"{world.base}/a"].inode == first[f"{world.base}/a"].inode
+
+
 def test_the_inode_of_a_living_cgroup_stays(world: Any, node: Node) -> None:
     path = f"{world.base}/a"
     world.make(path)

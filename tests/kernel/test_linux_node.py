@@ -1,0 +1,149 @@
+"""What only a real kernel can show of `LinuxNode`: triggers, probing, controllers, its very own files."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memqos.errors import Busy, InvalidValue
+from memqos.linux.cgroupfs import FILES, decode
+from memqos.linux.node import LinuxNode
+from memqos.model.plan import Reclaim, Write
+from memqos.model.snapshot import IoMax
+from memqos.units import MIB
+
+ROOT = Path("/sys/fs/cgroup")
+POD = "kubepods/pod7604798c-ac12-4a4c-b3c5-f04dc11de5b2"
+HOG = """
+import sys
+size = {size}
+held = bytearray(size)
+while True:
+    for start in range(0, size, 4096):
+        held[start] = (held[start] + 1) % 256
+"""
+
+
+@pytest.fixture
+def pod() -> Iterator[Path]:
+    directory = ROOT / POD
+    directory.mkdir(parents=True)
+    for parent in (ROOT, directory.parent):
+        (parent / "cgroup.subtree_control").write_text("+memory +io\n")
+    yield directory
+    for cgroup in (directory, directory.parent):
+        for _ in range(50):
+            try:
+                cgroup.rmdir()
+                break
+            except OSError:  # its processes are still going
+                time.sleep(0.1)
+
+
+@pytest.fixture
+def node(pod: Path) -> Iterator[LinuxNode]:
+    with LinuxNode() as node:
+        yield node
+
+
+def test_every_file_of_this_kernel_is_in_the_catalogue_and_reads(pod: Path) -> None:
+    for directory in (ROOT, pod):
+        for path in directory.iterdir():
+            if not re.match(r"(memory|io|cgroup)\.|.*\.pressure$", path.name):
+                continue
+            assert path.name in FILES, path
+            if path.stat().st_mode & 0o400:
+                decode(path.name, path.read_bytes())
+
+
+def test_features_say_what_the_kernel_does(node: LinuxNode) -> None:
+    node.observe()
+    node.wait(0)
+    features = node.observe().features
+    assert {"memory.reclaim", "memory.swap", "psi", "psi trigger", "memory_recursiveprot", "swap"} <= features
+    for option, swappiness in (("swappiness", 60), ("swappiness=max", 201)):
+        write = Write(POD, "memory.reclaim", Reclaim(0, swappiness), "")
+        if f"memory.reclaim {option}" in features:
+            assert node.apply(write) is None
+        else:
+            with pytest.raises(InvalidValue):
+                node.apply(write)
+
+
+def test_probing_takes_nothing_back(node: LinuxNode, pod: Path) -> None:
+    def reclaimed() -> int:
+        lines = (line.split() for line in (ROOT / "memory.stat").read_text().splitlines())
+        return sum(int(value) for key, value in lines if key.startswith(("pgsteal", "pgscan")))
+
+    before = reclaimed()
+    node.observe()
+    assert reclaimed() == before
+
+
+def test_more_than_there_is_cannot_be_reclaimed_now(node: LinuxNode) -> None:
+    with pytest.raises(Busy):
+        node.apply(Write(POD, "memory.reclaim", Reclaim(64 * MIB), ""))
+
+
+def test_an_io_limit_for_a_disk_that_is_not_there_is_an_invalid_value(node: LinuxNode) -> None:
+    with pytest.raises(InvalidValue, match="device that is not there"):
+        node.apply(Write(POD, "io.max", {"250:77": IoMax(rbps=MIB)}, ""))
+
+
+def test_io_max_is_set_and_taken_away_as_a_whole(node: LinuxNode) -> None:
+    device = next(device for device, disk in node.observe().node.disks.items() if disk.name.startswith("vd"))
+    limit = {device: IoMax(rbps=2 * MIB, wiops=120)}
+    assert node.apply(Write(POD, "io.max", limit, "")) == limit
+    assert node.observe().cgroups[POD].io_max == limit
+    assert node.apply(Write(POD, "io.max", {}, "")) == {}
+
+
+def test_limits_are_read_back_rounded_down_to_pages(node: LinuxNode) -> None:
+    assert node.apply(Write(POD, "memory.max", 64 * MIB + 4095, "")) == 64 * MIB
+
+
+def test_a_controller_switched_off_and_on_takes_and_brings_its_files(node: LinuxNode, pod: Path) -> None:
+    control = pod.parent / "cgroup.subtree_control"
+    assert node.observe().cgroups[POD].io_max is not None
+    control.write_text("-io\n")
+    without = node.observe().cgroups[POD]
+    assert without.io_max is None
+    assert without.memory_max is not None
+    control.write_text("+io\n")
+    assert node.observe().cgroups[POD].io_max is not None
+
+
+def test_a_stalled_pod_wakes_the_wait(node: LinuxNode, pod: Path) -> None:
+    (pod / "memory.max").write_text(str(24 * MIB))
+    node.observe()
+    assert node.wait(1.5).reason == "timeout"
+    hog = subprocess.Popen([sys.executable, "-c", HOG.format(size=48 * MIB)])
+    try:
+        (pod / "cgroup.procs").write_text(str(hog.pid))
+        woken: set[str] = set()
+        end = time.monotonic() + 60
+        while POD not in woken and time.monotonic() < end:
+            wake = node.wait(20)
+            woken.update(wake.cgroups)
+        assert POD in woken
+    finally:
+        hog.kill()
+        hog.wait()
+
+
+def test_a_pod_that_died_does_not_wake_the_wait(node: LinuxNode, pod: Path) -> None:
+    node.observe()
+    node.wait(0)
+    pod.rmdir()
+    start = time.monotonic()
+    assert POD not in node.wait(0.5).cgroups
+    assert time.monotonic() - start >= 0.4
+    assert POD not in node.observe().cgroups
+    pod.mkdir()
+    assert POD in node.observe().cgroups
