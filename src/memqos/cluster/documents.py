@@ -22,7 +22,7 @@ from typing import Any, Final
 import yaml
 
 from memqos.cluster.fields import shown
-from memqos.cluster.scalars import MERGE, read_scalar
+from memqos.cluster.scalars import read_scalar
 from memqos.errors import ManifestError
 
 MAX_VALUES: Final = 200_000
@@ -127,10 +127,11 @@ class _Builder:
         merged: dict[str, Any] = {}
         size = 1
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            merge = isinstance(event, yaml.ScalarEvent) and event.implicit[0] and event.value == "<<"
             key = self.build(event, depth + 1)[0]
             value, more = self.build(next(self.events), depth + 1)
             size += 1 + more
-            if key is MERGE:
+            if merge:
                 for each in value if isinstance(value, list) else [value]:
                     if not isinstance(each, dict):
                         raise _error(event, "<< merges mappings only")

@@ -14,9 +14,6 @@ from typing import Any, Final
 from memqos.cluster.fields import shown
 from memqos.errors import ManifestError
 
-MERGE: Final = object()
-"""What the plain key `<<` reads as."""
-
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o[0-7_]+|[0-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _TRUE = ("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON")
@@ -30,7 +27,6 @@ _WORDS: Final[dict[str, Any]] = {
     **{"+" + word: math.inf for word in _INFINITE},
     **{"-" + word: -math.inf for word in _INFINITE},
     **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
-    "<<": MERGE,
 }
 _KINDS: Final[dict[str, type | tuple[type, ...]]] = {
     "null": type(None),

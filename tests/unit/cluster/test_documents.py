@@ -58,6 +58,10 @@ def test_aliases_and_merges_are_understood() -> None:
     }
 
 
+def test_two_arrows_merge_as_a_plain_key_only() -> None:
+    assert parse("a: <<\n'<<': 1") == {"a": "<<", "<<": 1}
+
+
 def test_a_key_written_twice_is_refused_with_its_line() -> None:
     assert refusal("a: 1\nb: 2\na: 3\n") == 'a.yaml: the key "a" is written twice (line 3); keep one of them'
 

@@ -18,7 +18,7 @@ class Termination:
     """How a run of a container ended. Times are microseconds of the monotonic clock.
 
     `exit_code` is 128 + the signal for a killed program. `reason` is the kubelet's: Completed, Error,
-    OOMKilled or StartError. `oom_kills` counts `memory.events` `oom_kill` of the run's cgroup.
+    OOMKilled or StartError. `oom_kills` is how often the OOM killer came for the run's cgroup.
     """
 
     exit_code: int
@@ -52,7 +52,7 @@ class ContainerStatus:
 
 @dataclass(frozen=True, slots=True)
 class PodStatus:
-    """One pod now; `reason` is Evicted or DeadlineExceeded-like words of whoever ended it, or empty."""
+    """One pod now; `reason` is that of whoever ended it (Evicted, Stopped), or empty."""
 
     pod: str
     uid: str

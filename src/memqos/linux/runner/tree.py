@@ -104,12 +104,17 @@ class Tree:
         return True
 
     def oom_kills(self, cgroup: str) -> int:
-        """`oom_kill` of a cgroup's `memory.events`; 0 when it cannot be read."""
+        """How often the OOM killer came for a cgroup; 0 when `memory.events` cannot be read.
+
+        `oom_kill` counts processes, and with memory.oom.group the first victim twice (mm/oom_kill.c,
+        `oom_kill_process`: once itself, once as a member), so `oom_group_kill` (5.17) goes before it.
+        """
         try:
-            text = (self.directory(cgroup) / "memory.events").read_text()
+            lines = (self.directory(cgroup) / "memory.events").read_text().splitlines()
         except OSError:
             return 0
-        return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill ")), 0)
+        events = {name: int(count) for name, _, count in (line.partition(" ") for line in lines)}
+        return events.get("oom_group_kill") or events.get("oom_kill", 0)
 
 
 def kill(directory: Path) -> None:
