@@ -3,15 +3,19 @@
 Each function returns the keys a kubelet puts into the cgroup's unified map; a key that is absent is
 left as it is. 0 is written as 0. What changed over the versions:
 
-===========  ==========================  =======================================================
-version      memory.high                 memory.min / memory.low
-===========  ==========================  =======================================================
-1.22 - 1.26  factor of the limit         min = request, everywhere
+===========  ===========================  ================================================
+version      memory.high                  memory.min / memory.low
+===========  ===========================  ================================================
+1.22 - 1.26  factor of the limit          min = request, everywhere
 1.27 - 1.35  request + factor of the gap  min = request, everywhere
-1.36         the same                    by policy: Guaranteed min, others low (TieredReservation)
-1.37         also when both are 0, and   the same; 0 written at start when not tiered
+1.36         the same                     with TieredReservation Guaranteed min, others low
+1.37         also when both are 0, and    the same; 0 written at start when not tiered
              at pod level
-===========  ==========================  =======================================================
+===========  ===========================  ================================================
+
+What 1.37 does with pod-level resources is inferred from its unit test and its release notes: the pod's
+`memory.high` by the container formula, from the pod's request and limit; a container without a limit
+measured against the pod's.
 
 Source: pkg/kubelet/kuberuntime/kuberuntime_container_linux.go (`generateLinuxContainerResources`),
 pkg/kubelet/cm/helpers_linux.go (`ResourceConfigForPod`, 1.37 `ApplyPodLevelMemoryHigh`),

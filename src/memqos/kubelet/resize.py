@@ -1,7 +1,6 @@
-"""In-place resize (KEP-1287), as far as memory goes.
+"""In-place resize (KEP-1287), as far as memory goes: when swap stands in its way.
 
-Source: pkg/kubelet/allocation/handlers.go (`disallowResizeForSwappableContainers`),
-staging/src/k8s.io/component-helpers/resource/helpers.go (`determineContainerReqs`).
+Source: pkg/kubelet/allocation/handlers.go (`disallowResizeForSwappableContainers`).
 """
 
 from __future__ import annotations
@@ -43,17 +42,3 @@ def infeasible(
         if "LimitedSwap" in behaviors:
             return SWAP_MESSAGE
     return ""
-
-
-def request_in_force(spec: int, actuated: int, allocated: int, *, is_infeasible: bool = False) -> int:
-    """Bytes of a container's request while it is being resized (`UseStatusResources`).
-
-    The largest of what is wanted (`spec`), what runs (`status.resources`) and what was granted
-    (`status.allocatedResources`); a wish that is Infeasible does not count.
-    """
-    return max(actuated, allocated) if is_infeasible else max(spec, actuated, allocated)
-
-
-def limit_in_force(spec: int, actuated: int, *, is_infeasible: bool = False) -> int:
-    """Bytes of a container's limit while it is being resized."""
-    return actuated if is_infeasible else max(spec, actuated)

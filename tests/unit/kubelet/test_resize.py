@@ -1,6 +1,6 @@
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.config import KubeletConfig
-from memqos.kubelet.resize import infeasible, limit_in_force, request_in_force
+from memqos.kubelet.resize import infeasible
 from memqos.units import GIB
 
 NODE = NodeCapacity(8 * GIB, GIB)
@@ -32,11 +32,3 @@ def test_where_nobody_swaps_everything_may_change(burstable):
 def test_a_container_that_is_new_is_not_a_resize(pod, container):
     desired = pod(container("new", "1Gi", "2Gi"))
     assert infeasible(desired, pod(container("old", "2Gi", "3Gi")), LIMITED, NODE) == ""
-
-
-def test_while_a_resize_is_under_way_the_larger_side_counts():
-    assert request_in_force(10, 20, 15) == 20
-    assert request_in_force(30, 20, 15) == 30
-    assert request_in_force(30, 20, 25, is_infeasible=True) == 25
-    assert limit_in_force(10, 20) == 20
-    assert limit_in_force(30, 20, is_infeasible=True) == 20

@@ -30,6 +30,7 @@ def signals(thresholds):
 def test_a_percentage_passes_through_float32():
     assert parse_value("10%").of(16777216000).value == 1677721625
     assert parse_value("100Mi").of(0).value == 100 * MIB
+    assert parse_value("1").of(0).value == 1
 
 
 @pytest.mark.parametrize("text", ["0%", "100%"])
