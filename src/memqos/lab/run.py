@@ -9,7 +9,7 @@ import compileall
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,11 +68,13 @@ def run_in_guest(
     timeout: float = 300,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    watch: Callable[[str], None] | None = None,
 ) -> GuestResult:
     """Run a command as root in a guest made of the host's own root, and return what came out.
 
     `timeout` is in seconds, boot included. `out_dir` receives `console.log`, `stdout`, `spec.json`
-    and, below `out`, the files the command left in `$MEMQOS_OUT`. Raises `ToolMissing`, `VmLost`,
+    and, below `out`, the files the command left in `$MEMQOS_OUT`. `watch` gets each line that the
+    command prints, while it runs. Raises `ToolMissing`, `VmLost`,
     `LabError`.
     """
     booted = kernel if isinstance(kernel, Kernel) else fetch(kernel)
@@ -86,7 +88,7 @@ def run_in_guest(
         vm = _vm(booted, out_dir, machine or Machine(), disks, accel)
         try:
             with vm:
-                status = vm.wait(timeout)
+                status = vm.wait(timeout, _follow(out_dir / "stdout", watch) if watch else None)
         except VmLost:
             if attempt == 2:
                 raise
@@ -136,6 +138,22 @@ def _vm(
         accel=accel,
         interactive=interactive,
     )
+
+
+def _follow(path: Path, watch: Callable[[str], None]) -> Callable[[], None]:
+    """Return a function that passes on each whole line that a file has grown by."""
+    done = 0
+
+    def look() -> None:
+        nonlocal done
+        if not path.exists() or path.stat().st_size == done:
+            return
+        lines = path.read_bytes()[done:].split(b"\n")
+        done += sum(len(line) + 1 for line in lines[:-1])
+        for line in lines[:-1]:
+            watch(line.decode(errors="replace"))
+
+    return look
 
 
 def _clear(out_dir: Path) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -105,8 +105,11 @@ class Vm:
     ) -> None:
         self.close()
 
-    def wait(self, timeout: float) -> int:
-        """Return the command's exit status; raises `VmLost` when none comes within `timeout` seconds."""
+    def wait(self, timeout: float, tick: Callable[[], None] | None = None) -> int:
+        """Return the command's exit status; raises `VmLost` when none comes within `timeout` seconds.
+
+        `tick` is called again and again meanwhile.
+        """
         assert self._process is not None
         started = time.monotonic()
         while self._process.poll() is None:
@@ -117,6 +120,8 @@ class Vm:
                 )
             if not self.interactive and elapsed > _QUIET_S and b"memqos: start" not in self._said():
                 raise VmLost(f"kernel {self.kernel.name}: the guest hangs on its way up{self._last_words()}")
+            if tick is not None:
+                tick()
             time.sleep(0.05)
         try:
             return int(self._status.read_text(encoding="ascii"))

@@ -1,0 +1,208 @@
+"""Run experiments on kernels: what `memqos lab list` and `memqos lab run` call.
+
+One virtual machine for each experiment and kernel; its variants run in it one after another, so
+that they share the machine they are compared on. `out_dir/EXPERIMENT/KERNEL/` keeps the recordings,
+the console, and `result.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from memqos.errors import ExperimentError, InputError, LabError, ToolMissing
+from memqos.kubelet.configfile import config_from_dict
+from memqos.lab import initramfs, qemu
+from memqos.lab.experiment import EXPERIMENTS, Experiment, Play, play, read, size_of
+from memqos.lab.initramfs import SHARE
+from memqos.lab.kernels import SUITES, Kernel, fetch
+from memqos.lab.manage import settings_of
+from memqos.lab.manifests import manifests_of
+from memqos.lab.qemu import Disk
+from memqos.lab.recording import Recording, decode
+from memqos.lab.results import ExperimentResult, check, evaluate_variant
+from memqos.lab.run import GuestResult, Machine, run_in_guest
+from memqos.lab.spec import Setup
+from memqos.units import MIB
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a campaign stands: run `number` of `total`, and what it does right now."""
+
+    experiment: str
+    kernel: str
+    number: int
+    total: int
+    state: Literal["running", "done", "failed"]
+    text: str
+    seconds: float
+
+
+Report = Callable[[Progress], None]
+
+
+def list_experiments(directory: Path = EXPERIMENTS) -> list[Experiment]:
+    """Return the experiments of a directory, by name; raises `ExperimentError`."""
+    return [read(path) for path in sorted(directory.glob("*.yaml"))]
+
+
+def find_experiments(names: Iterable[str]) -> list[Experiment]:
+    """Return experiments by name, or by path of a file; raises `ExperimentError` for an unknown one."""
+    known = {experiment.name: experiment for experiment in list_experiments()}
+    found = []
+    for name in names:
+        if name in known:
+            found.append(known[name])
+        elif name.endswith((".yaml", ".yml")):
+            found.append(read(Path(name)))
+        else:
+            raise ExperimentError(
+                f"there is no experiment {name!r}", remedy=f"use {', '.join(known)}, or a file"
+            )
+    return found
+
+
+def run(
+    experiments: Sequence[Experiment],
+    kernels: Sequence[str] = tuple(SUITES),
+    out_dir: Path = Path("out/lab"),
+    progress: Report = lambda _: None,
+) -> list[ExperimentResult]:
+    """Run each experiment on each kernel.
+
+    One that cannot be run ends in a result with its `problem`, and the others go on. Raises
+    `ToolMissing` when there is no QEMU, `ExperimentError` for a pod that cannot be read.
+    """
+    qemu.program()
+    initramfs.busybox()
+    for experiment in experiments:
+        for name in experiment.variant_names:
+            _check_inputs(play(experiment, name), experiment.source)
+    total = len(experiments) * len(kernels)
+    pairs = [(kernel, experiment) for experiment in experiments for kernel in kernels]
+    return [
+        _run_one(experiment, kernel, out_dir / experiment.name / kernel, number, total, progress)
+        for number, (kernel, experiment) in enumerate(pairs, start=1)
+    ]
+
+
+def _check_inputs(variant: Play, source: str) -> None:
+    """Read here, in time, what the guest will read."""
+    manifests_of(variant, source=source)
+    if variant.policy is not None:
+        settings_of(variant.policy, source=source)
+    try:
+        config_from_dict(variant.kubelet)
+    except InputError as error:
+        field = f"kubelet.{error.field}".rstrip(".")
+        raise ExperimentError(error.problem, source=source, field=field, remedy=error.remedy) from None
+
+
+def _run_one(
+    experiment: Experiment, kernel: str, out_dir: Path, number: int, total: int, progress: Report
+) -> ExperimentResult:
+    began = time.monotonic()
+
+    def tell(state: Literal["running", "done", "failed"], text: str) -> None:
+        progress(Progress(experiment.name, kernel, number, total, state, text, time.monotonic() - began))
+
+    booted: Kernel | None = None
+    try:
+        tell("running", "kernel")
+        booted = fetch(kernel, say=lambda text: tell("running", text))
+        tell("running", "boot")
+        guest = _guest(experiment, booted, out_dir, lambda text: tell("running", text))
+        variants = tuple(evaluate_variant(experiment, each) for each in _recordings(experiment, guest))
+        checks = check(experiment, variants, kernel)
+        result = _result(experiment, kernel, booted, guest.accel, began, variants=variants, checks=checks)
+    except ToolMissing:
+        raise
+    except (LabError, ExperimentError) as error:
+        result = _result(experiment, kernel, booted, "", began, problem=str(error))
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / "result.json").write_text(json.dumps(to_json(result), indent=1) + "\n", encoding="utf-8")
+    held = sum(each.holds is True for each in result.checks)
+    tell("done" if result.holds else "failed", result.problem or f"{held} of {len(result.checks)} hold")
+    return result
+
+
+def _result(
+    experiment: Experiment, name: str, kernel: Kernel | None, accel: str, began: float, **rest: Any
+) -> ExperimentResult:
+    return ExperimentResult(
+        name=experiment.name,
+        title=experiment.title,
+        study=experiment.study,
+        kernel=name,
+        kernel_release=kernel.release if kernel else "",
+        kernel_version=kernel.version if kernel else "",
+        accel=accel,
+        seconds=round(time.monotonic() - began, 1),
+        **rest,
+    )
+
+
+def _guest(experiment: Experiment, kernel: Kernel, out_dir: Path, say: Callable[[str], None]) -> GuestResult:
+    plays = [play(experiment, name) for name in experiment.variant_names]
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / "plays.json").write_bytes(msgspec.json.encode(plays))
+    guest = run_in_guest(
+        [sys.executable, "-m", "memqos.lab.play", f"{SHARE}/plays.json"],
+        kernel=kernel,
+        out_dir=out_dir,
+        machine=machine_of(experiment),
+        timeout=experiment.timeout,
+        watch=say,
+    )
+    if guest.status:
+        last = "\n".join(guest.stdout.strip().splitlines()[-3:])
+        raise LabError(f"the experiment ended with status {guest.status}: {last}")
+    return guest
+
+
+def machine_of(experiment: Experiment) -> Machine:
+    """Return the machine that an experiment asks for."""
+    node, disks = experiment.node, []
+    for serial, disk in experiment.disks.items():
+        at = f"$.disks.{serial}"
+        speed = disk.bandwidth
+        bps = size_of(experiment, f"{at}.bandwidth", speed) if speed is not None else 0
+        size = size_of(experiment, f"{at}.size", disk.size)
+        disks.append(Disk(serial, size, bps=bps, iops=disk.iops, rotational=disk.rotational))
+    names = [disk.serial for disk in disks]
+    setup = Setup(
+        data="data" if "data" in names else "",
+        swaps=("swap",) if "swap" in names else (),
+        swappiness=node.swappiness,
+        thp=node.thp,
+        mglru=node.mglru,
+        read_ahead_kb=node.read_ahead_kb,
+        sysctl=node.sysctl,
+    )
+    memory_mib = size_of(experiment, "$.node.memory", node.memory) // MIB
+    return Machine(memory_mib=memory_mib, cpus=node.cpus, disks=tuple(disks), setup=setup)
+
+
+def _recordings(experiment: Experiment, guest: GuestResult) -> list[Recording]:
+    found = []
+    for name in experiment.variant_names:
+        file = f"record-{name}.json"
+        if file not in guest.files:
+            raise LabError(f"variant {name} left no recording; see {guest.console.parent / 'stdout'}")
+        found.append(decode(guest.files[file].read_bytes(), source=file))
+    return found
+
+
+def to_json(result: ExperimentResult) -> dict[str, Any]:
+    """Return a result as plain data for JSON, `holds` included."""
+    plain = msgspec.to_builtins(asdict(result))
+    assert isinstance(plain, dict)
+    return {**plain, "holds": result.holds}

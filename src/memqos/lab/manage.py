@@ -1,0 +1,57 @@
+"""The agent inside an experiment: one turn whenever the player says, not by the clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from memqos.agent.config import read_policy
+from memqos.agent.loop import Agent
+from memqos.agent.originals import Originals
+from memqos.errors import ExperimentError, InputError
+from memqos.model.pods import PlacedPod
+from memqos.node import Node
+from memqos.policy.compose import show
+from memqos.policy.ladder import ladder
+from memqos.policy.settings import Settings
+
+
+class Manager(Protocol):
+    """What the player needs of it."""
+
+    def turn(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """Observe, decide and write once; yield (cgroup, knob, value, status, why) of what changed."""
+
+
+def settings_of(policy: Mapping[str, Any], *, source: str = "") -> Settings:
+    """Read an experiment's MemoryPolicy; raises `ExperimentError`."""
+    try:
+        return read_policy(json.dumps(policy))
+    except InputError as error:
+        field = f"policy.{error.field}".rstrip(".")
+        raise ExperimentError(error.problem, source=source, field=field, remedy=error.remedy) from None
+
+
+def manager_of(
+    policy: Mapping[str, Any] | None, node: Node, pods: Callable[[], tuple[PlacedPod, ...]]
+) -> Manager | None:
+    """Return the agent for a MemoryPolicy document, or `None` where the variant has no policy."""
+    return None if policy is None else _Agent(policy, node, pods)
+
+
+class _Agent:
+    """The project's own agent, its originals kept in memory: the guest's cgroups end with it."""
+
+    def __init__(
+        self, policy: Mapping[str, Any], node: Node, pods: Callable[[], tuple[PlacedPod, ...]]
+    ) -> None:
+        originals = Originals(None, node.observe().boot_id)
+        self._agent = Agent(node, ladder(settings_of(policy)), lambda _: pods(), originals)
+
+    def turn(self) -> Iterator[tuple[str, str, str, str, str]]:
+        for outcome in self._agent.tick("experiment").outcomes:
+            write = outcome.write
+            if outcome.status != "kept":
+                why = f"{write.why} ({outcome.error})" if outcome.error else write.why
+                yield write.cgroup, write.knob, show(write.knob, write.value), outcome.status, why

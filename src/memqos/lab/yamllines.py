@@ -1,0 +1,67 @@
+"""YAML with the line of every value, so that an error can say where it is.
+
+Plain data as `yaml.safe_load` gives it, and a map from a value's path (`$.node.memory`,
+`$.timeline[2]`) to its line. A key given twice is an error here, not a silent loss.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from memqos.errors import ExperimentError
+
+_DEPTH = 50
+
+
+def load(text: str, *, source: str = "") -> tuple[Any, dict[str, int]]:
+    """Return the one document of a text and its lines; raises `ExperimentError`."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ExperimentError(f"is not YAML: {error.problem}", source=f"{source}:{line}") from None
+    except yaml.YAMLError as error:
+        raise ExperimentError(f"is not YAML: {error}", source=source) from None
+    if node is None:
+        raise ExperimentError("is empty", source=source)
+    lines: dict[str, int] = {}
+    return _plain(node, "$", lines, source), lines
+
+
+def _plain(node: yaml.Node, path: str, lines: dict[str, int], source: str) -> Any:
+    line = lines[path] = node.start_mark.line + 1
+    if path.count(".") + path.count("[") > _DEPTH:
+        raise ExperimentError("is nested too deeply, or contains itself", source=f"{source}:{line}")
+    if isinstance(node, yaml.MappingNode):
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key, at = str(key_node.value), key_node.start_mark.line + 1
+            if key in data:
+                raise ExperimentError(f"{key!r} is given twice", source=f"{source}:{at}")
+            data[key] = _plain(value_node, f"{path}.{key}", lines, source)
+            lines[f"{path}.{key}"] = at
+        return data
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(each, f"{path}[{index}]", lines, source) for index, each in enumerate(node.value)]
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ExperimentError(f"{node.value!r} cannot be read: {error}", source=f"{source}:{line}") from None
+
+
+def line_of(path: str, lines: dict[str, int]) -> int:
+    """Return the line of a path, or of the nearest value around it.
+
+    msgspec writes `[...]` for the value of a mapping whatever its key: where only one value fits, that
+    is the one.
+    """
+    if "[...]" in path:
+        shape = re.compile(r"\.[^.\[]+".join(re.escape(part) for part in path.split("[...]")))
+        fitting = [each for each in lines if shape.fullmatch(each)]
+        path = fitting[0] if len(fitting) == 1 else path.partition("[...]")[0]
+    while path not in lines and path != "$":
+        path = path[: max(path.rfind("."), path.rfind("["), 1)]
+    return lines.get(path, 1)

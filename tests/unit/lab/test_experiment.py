@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import pytest
+
+from memqos.errors import ExperimentError
+from memqos.lab.campaign import find_experiments, list_experiments, machine_of
+from memqos.lab.experiment import play, read
+from memqos.lab.manifests import manifests_of
+from memqos.units import MIB
+
+GOOD = """\
+apiVersion: memqos.dev/v1alpha1
+kind: Experiment
+name: x
+title: A title
+study: What the study says.
+disks:
+  data: {size: 64Mi, bandwidth: 10Mi, iops: 100}
+files:
+  - {path: big, size: "${size}"}
+variants:
+  - {name: small, set: {size: 8Mi, limit: 16Mi}}
+  - {name: large, set: {size: 9Mi, limit: 32Mi}}
+pods:
+  - apiVersion: v1
+    kind: Pod
+    metadata: {name: reader}
+    spec: {containers: [{name: main, command: [sleep, "1"], resources: {limits: {memory: "${limit}"}}}]}
+timeline:
+  - start: reader
+  - mark: end
+measures:
+  file: {of: 'stat("reader", "file", "end")'}
+  twice: {of: file * 2}
+expect:
+  - that: small.file < large.twice
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_variants_differ_in_what_they_set(tmp_path: Path):
+    experiment = read(written(tmp_path, GOOD))
+    small, large = (play(experiment, name) for name in experiment.variant_names)
+    assert (small.files, large.files) == ({"big": 8 * MIB}, {"big": 9 * MIB})
+    limits = [manifests_of(each).pods[0].containers[0].resources.memory_limit for each in (small, large)]
+    assert limits == [16 * MIB, 32 * MIB]
+
+
+def test_the_machine_has_the_disks_asked_for(tmp_path: Path):
+    machine = machine_of(read(written(tmp_path, GOOD)))
+    disk = machine.disks[0]
+    assert (disk.serial, disk.size, disk.bps, disk.iops) == ("data", 64 * MIB, 10 * MIB, 100)
+    assert (machine.memory_mib, machine.setup.data, machine.setup.swaps) == (1024, "data", ())
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "line", "says"),
+    [
+        ("kind: Experiment", "kind: Pod", 2, "kind|Invalid enum"),
+        ("name: x", "name: x\nname: y", 4, "given twice"),
+        ("title: A title", "titel: A title", 1, "titel|title"),
+        ("  data: {size: 64Mi,", "  data: {size: 64Mx,", 7, "not a quantity"),
+        ("  data: {size: 64Mi,", "  data: {size: 1Ki,", 7, "1Mi"),
+        ("iops: 100", "iops: fast", 7, "int"),
+        ("path: big", "path: ../etc/passwd", 9, "stay on the data disk"),
+        ("set: {size: 8Mi, limit", "set: {size: 8Mi, limits", 13, "limit.* has no value"),
+        ("name: large", "name: small", 12, "no new word"),
+        ("  - start: reader", "  - start: writer", 19, "no pod 'writer'"),
+        ("  - mark: end", "  - mark: end\n    sleep: 1", 20, "exactly one action"),
+        ("  - mark: end", "  - explode: end", 20, "explode"),
+        ("file * 2", "files * 2", 23, "files is not known"),
+        ("stat(", "system(", 22, "system is not known"),
+        ("small.file <", "tiny.file <", 25, "tiny is not known"),
+        ("small.file <", "import os", 25, "not an expression"),
+        ("timeline:", "timeline: [", 19, "not YAML"),
+        ("study: What", "source: me\nstudy: What", 0, "not for the file"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, was: str, becomes: str, line: int, says: str):
+    assert GOOD.count(was) >= 1
+    path = written(tmp_path, GOOD.replace(was, becomes, 1))
+    with pytest.raises(ExperimentError, match=says) as caught:
+        read(path)
+    assert caught.value.source == (f"{path}:{line}" if line else str(path))
+
+
+def test_a_pod_that_cannot_be_read_is_an_error_of_the_experiment(tmp_path: Path):
+    path = written(
+        tmp_path, GOOD.replace("name: reader}", "name: Reader_}").replace("start: reader", "mark: a")
+    )
+    experiment = read(path)
+    with pytest.raises(ExperimentError) as caught:
+        manifests_of(play(experiment, "small"), source=str(path))
+    assert caught.value.source == str(path)
+
+
+def test_the_field_studys_experiments_can_be_read_and_their_pods_too():
+    experiments = {each.name: each for each in list_experiments()}
+    assert {"e1", "e2", "e3", "e4", "e5"} <= experiments.keys()
+    for experiment in experiments.values():
+        assert experiment.study
+        assert experiment.expect
+        for name in experiment.variant_names:
+            assert manifests_of(play(experiment, name)).pods
+
+
+def test_an_unknown_experiment_names_the_known_ones():
+    with pytest.raises(ExperimentError, match="e1, e2"):
+        find_experiments(["e99"])
