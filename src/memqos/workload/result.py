@@ -11,12 +11,14 @@ from memqos.workload.histogram import Histogram
 class RequestStats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The requests of a phase (or of one `report` interval) that were completed; microseconds.
 
-    Latency is from arrival to completion, `service_max_us` from the start of the work. `gap_max_us` is
-    the longest time without a completion, counted from the begin of the phase or the completion before.
+    Latency is from arrival to completion, `service_max_us` from the start of the work. `unserved` arrived
+    in time and were not begun before the phase's `seconds` were over; no latency counts them. `gap_max_us`
+    is the longest time without a completion, counted from the begin of the phase or the completion before.
     """
 
     completed: int
     late: int
+    unserved: int
     p50_us: int
     p99_us: int
     max_us: int
@@ -25,11 +27,14 @@ class RequestStats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     histogram: list[tuple[int, int]]
 
     @classmethod
-    def of(cls, latencies: Histogram, *, late: int, service_max_us: int, gap_max_us: int) -> RequestStats:
+    def of(
+        cls, latencies: Histogram, *, late: int, unserved: int, service_max_us: int, gap_max_us: int
+    ) -> RequestStats:
         """Sum up what was counted."""
         return cls(
             completed=latencies.total,
             late=late,
+            unserved=unserved,
             p50_us=latencies.percentile(50),
             p99_us=latencies.percentile(99),
             max_us=latencies.max_us,

@@ -23,17 +23,19 @@ Sizes are Kubernetes quantities, rounded up to whole pages of 4096 bytes.
 
 - `allocate` maps private anonymous memory and touches none of it. It is never merged into huge
   pages (MADV_NOHUGEPAGE) unless `hugePages: true` leaves that to the node.
-- `mmap` maps `size` bytes (the whole file without it) of an existing file, shared; `write: true` to write.
+- `mmap` maps `size` bytes (without it all, but for a last page that is not whole) of an existing file,
+  shared; `write: true` to write.
 - `touch` accesses pages of a region: `accesses` of them, or `passes` times as many as the region (or
   its part `offset`, `size`) has pages. A read access reads 8 bytes of the page. A write access writes
   the whole page with content that no other page has, not zero and hardly compressible. Reading
   anonymous memory that was never written maps the kernel's zero page and charges nothing.
-- `read` reads `bytes`, or `passes` times the file, in blocks; the last one may be short, and sequential
-  reading goes on at the file's begin. `write` empties or creates the file, writes `size` bytes in
-  order, and with `sync` ends with fsync.
+- `read` reads block after block until it has `bytes`, or `passes` times the file's size; the last read is
+  cut to that. The file's last block may be short; sequential reading then goes on at the file's begin.
+  `write` empties or creates the file, writes `size` bytes in order, and with `sync` ends with fsync.
 - `requests` is an open loop: request i arrives at i/`perSecond` seconds whether or not the ones before
   are done, accesses `pages` pages, then reads `bytes` of the file in blocks, and is done. Ends after
-  `seconds` or `count` arrivals; without both, when the program is told to stop. Its latency is from
+  `count` requests, or after `seconds`: what has not begun by then is left unserved, so the phase lasts no
+  longer however slow the node is. Without both, it ends when the program is told to stop. Its latency is from
   arrival to end. It is *late* when it arrives while an earlier one is not done. With `report`, a result
   is written for every so many seconds of arrivals, not one for the whole phase.
 - `free` unmaps a region; with `size` it only gives the last `size` bytes back (MADV_DONTNEED), and they can

@@ -6,7 +6,7 @@ def test_a_result_is_one_line_that_reads_back() -> None:
     latencies = Histogram()
     for each in (10, 20, 5000):
         latencies.add(each)
-    stats = RequestStats.of(latencies, late=1, service_max_us=4000, gap_max_us=9000)
+    stats = RequestStats.of(latencies, late=1, unserved=0, service_max_us=4000, gap_max_us=9000)
     result = Result(
         number=3, place="phases[3]", kind="requests", start_us=5, end_us=9, pages=48, requests=stats
     )
