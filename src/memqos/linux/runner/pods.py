@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import signal
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from memqos.errors import Busy, CgroupGone, InputError, KnobMissing
+from memqos.errors import Busy, CgroupGone, InputError, KnobMissing, NodeError
 from memqos.linux.apply import apply_write
 from memqos.linux.runner import lifecycle
 from memqos.linux.runner.command import NotStarted, command_of, default_environment
@@ -37,6 +38,7 @@ class _Held:
     processes: dict[str, Process] = field(default_factory=dict)
     standing: set[str] = field(default_factory=set)
     signalled: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
     wanted: bool = False
     leaving: bool = False
     reason: str = ""
@@ -122,7 +124,7 @@ class PodRunner:
                 self._reap(held, run)
             for run in held.runs:
                 if held.wanted and run.state == "waiting" and run.container.name not in held.standing:
-                    self._stand(held, run)
+                    self._stand_again(held, run)
             self._end(held)
         events, self._events = self._events, []
         return events
@@ -219,6 +221,19 @@ class PodRunner:
         held.standing.add(run.container.name)
         self._say("created", held, run)
 
+    def _stand_again(self, held: _Held, run: Run) -> None:
+        """Make the cgroup for the next run; a refusal counts as a run that failed, and is tried again."""
+        if run.due_us > self._clock() and run.container.name in held.refused:
+            return
+        try:
+            self._stand(held, run)
+            held.refused.discard(run.container.name)
+        except NodeError as error:
+            held.refused.add(run.container.name)
+            now = self._clock()
+            how = Termination(128, "CreateContainerError", now, now, message=str(error))
+            self._ended(held, run, how, "failed")
+
     def _configure(self, cgroups: set[str]) -> None:
         """Write the kubelet's values of some cgroups, as far as this kernel has the knobs."""
         for write in self.rules.writes(self.placed):
@@ -294,7 +309,8 @@ class PodRunner:
             self._gone[held.placed.pod.uid] = self._status(held)
             del self._pods[held.placed.pod.uid]
             self._say("gone", held, message=held.reason)
-            self._configure(set(self.rules.shared))
+            with contextlib.suppress(NodeError):  # the next create writes them again, and says why not
+                self._configure(set(self.rules.shared))
 
     def _status(self, held: _Held) -> PodStatus:
         pod = held.placed.pod

@@ -116,15 +116,16 @@ def spawn(launch: Launch) -> Child | NotStarted:
             procs = _opened(stack, launch.cgroup / "cgroup.procs", os.O_WRONLY)
         except OSError as error:
             return NotStarted(f"{error.filename}: {error.strerror}")
-        # the failure comes back through a pipe that a successful execve closes
-        read, write = os.pipe()
-        stack.callback(os.close, read)
         try:
-            child = _start(launch, cgroup, procs, log, write)
+            # the failure comes back through a pipe that a successful execve closes
+            read, write = os.pipe()
+            stack.callback(os.close, read)
+            try:
+                child = _start(launch, cgroup, procs, log, write)
+            finally:
+                os.close(write)
         except OSError as error:
             return NotStarted(f"cannot start a process in {launch.cgroup}: {error.strerror}")
-        finally:
-            os.close(write)
         failure = os.read(read, 4096)
     if not failure:
         return child
@@ -152,13 +153,23 @@ def _start(launch: Launch, cgroup: int, procs: int, log: int, failure: int) -> C
                 pid = os.fork()
             if pid == 0:
                 _become(launch, procs, log, failure)
-            return Child(pid, os.pidfd_open(pid))
+            return _held(pid)
         pid, pidfd = born_inside
         if pid == 0:
             _become(launch, None, log, failure)
         return Child(pid, pidfd)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _held(pid: int) -> Child:
+    try:
+        return Child(pid, os.pidfd_open(pid))
+    except OSError:
+        # one that cannot be held must not go on
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def _clone_into(cgroup: int) -> tuple[int, int] | None:

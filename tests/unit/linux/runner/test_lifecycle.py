@@ -1,6 +1,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memqos.linux.runner.lifecycle import Run, next_due, over, phase, runs_of, to_start, to_terminate
 from memqos.linux.runner.status import Termination
@@ -143,3 +145,40 @@ def test_a_pod_is_over_when_its_containers_are_though_its_sidecars_run() -> None
     end(runs[1])
     assert phase(runs) == "Succeeded"
     assert over(runs)
+
+
+policies = st.sampled_from(["Always", "OnFailure", "Never"])
+
+
+@given(
+    policy=policies,
+    inits=st.lists(st.sampled_from([None, "Always"]), max_size=3),
+    apps=st.integers(1, 3),
+    codes=st.lists(st.sampled_from([0, 1, 137, None]), max_size=40),
+)
+def test_whatever_ends_when_the_order_holds(
+    policy: str, inits: list[str], apps: int, codes: list[int | None]
+) -> None:
+    pod = pod_with(
+        init_containers=tuple(Container(f"i{n}", restart_policy=each) for n, each in enumerate(inits)),
+        containers=tuple(Container(f"c{n}") for n in range(apps)),
+        restart_policy=policy,
+    )
+    runs = runs_of(pod)
+    now = 0
+    for turn, code in enumerate(codes):
+        for run in to_start(runs, now):
+            assert not over(runs)
+            before = runs[: runs.index(run)]
+            if run.kind != "sidecar" or not run.was_up:
+                assert all(other.was_up or other.kind == "container" for other in before)
+                assert all(other.done for other in before if other.kind == "init")
+            run.started(now)
+        assert sum(run.state == "running" for run in runs if run.kind == "init") <= 1
+        alive = [run for run in runs if run.state == "running"]
+        if alive and code is not None:
+            end(alive[turn % len(alive)], code, at=now)
+        now = max([now, *(run.due_us for run in runs)])
+        assert all(run.backoff_us <= 300 * SECOND for run in runs)
+    if over(runs):
+        assert to_start(runs, now + 10**12) == []

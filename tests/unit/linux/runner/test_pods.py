@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memqos.errors import InputError, LockHeld, Unsupported
+from memqos.errors import Busy, InputError, KnobMissing, LockHeld, NodeError, Unsupported
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.config import KubeletConfig
 from memqos.linux.runner import KubeletRules, PodRunner
@@ -60,6 +60,7 @@ class World:
         self.written: list[Write] = []
         self.refuse: NotStarted | None = None
         self.polite = True
+        self.fault: NodeError | None = None
         (root / "cgroup.controllers").write_text("cpu io memory pids\n")
         self.runner = self.run()
 
@@ -70,9 +71,14 @@ class World:
             cgroup_root=self.root,
             clock=lambda: self.now,
             start=self.start,
-            write=lambda _, write: self.written.append(write),
+            write=self.write,
             **settings,
         )
+
+    def write(self, root: str, write: Write) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.written.append(write)
 
     def start(self, launch: Launch) -> StubProcess | NotStarted:
         if self.refuse is not None:
@@ -330,3 +336,32 @@ def test_a_machine_without_the_memory_controller_is_refused(world: World) -> Non
     (world.root / "cgroup.controllers").write_text("cpu\n")
     with pytest.raises(Unsupported, match="no memory controller"):
         world.run()
+
+
+def test_a_knob_that_this_kernel_has_not_is_left_out(world: World) -> None:
+    world.fault = KnobMissing("no such file", cgroup="kubepods", knob="memory.swap.max")
+    world.runner.create(a_pod())
+
+
+def test_a_refusal_at_create_leaves_nothing_behind(world: World) -> None:
+    world.fault = Busy("not now", cgroup="kubepods", knob="memory.max")
+    with pytest.raises(Busy):
+        world.runner.create(a_pod())
+    assert not (world.root / "kubepods/burstable/poduid-web").exists()
+    assert world.runner.placed == ()
+
+
+def test_a_refusal_at_a_restart_is_an_event_and_tried_again_after_the_back_off(world: World) -> None:
+    world.runner.create(a_pod())
+    world.runner.start("uid-web")
+    world.runner.poll()
+    world.started[0].exit_code = 1
+    world.fault = Busy("not now", cgroup="kubepods", knob="memory.max")
+    assert world.kinds() == ["exited app", "failed app", "backoff app"]
+    assert world.runner.statuses()[0].last is not None
+    assert world.kinds() == []
+    world.fault = None
+    assert world.runner.next_due_us() == world.now + 10 * SECOND
+    world.now += 10 * SECOND
+    assert world.kinds() == ["created app"]
+    assert world.kinds() == ["started app"]
