@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from memqos.report.table import Table
@@ -30,6 +30,11 @@ class Output:
     def line(self, text: str) -> None:
         """Say one line to a person; on stderr under `--json`."""
         print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Say several lines."""
+        for text in texts:
+            self.line(text)
 
     def _table(self, table: Table) -> None:
         if not self.on_terminal:

@@ -16,6 +16,7 @@ import msgspec
 from memqos.model.plan import Advice, Plan, Value, Write
 from memqos.model.snapshot import Cgroup
 from memqos.model.view import View
+from memqos.policy import AnyPolicy
 from memqos.units import format_bytes
 
 _FIELDS: Final = {name.replace("_", "."): name for name in Cgroup.__struct_fields__ if "_" in name}
@@ -66,3 +67,13 @@ def foresee(view: View, plan: Plan) -> View:
         for path, cgroup in view.now.cgroups.items()
     }
     return replace(view, now=msgspec.structs.replace(view.now, cgroups=cgroups))
+
+
+def decide_once(policies: Iterable[AnyPolicy], view: View) -> Plan:
+    """Return what the policies, lowest first, want of a node they have never seen before."""
+    plans = []
+    for policy in policies:
+        _, plan = policy.decide(policy.initial(), view)
+        view = foresee(view, plan)
+        plans.append(plan)
+    return overlay(plans)

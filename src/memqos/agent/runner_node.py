@@ -1,0 +1,90 @@
+"""`RunnerNode`: a node whose pods memqos runs itself, in one loop with the agent that manages them.
+
+The pod runner does nothing by itself; somebody must poll it. `RunnerNode` polls it whenever the agent
+waits, and ends the wait when a cgroup was made, so that the agent decides about it before its
+program starts. The agent drives a `RunnerNode` as any other node.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from memqos.linux.runner import ContainerEvent, PodRunner
+from memqos.model.plan import Value, Write
+from memqos.model.pods import PlacedPod, Pod
+from memqos.model.snapshot import Snapshot
+from memqos.node import Node, Wake
+
+_SLICE: Final = 0.2
+"""Seconds of one wait on the node: how late the end of a container may be noticed."""
+
+
+class RunnerNode:
+    """`node` with the pods of `runner`. `on_event` sees what happens to containers.
+
+    With `until_done`, `wait` says "stop" once every pod has ended for good.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        runner: PodRunner,
+        *,
+        on_event: Callable[[ContainerEvent], None] = lambda event: None,
+        until_done: bool = False,
+    ) -> None:
+        self.node = node
+        self.runner = runner
+        self._on_event = on_event
+        self._until_done = until_done
+        self._unstarted: list[str] = []
+
+    def add(self, pods: Sequence[Pod]) -> None:
+        """Make the cgroups of pods; they start at the first `wait`, after the agent's first turn."""
+        for pod in pods:
+            self.runner.create(pod)
+            self._unstarted.append(pod.uid)
+
+    def pods(self, snapshot: Snapshot) -> tuple[PlacedPod, ...]:
+        """Return the pods and where they live, for the agent."""
+        return self.runner.placed
+
+    def observe(self) -> Snapshot:
+        """See `Node.observe`."""
+        return self.node.observe()
+
+    def apply(self, write: Write) -> Value | None:
+        """See `Node.apply`."""
+        return self.node.apply(write)
+
+    def wait(self, seconds: float) -> Wake:
+        """Run what is due until memory presses, a cgroup was made ("pods"), or the time is over."""
+        while self._unstarted:
+            self.runner.start(self._unstarted.pop(0))
+        end = time.monotonic() + seconds
+        while True:
+            events = self.runner.poll()
+            for event in events:
+                self._on_event(event)
+            if self._over():
+                return Wake("stop")
+            if any(event.kind == "created" for event in events):
+                return Wake("pods")
+            left = end - time.monotonic()
+            if left <= 0:
+                return Wake("timeout")
+            wake = self.node.wait(min(left, self._patience()))
+            if wake.reason != "timeout":
+                return wake
+
+    def _patience(self) -> float:
+        due = self.runner.next_due_us()
+        if due is None:
+            return _SLICE
+        return min(_SLICE, max(0.0, due / 1e6 - time.monotonic()))
+
+    def _over(self) -> bool:
+        phases = {pod.phase for pod in self.runner.pods()}
+        return self._until_done and phases <= {"Succeeded", "Failed"}

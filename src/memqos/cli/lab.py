@@ -1,0 +1,133 @@
+"""`memqos lab`: experiments on real kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from memqos.cli import exits
+from memqos.cli.options import json_option
+from memqos.errors import ExperimentError
+
+if TYPE_CHECKING:
+    from memqos.lab.results import ExperimentResult
+
+KERNELS: Final = ("6.1", "6.12", "7.2")
+
+
+@click.group("lab")
+def command() -> None:
+    """Run experiments on real kernels in a virtual machine."""
+
+
+@command.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the experiments and what the field study says about each."""
+    from memqos.cli.output import Output
+    from memqos.lab.campaign import list_experiments
+    from memqos.report.table import Column, table
+
+    found = list_experiments()
+    shown = table(
+        [
+            Column("name", "name"),
+            Column("title", "title"),
+            Column("variants", "variants"),
+            Column("study", "study"),
+        ],
+        [
+            (each.name, each.title, ", ".join(each.variant_names), " ".join(each.study.split()))
+            for each in found
+        ],
+    )
+    Output(as_json=as_json).tables({"experiments": shown.objects()}, shown)
+
+
+@command.command("run")
+@click.argument("experiments", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Every experiment.")
+@click.option(
+    "--kernel",
+    "kernels",
+    multiple=True,
+    default=("6.12",),
+    show_default=True,
+    type=click.Choice([*KERNELS, "all"]),
+    help="On which kernels. May be given again.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out/lab"),
+    show_default=True,
+    metavar="DIR",
+    help="Where results, consoles and figures go.",
+)
+@click.option(
+    "--docs", type=click.Path(path_type=Path), metavar="FILE", help="Also write the page in Markdown."
+)
+@json_option
+@click.pass_context
+def run(
+    ctx: click.Context,
+    experiments: tuple[str, ...],
+    every: bool,
+    kernels: tuple[str, ...],
+    out: Path,
+    docs: Path | None,
+    as_json: bool,
+) -> None:
+    """Run EXPERIMENTS (names, or YAML files) on real kernels.
+
+    Ends with 1 when an expectation does not hold.
+    """
+    from memqos.cli.output import Output
+    from memqos.cli.progress import Progress
+    from memqos.lab.campaign import find_experiments, list_experiments, to_json
+    from memqos.lab.campaign import run as run_all
+    from memqos.report.experiments import checks_table, draw, measures_table
+
+    if every == bool(experiments):
+        raise ExperimentError(
+            "no experiment is named", remedy="name some of `memqos lab list`, or give --all"
+        )
+    chosen = list_experiments() if every else find_experiments(experiments)
+    output = Output(as_json=as_json)
+    with Progress() as progress:
+        results = run_all(chosen, KERNELS if "all" in kernels else kernels, out, progress.show)
+    figures = [path for result in results if (path := draw(result, out)) is not None]
+    tables = [checks_table(results)]
+    for name in dict.fromkeys(result.name for result in results):
+        tables.insert(-1, measures_table([result for result in results if result.name == name]))
+    output.tables({"results": [to_json(result) for result in results]}, *tables)
+    for path in figures:
+        output.line(f"figure: {path}")
+    if docs is not None:
+        _write_page(docs, results)
+        output.line(f"page: {docs}")
+    ctx.exit(exits.OK if all(result.holds for result in results) else exits.NOT_HELD)
+
+
+@command.command("shell")
+@click.option("--kernel", default="6.12", show_default=True, type=click.Choice(KERNELS))
+@click.pass_context
+def shell(ctx: click.Context, kernel: str) -> None:
+    """Open a root shell on a real kernel, with a swap disk and a data disk; `exit` ends it."""
+    from memqos.lab.run import shell as open_shell
+
+    ctx.exit(open_shell(kernel))
+
+
+def _write_page(path: Path, results: list[ExperimentResult]) -> None:
+    """Write the page, and its figures into `img` beside it."""
+    from memqos.report.experiments import draw, page
+
+    images = path.parent / "img"
+    for result in results:
+        draw(result, images)
+    said = f"memqos lab run --all --kernel all --docs {path}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(results, command=said, figures=images.name), encoding="utf-8")

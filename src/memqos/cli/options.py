@@ -1,0 +1,140 @@
+"""Options that several commands share, and what they are turned into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from memqos.errors import InputError
+
+if TYPE_CHECKING:
+    from memqos.kubelet.config import KubeletConfig
+    from memqos.model.pods import PlacedPod, Pod
+    from memqos.model.snapshot import Snapshot
+    from memqos.policy.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STATE = Path("/run/memqos")
+"""Where an agent keeps what it must put back: gone with a reboot, as what it wrote is."""
+
+
+def json_option(command: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")(
+        command
+    )
+
+
+def node_options(command: F) -> F:
+    """Add `--cgroup-root`."""
+    return click.option(
+        "--cgroup-root",
+        default="/sys/fs/cgroup",
+        show_default=True,
+        metavar="DIR",
+        help="Where cgroup v2 is mounted.",
+    )(command)
+
+
+def pod_options(command: F) -> F:
+    """Add `--pods` and `--kubelet-pods`."""
+    pods = click.option(
+        "--pods",
+        "manifests",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="Pod manifests: a YAML file or a directory of them. May be given again.",
+    )
+    kubelet = click.option(
+        "--kubelet-pods",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The pods of a running kubelet: what its /pods endpoint serves, or a PodList.",
+    )
+    return pods(kubelet(command))
+
+
+def policy_options(command: F) -> F:
+    """Add `--policy` and `--kubelet-config`."""
+    policy = click.option(
+        "--policy",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The admin's MemoryPolicy. Without it every setting has its default.",
+    )
+    kubelet = click.option(
+        "--kubelet-config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The kubelet's configuration (kubelet.yaml or its /configz).",
+    )
+    return policy(kubelet(command))
+
+
+@dataclass(slots=True)
+class PodSource:
+    """Where pods come from: one of the two, or, with neither, the cgroup tree.
+
+    A kubelet's list is read again when its file changes; a pod in it that cannot be read costs only
+    itself and is told on stderr.
+    """
+
+    manifests: tuple[Path, ...]
+    kubelet_pods: Path | None
+    _read_at: int = -1
+    _pods: tuple[Pod, ...] = ()
+
+    def load(self) -> tuple[Pod, ...]:
+        """Read the pods; raises `ManifestError`, and `InputError` when both sources are named."""
+        from memqos.cluster.kubelet_pods import read_pod_list
+        from memqos.cluster.manifest import load_manifests
+
+        if self.manifests and self.kubelet_pods:
+            raise InputError("--pods and --kubelet-pods exclude each other", remedy="name one source of pods")
+        if self.kubelet_pods is None:
+            return load_manifests(self.manifests).pods if self.manifests else ()
+        changed = self.kubelet_pods.stat().st_mtime_ns if self.kubelet_pods.exists() else -1
+        if changed != self._read_at or changed == -1:
+            found = read_pod_list(self.kubelet_pods)
+            for error in found.errors:
+                click.echo(f"memqos: {error}; this pod is left alone", err=True)
+            self._read_at, self._pods = changed, found.pods
+        return self._pods
+
+    def placed(self, snapshot: Snapshot) -> tuple[PlacedPod, ...]:
+        """Return the pods with their cgroups on this node; those of the tree itself without a source."""
+        from memqos.cluster.discover import discover
+        from memqos.cluster.placement import place
+
+        if self.manifests or self.kubelet_pods:
+            return place(self.load(), snapshot.cgroups)
+        return discover(snapshot.cgroups)
+
+
+def load_settings(policy: Path | None, kubelet_config: Path | None) -> Settings:
+    """Read the admin's settings; a kubelet's configuration, when named, takes the policy's place for it."""
+    from memqos.agent.config import load_policy
+    from memqos.policy.settings import Settings
+
+    settings = load_policy(policy) if policy else Settings()
+    if kubelet_config is None:
+        return settings
+    config = load_kubelet_config(kubelet_config)
+    return replace(settings, kubelet=replace(settings.kubelet, config=config))
+
+
+def load_kubelet_config(path: Path) -> KubeletConfig:
+    """Read a kubelet's configuration from YAML or JSON; raises `InputError`."""
+    from memqos.cluster.documents import read_documents
+    from memqos.kubelet.configfile import config_from_dict
+
+    documents = [document for _, document in read_documents(path)]
+    if len(documents) != 1:
+        raise InputError(f"{len(documents)} documents where one is expected", source=str(path))
+    return config_from_dict(documents[0], source=str(path))

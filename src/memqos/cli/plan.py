@@ -1,0 +1,107 @@
+"""`memqos plan`: what would be written, and why; nothing is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from memqos.cli.options import (
+    PodSource,
+    json_option,
+    load_settings,
+    node_options,
+    pod_options,
+    policy_options,
+)
+from memqos.errors import InputError
+
+if TYPE_CHECKING:
+    from memqos.kubelet.config import KubeletConfig
+    from memqos.model.pods import PlacedPod
+    from memqos.model.snapshot import Snapshot
+
+
+@click.command("plan")
+@node_options
+@pod_options
+@policy_options
+@click.option("--node-memory", metavar="SIZE", help="Plan for a node of this memory instead of this machine.")
+@click.option("--node-swap", metavar="SIZE", default="0", show_default=True, help="Swap of that node.")
+@click.option("--all", "everything", is_flag=True, help="Also what holds already.")
+@json_option
+def command(
+    cgroup_root: str,
+    manifests: tuple[Path, ...],
+    kubelet_pods: Path | None,
+    policy: Path | None,
+    kubelet_config: Path | None,
+    node_memory: str | None,
+    node_swap: str,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Show what memqos would write on this node, and why; write nothing.
+
+    Pods of --pods that do not run yet are planned for as if they started now. With --node-memory the
+    plan is for a node of that size, on any machine and without root.
+    """
+    from memqos.cli.output import Output
+    from memqos.model.view import View
+    from memqos.policy.compose import decide_once
+    from memqos.policy.ladder import ladder
+    from memqos.report.plan import advice_table, plan_table, value_text
+
+    settings = load_settings(policy, kubelet_config)
+    source = PodSource(manifests, kubelet_pods)
+    if node_memory and not manifests:
+        raise InputError("--node-memory plans for pods of manifests", remedy="name them with --pods")
+    real = _imagined(node_memory, node_swap) if node_memory else _observed(cgroup_root)
+    snapshot, placed = _with(real, source, settings.kubelet.config)
+    plan = decide_once(ladder(settings), View(snapshot, None, placed))
+    writes = plan_table(plan, real, changes_only=not everything)
+    document = {
+        "writes": writes.objects(),
+        "values": [
+            {
+                "cgroup": write.cgroup,
+                "knob": write.knob,
+                "value": value_text(write.value),
+                "policy": write.policy,
+            }
+            for write in plan.writes
+        ],
+        "advice": advice_table(plan).objects(),
+    }
+    tables = (writes, advice_table(plan)) if plan.advice else (writes,)
+    Output(as_json=as_json).tables(document, *tables)
+
+
+def _observed(cgroup_root: str) -> Snapshot:
+    from memqos.linux.node import LinuxNode
+
+    with LinuxNode(cgroup_root) as node:
+        return node.observe()
+
+
+def _imagined(memory: str, swap: str) -> Snapshot:
+    from memqos.agent.prospect import empty_node
+    from memqos.kubelet.allocatable import NodeCapacity
+    from memqos.units import parse_bytes
+
+    return empty_node(NodeCapacity(memory=parse_bytes(memory), swap=parse_bytes(swap)))
+
+
+def _with(
+    snapshot: Snapshot, source: PodSource, config: KubeletConfig
+) -> tuple[Snapshot, tuple[PlacedPod, ...]]:
+    """Add the cgroups of manifests' pods that have none on the node."""
+    from memqos.agent.prospect import with_pods
+
+    placed = source.placed(snapshot)
+    missing = [each.pod for each in placed if each.cgroup is None]
+    if not source.manifests or not missing:
+        return snapshot, placed
+    prospective, fresh = with_pods(snapshot, missing, config)
+    return prospective, (*(each for each in placed if each.cgroup is not None), *fresh)

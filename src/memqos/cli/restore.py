@@ -1,0 +1,44 @@
+"""`memqos restore`: put back what an agent changed and could not restore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from memqos.cli import exits
+from memqos.cli.options import STATE, json_option, node_options
+
+
+@click.command("restore")
+@node_options
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=STATE,
+    show_default=True,
+    metavar="DIR",
+    help="The agent's state directory.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be restored; write nothing.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, cgroup_root: str, state: Path, dry_run: bool, as_json: bool) -> None:
+    """Put back every value that an agent changed, after it was killed.
+
+    A knob that somebody else has written since is left as it is. Ends with 1 when a value could not
+    be restored; it stays remembered for the next try.
+    """
+    from memqos.agent.lock import Lock
+    from memqos.agent.originals import Originals
+    from memqos.agent.restore import restore
+    from memqos.cli.output import Output
+    from memqos.linux.node import LinuxNode
+    from memqos.report.plan import outcomes_table
+
+    with Lock(state), LinuxNode(cgroup_root) as node:
+        originals = Originals(state, node.observe().boot_id)
+        outcomes = restore(node, originals, dry_run=dry_run)
+    table = outcomes_table(outcomes, title="Restored" if not dry_run else "Would be restored")
+    Output(as_json=as_json).tables({"restored": table.objects()}, table)
+    ctx.exit(exits.NOT_HELD if any(each.status == "failed" for each in outcomes) else exits.OK)

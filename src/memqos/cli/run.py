@@ -1,0 +1,96 @@
+"""`memqos run`: the agent, over pods that it runs itself or that a kubelet runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from memqos.cli import exits
+from memqos.cli.options import (
+    STATE,
+    PodSource,
+    json_option,
+    load_settings,
+    node_options,
+    pod_options,
+    policy_options,
+)
+from memqos.errors import InputError
+
+
+@click.command("run")
+@node_options
+@pod_options
+@policy_options
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=STATE,
+    show_default=True,
+    metavar="DIR",
+    help="What must survive the agent: the lock, original values, the journal.",
+)
+@click.option(
+    "--logs", type=click.Path(path_type=Path), metavar="DIR", help="Container logs. [default: STATE/logs]"
+)
+@click.option("--seconds", type=float, metavar="S", help="End after this time.")
+@click.option("--until-done", is_flag=True, help="End when every pod of --pods has ended for good.")
+@click.option("--grace", type=float, metavar="S", help="Bound the pods' termination grace period at the end.")
+@click.option("--dry-run", is_flag=True, help="Decide and record, but write no knob.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    cgroup_root: str,
+    manifests: tuple[Path, ...],
+    kubelet_pods: Path | None,
+    policy: Path | None,
+    kubelet_config: Path | None,
+    state: Path,
+    logs: Path | None,
+    seconds: float | None,
+    until_done: bool,
+    grace: float | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Run pods on this machine and manage them, or manage the pods of its kubelet.
+
+    With --pods memqos makes the kubepods tree and starts each container's command in its cgroup. It is
+    not a container runtime: no images, no namespaces. With --kubelet-pods it manages what a kubelet
+    runs. Every value it changes is put back when it ends.
+    """
+    from memqos.agent.session import Session
+    from memqos.cli.output import Output
+    from memqos.report.plan import outcomes_table
+    from memqos.report.session import containers_table, event_line, tick_lines
+
+    source = PodSource(manifests, kubelet_pods)
+    if not manifests and kubelet_pods is None:
+        raise InputError("no pods are named", remedy="give --pods (run them) or --kubelet-pods (manage them)")
+    output = Output(as_json=as_json)
+    session = Session(
+        cgroup_root,
+        load_settings(policy, kubelet_config),
+        state,
+        on_event=lambda event: output.line(event_line(event)),
+        on_tick=lambda tick: output.lines(tick_lines(tick)),
+        dry_run=dry_run,
+        seconds=seconds,
+    )
+    if manifests:
+        report = session.run_pods(source.load(), logs or state / "logs", until_done=until_done, grace=grace)
+    else:
+        report = session.manage(source.placed)
+    containers, writes = containers_table(report.pods), outcomes_table(report.writes)
+    document = {
+        "containers": containers.objects(),
+        "writes": writes.objects(),
+        "restored": outcomes_table(report.restored).objects(),
+        "ticks": report.ticks,
+        "ticks_not_recorded": report.dropped,
+    }
+    output.tables(document, *([containers] if manifests else []), writes)
+    failed = any(each.status == "failed" for each in report.restored)
+    ctx.exit(exits.NODE_REFUSED if failed else exits.OK)

@@ -1,0 +1,145 @@
+"""What experiments showed: tables for a terminal, a page for docs, a figure for each run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from memqos.lab.results import Check, ExperimentResult, Measure, Series, VariantResult
+from memqos.report.figures import Line, Panel, save_figure
+from memqos.report.table import Cell, Column, Kind, Table, table
+from memqos.units import MIB
+
+_KINDS: dict[str, Kind] = {"bytes": "bytes", "count": "count", "percent": "percent", "yes_no": "yes_no"}
+
+CHECKS = (
+    Column("experiment", "experiment"),
+    Column("kernel", "kernel"),
+    Column("expectation", "expectation"),
+    Column("study", "the field study says"),
+    Column("measured", "measured"),
+    Column("holds", "holds"),
+)
+
+
+def checks_table(results: Iterable[ExperimentResult]) -> Table:
+    """Return one row per expectation and kernel: what was expected, said, measured, and whether it holds."""
+    rows: list[tuple[Cell, ...]] = []
+    for result in results:
+        if result.problem:
+            rows.append((result.name, result.kernel_release, "", "", result.problem, "not run"))
+        rows += [
+            (
+                result.name,
+                result.kernel_release,
+                check.that,
+                check.study,
+                check.problem or check.measured,
+                verdict(check),
+            )
+            for check in result.checks
+        ]
+    return table(CHECKS, rows, title="What held", empty="no experiment was run")
+
+
+def verdict(check: Check) -> str:
+    """Say whether an expectation holds; a kernel may lack what it asks for."""
+    return "not on this kernel" if check.holds is None else "yes" if check.holds else "no"
+
+
+def measures_table(results: Sequence[ExperimentResult]) -> Table:
+    """Return the measures of one experiment: a row per variant and measure, a column per kernel."""
+    kernels = [result.kernel_release for result in results]
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for result in results:
+        for variant in result.variants:
+            for measure in variant.measures:
+                key = (variant.name, measure.text or measure.name)
+                cells.setdefault(key, {})[result.kernel_release] = measure_text(measure)
+    columns = [Column("variant", "variant"), Column("measure", "measure")]
+    columns += [Column(kernel, kernel) for kernel in kernels]
+    rows = [(*key, *(by_kernel.get(kernel) for kernel in kernels)) for key, by_kernel in cells.items()]
+    return table(columns, rows)
+
+
+def measure_text(measure: Measure) -> str:
+    """Write a measure with its unit."""
+    if measure.unit == "seconds":
+        return "-" if measure.value is None else f"{measure.value:.2f} s"
+    return Column("", "", _KINDS[measure.unit]).text(measure.value)
+
+
+def page(results: Sequence[ExperimentResult], *, command: str, figures: str) -> str:
+    """Return the whole page in Markdown; `figures` is where its pictures lie, relative to the page."""
+    parts = [
+        "# Experiments on real kernels",
+        f"Written by `{command}`. Misses are left in.",
+        "Each ran in a virtual machine ("
+        + ", ".join(sorted({result.accel for result in results if result.accel}))
+        + "). Counts and bytes are what the kernel did; seconds under emulation (tcg) are not results.",
+        summary_table(results).markdown(),
+    ]
+    for name in dict.fromkeys(result.name for result in results):
+        runs = [result for result in results if result.name == name]
+        parts += [f"## {name}: {runs[0].title}", runs[0].study.strip(), measures_table(runs).markdown()]
+        parts.append(table(CHECKS[1:], [row[1:] for row in checks_table(runs).rows]).markdown())
+        parts.append(
+            "\n".join(
+                f"![{name} on {run.kernel_release}]({figures}/{figure_name(run)})"
+                for run in runs
+                if drawn(run)
+            )
+        )
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def summary_table(results: Iterable[ExperimentResult]) -> Table:
+    """Return one row per run: how many expectations hold."""
+    columns = [Column(key, key) for key in ("experiment", "kernel", "holds", "problem")]
+    rows = []
+    for result in results:
+        asked = [check for check in result.checks if check.holds is not None]
+        held = sum(check.holds is True for check in asked)
+        rows.append(
+            (result.name, result.kernel_release or result.kernel, f"{held} of {len(asked)}", result.problem)
+        )
+    return table(columns, rows, title="Summary")
+
+
+def figure_name(result: ExperimentResult) -> str:
+    """Return the file name of an experiment's figure on one kernel."""
+    return f"{result.name}-{result.kernel}.png"
+
+
+def drawn(result: ExperimentResult) -> bool:
+    """True when the run has curves to draw."""
+    return any(len(series.seconds) > 1 for variant in result.variants for series in variant.series)
+
+
+def draw(result: ExperimentResult, directory: Path) -> Path | None:
+    """Draw a run's curves into `directory`; `None` when it has none."""
+    if not drawn(result):
+        return None
+    panels = [panel for variant in result.variants for panel in _panels(variant)]
+    note = f"Linux {result.kernel_release}, in a virtual machine ({result.accel}); seconds are not results"
+    path = directory / figure_name(result)
+    save_figure(panels, path, title=f"{result.name}: {result.title}", note=note)
+    return path
+
+
+def _panels(variant: VariantResult) -> list[Panel]:
+    units = dict.fromkeys(series.unit for series in variant.series if len(series.seconds) > 1)
+    return [
+        Panel(
+            variant.text or variant.name,
+            "MiB" if unit == "bytes" else unit,
+            tuple(_line(series) for series in variant.series if series.unit == unit),
+        )
+        for unit in units
+    ]
+
+
+def _line(series: Series) -> Line:
+    scale = MIB if series.unit == "bytes" else 1
+    points = [(x, y / scale) for x, y in zip(series.seconds, series.values, strict=True) if y is not None]
+    return Line(series.text or series.name, [x for x, _ in points], [y for _, y in points])

@@ -1,0 +1,61 @@
+"""What a session of the agent did: lines as things happen, and tables at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from memqos.linux.runner import ContainerEvent, PodStatus
+from memqos.model.plan import Tick
+from memqos.report.plan import value_text
+from memqos.report.table import Column, Table, table
+
+CONTAINERS = (
+    Column("pod", "pod"),
+    Column("container", "container"),
+    Column("phase", "phase"),
+    Column("state", "state"),
+    Column("reason", "reason"),
+    Column("exit_code", "exit code", "count"),
+    Column("restarts", "restarts", "count"),
+    Column("oom_kills", "OOM kills", "count"),
+)
+
+
+def containers_table(pods: Iterable[PodStatus]) -> Table:
+    """Return what became of each container."""
+    rows = [
+        (
+            pod.pod,
+            each.name,
+            pod.phase,
+            each.state,
+            (each.last.reason if each.last else each.reason) or None,
+            each.last.exit_code if each.last else None,
+            each.restarts,
+            each.oom_kills,
+        )
+        for pod in pods
+        for each in pod.containers
+    ]
+    return table(CONTAINERS, rows, title="Containers", empty="no pods were run")
+
+
+def event_line(event: ContainerEvent) -> str:
+    """Say what happened to a container."""
+    subject = f"{event.pod}/{event.container}" if event.container else event.pod
+    how = event.termination
+    detail = f" {how.reason}, exit code {how.exit_code}" if how else ""
+    return f"{subject}: {event.kind}{detail}" + (f" ({event.message})" if event.message else "")
+
+
+def tick_lines(tick: Tick) -> Iterator[str]:
+    """Say what one turn of the agent changed, and what it could not."""
+    for outcome in tick.outcomes:
+        if outcome.status == "kept":
+            continue
+        write = outcome.write
+        change = f"{value_text(outcome.before)} -> {value_text(write.value)}"
+        reason = f"{outcome.status}: {outcome.error}" if outcome.error else write.why
+        mark = "" if outcome.status == "written" else f" [{outcome.status}]"
+        yield f"{write.cgroup or '/'}: {write.knob} {change}{mark}: {reason}"
+    yield from (f"note: {note}" for note in tick.notes)

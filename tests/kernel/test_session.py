@@ -1,0 +1,134 @@
+"""`memqos run` on a real kernel, as a user starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+CGROUP = Path("/sys/fs/cgroup")
+EAT = "m=bytearray(96<<20)\nfor i in range(0,len(m),4096): m[i]=1+i%251\nprint('ate', flush=True)"
+
+PODS = """
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, annotations: {{{annotations}}}}}
+spec:
+  restartPolicy: Never
+  containers:
+    - name: main
+      command: {command}
+      resources: {{requests: {{memory: 48Mi}}, limits: {{memory: 64Mi}}}}
+"""
+
+POLICY = """
+apiVersion: memqos.dev/v1alpha1
+kind: MemoryPolicy
+spec:
+  swap: {mode: PodChoice, maximumPerPod: 128Mi, reserve: 0}
+"""
+
+
+def write(directory: Path, name: str, command: list[str], annotations: str = "") -> Path:
+    path = directory / f"{name}.yaml"
+    path.write_text(PODS.format(name=name, command=json.dumps(command), annotations=annotations))
+    return path
+
+
+def memqos(*arguments: str | Path) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "memqos", *map(str, arguments)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str], status: int = 0) -> Any:
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == status, err
+    return json.loads(out)
+
+
+def until(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_the_pod_whose_user_chose_swap_outlives_its_limit(tmp_path: Path):
+    eat = [sys.executable, "-S", "-c", EAT]
+    choice = 'memqos.dev/swap-limit: "64Mi"'
+    pods = [write(tmp_path, "without", eat), write(tmp_path, "with", eat, choice)]
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    arguments = [each for path in pods for each in ("--pods", path)]
+    document = ended(
+        memqos("run", *arguments, "--policy", policy, "--state", tmp_path / "s", "--until-done", "--json")
+    )
+    by_pod = {each["pod"]: each for each in document["containers"]}
+    assert by_pod["default/without"]["reason"] == "OOMKilled"
+    assert by_pod["default/without"]["exit_code"] == 137
+    assert by_pod["default/with"]["reason"] == "Completed"
+    assert any("memqos.dev/swap-limit" in each["why"] for each in document["writes"])
+    assert not (CGROUP / "kubepods").exists()
+
+
+def test_sigterm_ends_the_agent_within_a_second_and_takes_its_pods_away(tmp_path: Path):
+    pod = write(tmp_path, "sleeper", ["sleep", "600"])
+    agent = memqos("run", "--pods", pod, "--state", tmp_path / "s", "--grace", "0", "--json")
+    until(lambda: list(CGROUP.glob("kubepods/*/*/main/memory.max")))
+    time.sleep(2)
+    agent.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    ended(agent)
+    # a second on real hardware; the interpreter's own end takes most of this under emulation
+    assert time.monotonic() - began < 5
+    assert not (CGROUP / "kubepods").exists()
+
+
+def test_what_a_killed_agent_changed_is_restored_by_command(tmp_path: Path):
+    uid = "6c1a4e95-6bb6-11e6-bc26-28d2444e470d"
+    leaf = CGROUP / f"kubepods/burstable/pod{uid}"
+    for directory in (CGROUP / "kubepods", CGROUP / "kubepods/burstable", leaf):
+        directory.mkdir()
+        if directory != leaf:
+            (directory / "cgroup.subtree_control").write_text("+memory")
+    (leaf / "memory.swap.max").write_text("12288")
+    try:
+        pods = {"kind": "PodList", "apiVersion": "v1", "items": [_pod(uid)]}
+        (tmp_path / "pods.json").write_text(json.dumps(pods))
+        (tmp_path / "policy.yaml").write_text(POLICY)
+        agent = memqos(
+            "run",
+            "--kubelet-pods",
+            tmp_path / "pods.json",
+            "--policy",
+            tmp_path / "policy.yaml",
+            "--state",
+            tmp_path / "s",
+        )
+        until(lambda: (leaf / "memory.swap.max").read_text() == f"{32 << 20}\n")
+        agent.kill()
+        agent.communicate()
+        assert (leaf / "memory.swap.max").read_text() == f"{32 << 20}\n"
+        ended(memqos("restore", "--state", tmp_path / "s", "--json"))
+        assert (leaf / "memory.swap.max").read_text() == "12288\n"
+    finally:
+        for directory in (leaf, leaf.parent, leaf.parent.parent):
+            os.rmdir(directory)
+
+
+def _pod(uid: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "p",
+            "namespace": "default",
+            "uid": uid,
+            "annotations": {"memqos.dev/swap-limit": "32Mi"},
+        },
+        "spec": {"containers": [{"name": "main", "resources": {"requests": {"memory": "32Mi"}}}]},
+        "status": {"phase": "Running", "qosClass": "Burstable"},
+    }

@@ -1,0 +1,189 @@
+"""The command line as a user meets it, over a tree of plain files that looks like cgroup v2."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memqos.cli import exits
+from memqos.cli.main import COMMANDS, main
+
+POD = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: ledger
+  annotations: {memqos.dev/swap-limit: 64Mi}
+spec:
+  containers:
+    - name: main
+      command: [sleep, "1"]
+      resources: {requests: {memory: 32Mi}, limits: {memory: 64Mi}}
+"""
+
+KNOBS = {
+    "cgroup.controllers": "cpu io memory\n",
+    "memory.current": "8388608\n",
+    "memory.min": "0\n",
+    "memory.low": "0\n",
+    "memory.high": "max\n",
+    "memory.max": "max\n",
+    "memory.events": "low 0\nhigh 0\nmax 0\noom 2\noom_kill 2\noom_group_kill 0\n",
+    "memory.stat": "anon 4194304\nfile 4194304\nkernel 0\nshmem 1048576\nfile_dirty 4096\nfile_writeback 0\n",
+    "memory.swap.current": "0\n",
+    "memory.swap.max": "max\n",
+}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["memqos", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A node with one Burstable pod of one container."""
+    pod = "kubepods/burstable/pod6c1a4e95-6bb6-11e6-bc26-28d2444e470d"
+    for path in ("", "kubepods", "kubepods/burstable", pod, f"{pod}/main"):
+        directory = tmp_path / "cgroup" / path
+        directory.mkdir()
+        for name, text in KNOBS.items() if path else [("cgroup.controllers", "cpu io memory\n")]:
+            (directory / name).write_text(text)
+    return tmp_path / "cgroup"
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    path = tmp_path / "pod.yaml"
+    path.write_text(POD)
+    return path
+
+
+def test_help_names_every_command_and_every_exit_code(run) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = run("--help")
+    assert status == exits.OK
+    for word in [*COMMANDS, *map(str, exits.MEANINGS)]:
+        assert word in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(run, command: str) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = run(command, "--help")
+    assert status == exits.OK
+    assert "Usage: memqos" in out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['memqos', '--help']\n"
+        "from memqos.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'numba', 'matplotlib', 'pydantic', 'rich', 'yaml', 'msgspec'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_wrong_option_is_wrong_usage(run) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = run("pods", "--no-such-option")
+    assert status == exits.BAD_INPUT
+    assert "No such option" in err
+
+
+def test_a_machine_without_cgroup_v2_gets_one_sentence(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run("pods", "--cgroup-root", tmp_path)
+    assert (status, out) == (exits.CANNOT_HERE, "")
+    assert err.startswith("memqos: ")
+    assert err.count("\n") == 1
+
+
+def test_pods_are_found_in_the_tree_alone(run, tree: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = run("pods", "--cgroup-root", tree, "--json")
+    (pod,) = json.loads(out)["pods"]
+    assert status == exits.OK
+    assert pod["pod"] == "?/6c1a4e95-6bb6-11e6-bc26-28d2444e470d"
+    assert pod["qos"] == "Burstable"
+    assert (pod["anon"], pod["shmem"], pod["file_clean"], pod["file_dirty"]) == (
+        4 << 20,
+        1 << 20,
+        (3 << 20) - 4096,
+        4096,
+    )
+    assert pod["oom_kills"] == 2
+
+
+def test_pods_in_a_pipe_are_plain_text(run, tree: Path) -> None:  # type: ignore[no-untyped-def]
+    _, out, _ = run("pods", "--cgroup-root", tree)
+    assert "\x1b" not in out
+    assert "Burstable" in out
+
+
+def test_a_plan_needs_neither_root_nor_a_kernel(run, manifest: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = run("plan", "--pods", manifest, "--node-memory", "1Gi", "--node-swap", "512Mi", "--json")
+    writes = json.loads(out)["writes"]
+    (swap,) = [
+        each for each in writes if each["knob"] == "memory.swap.max" and each["cgroup"].endswith("/main")
+    ]
+    assert status == exits.OK
+    assert swap["then"] == "64 MiB"
+    assert "annotation memqos.dev/swap-limit" in swap["why"]
+    assert swap["now"] == "-"
+
+
+def test_a_plan_for_an_imagined_node_needs_manifests(run) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = run("plan", "--node-memory", "1Gi")
+    assert status == exits.BAD_INPUT
+    assert "--pods" in err
+
+
+def test_a_broken_manifest_is_named_with_its_field(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "bad.yaml"
+    path.write_text(POD.replace("64Mi}}", "64Mo}}"))
+    status, out, err = run("plan", "--pods", path, "--node-memory", "1Gi")
+    assert (status, out) == (exits.BAD_INPUT, "")
+    assert "bad.yaml" in err
+    assert "limits.memory" in err
+
+
+def test_a_plan_writes_nothing(run, tree: Path, manifest: Path) -> None:  # type: ignore[no-untyped-def]
+    before = {path: path.read_text() for path in tree.rglob("*") if path.is_file()}
+    status, _, _ = run("plan", "--cgroup-root", tree, "--pods", manifest)
+    assert status == exits.OK
+    assert {path: path.read_text() for path in tree.rglob("*") if path.is_file()} == before
+
+
+def test_run_wants_to_know_which_pods(run) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = run("run")
+    assert status == exits.BAD_INPUT
+    assert "--pods" in err
+
+
+def test_restore_after_nothing_restores_nothing(run, tree: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = run("restore", "--cgroup-root", tree, "--state", tmp_path / "state", "--json")
+    assert (status, json.loads(out)) == (exits.OK, {"restored": []})
+
+
+def test_the_doctor_finds_what_is_missing_and_says_the_remedy(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = run("doctor", "--cgroup-root", tmp_path, "--json")
+    findings = {each["what"]: each for each in json.loads(out)["findings"]}
+    assert status == exits.NOT_HELD
+    assert findings["cgroup v2"]["state"] == "fault"
+    assert findings["cgroup v2"]["remedy"]
+
+
+def test_lab_wants_to_know_which_experiments(run) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = run("lab", "run")
+    assert status == exits.BAD_INPUT
+    assert "lab list" in err
