@@ -1,7 +1,6 @@
 """`memqos run` on a real kernel, as a user starts it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -116,7 +115,7 @@ def test_what_a_killed_agent_changed_is_restored_by_command(tmp_path: Path):
         assert (leaf / "memory.swap.max").read_text() == "12288\n"
     finally:
         for directory in (leaf, leaf.parent, leaf.parent.parent):
-            os.rmdir(directory)
+            directory.rmdir()
 
 
 def _pod(uid: str) -> dict[str, Any]:
