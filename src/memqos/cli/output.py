@@ -20,7 +20,7 @@ class Output:
     def tables(self, document: Mapping[str, Any], *tables: Table) -> None:
         """Show `tables`, or `document` under `--json`."""
         if self.as_json:
-            print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+            print(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
             return
         for index, table in enumerate(tables):
             if index:
@@ -57,3 +57,10 @@ class Output:
         for row in table.texts():
             drawn.add_row(*(Text(cell) for cell in row))
         console.print(drawn)
+
+
+def _plain(value: object) -> Any:
+    """Turn the model's values (a reclaim order, I/O limits) into JSON's."""
+    import msgspec
+
+    return msgspec.to_builtins(value)

@@ -51,7 +51,7 @@ def command(
     from memqos.model.view import View
     from memqos.policy.compose import decide_once
     from memqos.policy.ladder import ladder
-    from memqos.report.plan import advice_table, plan_table, value_text
+    from memqos.report.plan import advice_table, held, plan_table
 
     settings = load_settings(policy, kubelet_config)
     source = PodSource(manifests, kubelet_pods)
@@ -60,17 +60,19 @@ def command(
     real = _imagined(node_memory, node_swap) if node_memory else _observed(cgroup_root)
     snapshot, placed = _with(real, source, settings.kubelet.config)
     plan = decide_once(ladder(settings), View(snapshot, None, placed))
-    writes = plan_table(plan, real, changes_only=not everything)
+    writes = plan_table(plan, real, placed, changes_only=not everything)
     document = {
-        "writes": writes.objects(),
-        "values": [
+        "writes": [
             {
                 "cgroup": write.cgroup,
                 "knob": write.knob,
-                "value": value_text(write.value),
+                "now": held(real, write),
+                "then": write.value,
+                "why": write.why,
                 "policy": write.policy,
             }
             for write in plan.writes
+            if everything or held(real, write) != write.value
         ],
         "advice": advice_table(plan).objects(),
     }

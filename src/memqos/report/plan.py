@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from memqos.model.plan import Outcome, Plan, Reclaim, Value
+from memqos.model.plan import Outcome, Plan, Reclaim, Value, Write
+from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import IoMax, Snapshot
 from memqos.report.table import ABSENT, Column, Table, table
 from memqos.units import UNLIMITED, format_bytes
@@ -33,15 +34,36 @@ def _io_max(limits: IoMax) -> str:
     return " ".join(parts) or "max"
 
 
-def plan_table(plan: Plan, snapshot: Snapshot, *, changes_only: bool = True) -> Table:
-    """Return what the plan would change; `changes_only` leaves out what holds already."""
+def held(snapshot: Snapshot, write: Write) -> Value | None:
+    """Return what the knob of a write holds now; `None` where there is no such cgroup or knob."""
+    return getattr(snapshot.cgroups.get(write.cgroup), write.knob.replace(".", "_"), None)
+
+
+def owners(pods: Iterable[PlacedPod]) -> dict[str, str]:
+    """Return whose each cgroup is: `namespace/pod`, or `namespace/pod/container`, by path."""
+    names: dict[str, str] = {}
+    for placed in pods:
+        if placed.cgroup is not None:
+            names[placed.cgroup] = placed.pod.key
+        names.update((path, f"{placed.pod.key}/{name}") for name, path in placed.containers.items())
+    return names
+
+
+def plan_table(
+    plan: Plan, snapshot: Snapshot, pods: Iterable[PlacedPod] = (), *, changes_only: bool = True
+) -> Table:
+    """Return what the plan would change; `changes_only` leaves out what holds already.
+
+    A pod's or container's cgroup is named after its owner in `pods`;
+    """
+    names = owners(pods)
     rows = []
-    for write in sorted(plan.writes, key=lambda write: write.target):
-        cgroup = snapshot.cgroups.get(write.cgroup)
-        now = getattr(cgroup, write.knob.replace(".", "_"), None) if cgroup is not None else None
+    for write in sorted(plan.writes, key=lambda write: (names.get(write.cgroup, ""), write.target)):
+        now = held(snapshot, write)
         if changes_only and now == write.value:
             continue
-        rows.append((write.cgroup or "/", write.knob, value_text(now), value_text(write.value), write.why))
+        name = names.get(write.cgroup, write.cgroup or "/")
+        rows.append((name, write.knob, value_text(now), value_text(write.value), write.why))
     columns = [Column(key, key) for key in ("cgroup", "knob", "now", "then", "why")]
     return table(
         columns, rows, title="Plan", empty="nothing to change: every knob holds what the policy wants"
@@ -55,12 +77,15 @@ def advice_table(plan: Plan) -> Table:
     return table(columns, rows, title="Advice", empty="no advice")
 
 
-def outcomes_table(outcomes: Iterable[Outcome], *, title: str = "Writes") -> Table:
-    """Return what became of writes."""
+def outcomes_table(
+    outcomes: Iterable[Outcome], pods: Iterable[PlacedPod] = (), *, title: str = "Writes"
+) -> Table:
+    """Return what became of writes; cgroups are named as in `plan_table`."""
+    names = owners(pods)
     columns = [Column(key, key) for key in ("cgroup", "knob", "before", "after", "status", "why")]
     rows = [
         (
-            outcome.write.cgroup or "/",
+            names.get(outcome.write.cgroup, outcome.write.cgroup or "/"),
             outcome.write.knob,
             value_text(outcome.before),
             value_text(outcome.after),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from memqos.linux.runner import ContainerEvent, PodStatus
 from memqos.model.plan import Tick
-from memqos.report.plan import value_text
+from memqos.report.plan import owners, value_text
 from memqos.report.table import Column, Table, table
 
 CONTAINERS = (
@@ -50,6 +50,7 @@ def event_line(event: ContainerEvent) -> str:
 
 def tick_lines(tick: Tick) -> Iterator[str]:
     """Say what one turn of the agent changed, and what it could not."""
+    names = owners(tick.pods)
     for outcome in tick.outcomes:
         if outcome.status == "kept":
             continue
@@ -57,5 +58,5 @@ def tick_lines(tick: Tick) -> Iterator[str]:
         change = f"{value_text(outcome.before)} -> {value_text(write.value)}"
         reason = f"{outcome.status}: {outcome.error}" if outcome.error else write.why
         mark = "" if outcome.status == "written" else f" [{outcome.status}]"
-        yield f"{write.cgroup or '/'}: {write.knob} {change}{mark}: {reason}"
+        yield f"{names.get(write.cgroup, write.cgroup or '/')}: {write.knob} {change}{mark}: {reason}"
     yield from (f"note: {note}" for note in tick.notes)
