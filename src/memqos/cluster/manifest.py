@@ -9,7 +9,7 @@ same file as the pods. PriorityClasses count for all pods of the same call, wher
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from memqos.cluster.priority import PriorityClass, PriorityClasses, priority_cla
 from memqos.errors import ManifestError
 from memqos.model.pods import Pod
 
-__all__ = ["Document", "Manifests", "load_manifests", "pod_from_dict"]
+__all__ = ["Document", "Manifests", "load_manifests", "manifests_from", "pod_from_dict"]
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -50,7 +50,19 @@ def load_manifests(paths: Iterable[str | Path]) -> Manifests:
     Raises `ManifestError` naming file, document, field and remedy for the first thing wrong: what
     cannot be read or parsed, a pod that is defined twice, a PriorityClass that does not exist.
     """
-    documents = [each for path in paths for each in _documents(Path(path))]
+    return _read([each for path in paths for each in _documents(Path(path))])
+
+
+def manifests_from(items: Iterable[Any], *, source: str = "", field: str = "") -> Manifests:
+    """Read documents that are parsed already: the items of a list at `field` of the file `source`.
+
+    Raises `ManifestError` as `load_manifests` does.
+    """
+    found = (At(item, source, f"{field}[{index}]") for index, item in enumerate(items))
+    return _read([each for item in found for each in _unfold(item)])
+
+
+def _read(documents: Sequence[At]) -> Manifests:
     classes: list[PriorityClass] = []
     priorities = PriorityClasses()
     for document in documents:
@@ -69,7 +81,7 @@ def load_manifests(paths: Iterable[str | Path]) -> Manifests:
             )
             _refuse_second(pod, pods, places, document)
             pods[pod.key] = pod
-            places[pod.key] = places[pod.uid] = document.source
+            places[pod.key] = places[pod.uid] = f"{document.source} {document.field}".strip()
         elif kind != "PriorityClass":
             others.append(Document(document.source, kind, document.value))
     return Manifests(tuple(pods.values()), tuple(classes), tuple(others))

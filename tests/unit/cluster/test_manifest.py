@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from memqos.cluster.manifest import Manifests, load_manifests, pod_from_dict
+from memqos.cluster.manifest import Manifests, load_manifests, manifests_from, pod_from_dict
 from memqos.errors import ManifestError
 from memqos.units import MIB
 
@@ -287,3 +287,11 @@ def test_the_systems_own_classes_exist_without_a_manifest() -> None:
 def test_a_wrong_priority_class_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(ManifestError, match=problem):
         load(tmp_path, text)
+
+
+def test_documents_that_are_parsed_already_are_named_by_their_place() -> None:
+    assert [pod.name for pod in manifests_from([a_pod()]).pods] == ["ledger"]
+    with pytest.raises(ManifestError, match=r"e.yaml: pods\[1\].metadata.name: .*first in e.yaml pods\[0\]"):
+        manifests_from([a_pod(), a_pod()], source="e.yaml", field="pods")
+    with pytest.raises(ManifestError, match=r"pods\[0\]: 7 is a number"):
+        manifests_from([7], field="pods")
