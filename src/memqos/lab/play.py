@@ -69,7 +69,8 @@ class Player:
             self._say(f"{self._play.name}: {_words(step)}")
             self._note(step.action, "timeline", _words(step))
             getattr(self, f"_{step.action}")(getattr(step, step.action))
-        self._look_at_all()
+        if self._play.every > 0:
+            self._look_at_all()
         self._record.logs.update(self._logs())
         self._runner.stop(grace=1)
         self._node.close()
