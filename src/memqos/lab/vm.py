@@ -1,15 +1,21 @@
 """One virtual machine: started, watched, and ended by its pid on every path.
 
 A machine that leaves no `status` in its share was lost: that says nothing about what ran in it.
-The console is kept in a file beside the results.
+The console is kept in a file beside the results. The machine never outlives the process that
+started it: the context manager ends it, SIGTERM leaves through the context manager, and the kernel
+ends it (PR_SET_PDEATHSIG) where even that is not possible.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +25,7 @@ from typing import BinaryIO
 
 from memqos.errors import VmLost
 from memqos.lab import initramfs, qemu
+from memqos.lab.cache import cache_dir
 from memqos.lab.kernels import Kernel
 from memqos.lab.qemu import Disk
 from memqos.units import MIB
@@ -50,6 +57,7 @@ class Vm:
         self._process: subprocess.Popen[bytes] | None = None
         self._work: tempfile.TemporaryDirectory[str] | None = None
         self._console: BinaryIO | None = None
+        self._handles = False
 
     @property
     def console(self) -> Path:
@@ -60,7 +68,10 @@ class Vm:
         """Start the machine. Raises `ToolMissing`."""
         self.share.mkdir(parents=True, exist_ok=True)
         self._status.unlink(missing_ok=True)
-        self._work = tempfile.TemporaryDirectory(prefix="memqos-vm-")
+        home = cache_dir("vm")
+        _sweep(home)
+        self._work = tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=home)
+        self._leave_on_sigterm()
         try:
             work = Path(self._work.name)
             (work / "initrd").write_bytes(initramfs.build(self.kernel, self.command, self.environment))
@@ -84,9 +95,16 @@ class Vm:
             raise
         return self
 
+    def _leave_on_sigterm(self) -> None:
+        """Let SIGTERM, where nobody else handles it, unwind this process instead of cutting it off."""
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+            self._handles = True
+
     def _start(self, argv: list[str]) -> None:
         if self.interactive:
-            self._process = subprocess.Popen(argv)
+            self._process = subprocess.Popen(argv, preexec_fn=_die_with_parent)
             return
         self._console = self.console.open("wb")
         self._process = subprocess.Popen(
@@ -95,6 +113,7 @@ class Vm:
             stdout=self._console,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
 
     def __exit__(
@@ -144,6 +163,9 @@ class Vm:
             self._console.close()
         if self._work is not None:
             self._work.cleanup()
+        if self._handles:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self._handles = False
 
     @property
     def pid(self) -> int | None:
@@ -164,3 +186,20 @@ class Vm:
         lines = [line.strip() for line in self._said().decode(errors="replace").splitlines() if line.strip()]
         words = "".join(f"{os.linesep}    {line}" for line in lines[-8:])
         return f"; its console ({self.console}) ends in:{words}" if words else ""
+
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel, in the child, to kill it when its parent goes."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _sweep(home: Path) -> None:
+    """Take away the disks of machines whose process was killed before it could."""
+    for path in home.iterdir():
+        owner = path.name.partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(path, ignore_errors=True)
