@@ -1,23 +1,30 @@
-"""A `Tick` as bytes and back: msgpack with every counter file's keys once a record, then zlib level 1.
+"""Ticks as bytes and back: what changed since the last one, as msgpack, through zlib level 1.
+
+A node's turns are much alike, so a record holds only what is new: the counters that moved, the
+cgroups that came, the writes that are not the last turn's. The first record after `Encoder()` is
+whole. Records are therefore read from the first on, by one `Decoder`.
 
 Everything that crosses is a frozen type of `memqos.model`; only what msgpack has no word for has
-one here: a knob's value (a reclaim order is a pair), a quantity's exact fraction (`"3/2"`), and
-`Counters` (the number of its layout, and its values).
+one here: a knob's value (a reclaim order is a pair) and a quantity's exact fraction (`"3/2"`).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, TypeAlias
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from memqos.agent.delta import Layouts, change, changed_to, twin
 from memqos.model.plan import Advice, Outcome, Plan, Reclaim, Status, Tick, Value, Write
 from memqos.model.pods import PlacedPod
-from memqos.model.snapshot import Counters, IoMax, Snapshot
+from memqos.model.snapshot import Cgroup, IoMax, NodeFacts, Snapshot
 
+_T = TypeVar("_T")
+_W = TypeVar("_W")
 _WireValue: TypeAlias = bool | int | dict[str, IoMax] | tuple[int, int | None] | None
 
 
@@ -39,101 +46,172 @@ class _Outcome(msgspec.Struct, array_like=True):
     error: str
 
 
-class _Body(msgspec.Struct, array_like=True):
-    snapshot: Snapshot
-    pods: tuple[PlacedPod, ...]
-    writes: tuple[_Write, ...]
-    advice: tuple[Advice, ...]
-    outcomes: tuple[_Outcome, ...]
+class _Record(msgspec.Struct, array_like=True):
+    whole: bool
+    layouts: tuple[tuple[str, ...], ...]
+    time_us: int
+    boot_id: str
+    features: frozenset[str] | None
+    node: msgspec.Raw
+    cgroups: msgspec.Raw
+    paths: tuple[str, ...] | None
+    """All cgroups in order; `None` when they are the last turn's."""
+    pods: tuple[PlacedPod, ...] | None
+    writes: tuple[int | _Write, ...]
+    """A number is how far on the same one stood in the last turn."""
+    advice: tuple[Advice, ...] | None
+    outcomes: tuple[int | _Outcome, ...]
     woken_by: str
     decided_in_us: int
     notes: tuple[str, ...]
 
 
-class _Record(msgspec.Struct, array_like=True):
-    layouts: tuple[tuple[str, ...], ...]
-    body: msgspec.Raw
+class Encoder:
+    """Turns ticks into records, each after the last that was `accept`ed."""
 
+    def __init__(self) -> None:
+        self._layouts = Layouts()
+        self._last: Tick | None = None
+        self._pending: Tick | None = None
+        self._encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 
-def encode(tick: Tick) -> bytes:
-    """Return one turn as bytes."""
-    layouts: dict[tuple[str, ...], int] = {}
-    known: dict[int, int] = {}
+    def encode(self, tick: Tick) -> bytes:
+        """Return one turn as bytes; call `accept` once they are where the reader will find them."""
+        last, now = self._last, tick.snapshot
+        before = last.snapshot if last else None
+        cgroups = {}
+        for path, cgroup in now.cgroups.items():
+            wire = change(cgroup, before.cgroups.get(path) if before else None, self._layouts)
+            if wire is not None:
+                cgroups[path] = wire
+        node = change(now.node, before.node if before else None, self._layouts)
+        places = {id(write): place for place, write in enumerate(tick.plan.writes)}
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, Counters):
-            number = known.get(id(value.layout))
-            if number is None:
-                number = known[id(value.layout)] = layouts.setdefault(tuple(value.layout), len(layouts))
-            return (number, value.values_)
-        if isinstance(value, Fraction):
-            return str(value)
-        raise TypeError(f"{type(value).__name__} cannot be recorded")
+        def outcome(one: Outcome) -> _Outcome:
+            place = places.get(id(one.write))
+            write = _wire_write(one.write) if place is None else place
+            return _Outcome(write, one.status, _wire(one.before), _wire(one.after), one.error)
 
-    places = {id(write): place for place, write in enumerate(tick.plan.writes)}
-    body = _Body(
-        tick.snapshot,
-        tick.pods,
-        tuple(map(_wire_write, tick.plan.writes)),
-        tick.plan.advice,
-        tuple(
-            _Outcome(
-                places[id(one.write)] if id(one.write) in places else _wire_write(one.write),
-                one.status,
-                _wire(one.before),
-                _wire(one.after),
-                one.error,
-            )
-            for one in tick.outcomes
-        ),
-        tick.woken_by,
-        tick.decided_in_us,
-        tick.notes,
-    )
-    raw = msgspec.Raw(msgspec.msgpack.Encoder(enc_hook=plain).encode(body))
-    return zlib.compress(msgspec.msgpack.encode(_Record(tuple(layouts), raw)), 1)
-
-
-def decode(data: bytes) -> Tick:
-    """Read one turn back; raises `ValueError` when the bytes are no record of this version."""
-    try:
-        record = msgspec.msgpack.decode(zlib.decompress(data), type=_Record)
-    except (zlib.error, msgspec.MsgspecError) as error:
-        raise ValueError(str(error)) from error
-    layouts = [{key: place for place, key in enumerate(keys)} for keys in record.layouts]
-
-    def rich(kind: type, value: Any) -> Any:
-        if kind is Counters:
-            number, values = value
-            return Counters(layouts[number], tuple(values))
-        if kind is Fraction:
-            return Fraction(value)
-        raise NotImplementedError(kind)
-
-    try:
-        body = msgspec.msgpack.decode(record.body, type=_Body, dec_hook=rich)
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from error
-    writes = tuple(map(_rich_write, body.writes))
-    outcomes = tuple(
-        Outcome(
-            writes[one.write] if isinstance(one.write, int) else _rich_write(one.write),
-            one.status,
-            _rich(one.before),
-            _rich(one.after),
-            one.error,
+        paths = tuple(now.cgroups)
+        record = _Record(
+            whole=last is None,
+            layouts=tuple(self._layouts.fresh),
+            time_us=now.time_us,
+            boot_id=now.boot_id,
+            features=None if before and before.features == now.features else now.features,
+            node=msgspec.Raw(self._encode(node)),
+            cgroups=msgspec.Raw(self._encode(cgroups)),
+            paths=None if before and tuple(before.cgroups) == paths else paths,
+            pods=None if last and last.pods == tick.pods else tick.pods,
+            writes=_since(tick.plan.writes, last.plan.writes if last else (), _write_key, _wire_write),
+            advice=None if last and last.plan.advice == tick.plan.advice else tick.plan.advice,
+            outcomes=_since(tick.outcomes, last.outcomes if last else (), _outcome_key, outcome),
+            woken_by=tick.woken_by,
+            decided_in_us=tick.decided_in_us,
+            notes=tick.notes,
         )
-        for one in body.outcomes
-    )
-    return Tick(
-        body.snapshot,
-        body.pods,
-        Plan(writes, body.advice),
-        outcomes,
-        body.woken_by,
-        body.decided_in_us,
-        body.notes,
-    )
+        self._pending = tick
+        return zlib.compress(self._encode(record), 1)
+
+    def accept(self) -> None:
+        """Take the last record for written: the next builds on it."""
+        self._last, self._pending = self._pending, None
+        self._layouts.fresh.clear()
+
+
+class Decoder:
+    """Turns records back into ticks, in the order they were written."""
+
+    def __init__(self) -> None:
+        self._layouts = Layouts()
+        self._last: Tick | None = None
+
+    def decode(self, data: bytes) -> Tick:
+        """Read one turn; raises `ValueError` when the bytes are no record that follows the last."""
+        try:
+            self._last = self._tick(_decoder(_Record).decode(zlib.decompress(data)))
+        except (zlib.error, msgspec.MsgspecError, KeyError, IndexError, AttributeError, TypeError) as error:
+            raise ValueError(f"no record that follows: {error}") from error
+        return self._last
+
+    def _tick(self, record: _Record) -> Tick:
+        if record.whole:
+            self._last, self._layouts = None, Layouts()
+        elif self._last is None:
+            raise ValueError("no record to build on")
+        for keys in record.layouts:
+            self._layouts.add(keys)
+        last = self._last
+        before = last.snapshot if last else None
+        known = dict(before.cgroups) if before else {}
+        for path, wire in _decoder(dict[str, twin(Cgroup)]).decode(record.cgroups).items():  # type: ignore[misc]
+            known[path] = changed_to(Cgroup, wire, known.get(path), self._layouts)
+        wire_node = _decoder(twin(NodeFacts) | None).decode(record.node)
+        node = before.node if before else None
+        if wire_node is not None:
+            node = changed_to(NodeFacts, wire_node, node, self._layouts)
+        assert node is not None
+        paths = tuple(before.cgroups) if record.paths is None and before else record.paths or ()
+        features = before.features if record.features is None and before else record.features
+        snapshot = Snapshot(
+            time_us=record.time_us,
+            boot_id=record.boot_id,
+            node=node,
+            cgroups={path: known[path] for path in paths},
+            features=features or frozenset(),
+        )
+        writes = _resolved(record.writes, last.plan.writes if last else (), _rich_write)
+
+        def outcome(one: _Outcome) -> Outcome:
+            write = writes[one.write] if isinstance(one.write, int) else _rich_write(one.write)
+            return Outcome(write, one.status, _rich(one.before), _rich(one.after), one.error)
+
+        outcomes = _resolved(record.outcomes, last.outcomes if last else (), outcome)
+        advice = last.plan.advice if record.advice is None and last else record.advice or ()
+        pods = last.pods if record.pods is None and last else record.pods or ()
+        plan = Plan(writes, advice)
+        return Tick(snapshot, pods, plan, outcomes, record.woken_by, record.decided_in_us, record.notes)
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(kind, dec_hook=_rich_fraction)
+
+
+def _since(
+    now: Sequence[_T], last: Sequence[_T], key: Callable[[_T], Hashable], wire: Callable[[_T], _W]
+) -> tuple[int | _W, ...]:
+    """Name what equals one of the last turn by how far on it stood then; write out the rest."""
+    places = {key(one): place for place, one in enumerate(last)}
+    said: list[int | _W] = []
+    for place, one in enumerate(now):
+        then = places.get(key(one))
+        said.append(then - place if then is not None and last[then] == one else wire(one))
+    return tuple(said)
+
+
+def _resolved(said: Sequence[int | _W], last: Sequence[_T], rich: Callable[[_W], _T]) -> tuple[_T, ...]:
+    return tuple(last[place + one] if isinstance(one, int) else rich(one) for place, one in enumerate(said))
+
+
+def _write_key(write: Write) -> Hashable:
+    return write.target
+
+
+def _outcome_key(outcome: Outcome) -> Hashable:
+    return outcome.write.target
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be recorded")
+
+
+def _rich_fraction(kind: type, value: Any) -> Any:
+    if kind is Fraction:
+        return Fraction(value)
+    raise NotImplementedError(kind)
 
 
 def _wire(value: Value | None) -> _WireValue:

@@ -2,7 +2,8 @@
 
 A journal is a directory of segments, `journal-00000001` and so on. A segment begins with `MAGIC`;
 then each record is its length, the CRC-32 of its payload (both 32 bits, little-endian) and the
-payload (`memqos.agent.codec`). When a segment is full the next begins, and the oldest go when all
+payload (`memqos.agent.codec`), most of them only what changed; the first of a segment, and of an
+agent's run, is whole. When a segment is full the next begins, and the oldest go when all
 together would take more than the journal may: at no time is there more on disk than `size`.
 
 *A torn tail.* A machine that stops in the middle of a record leaves a part of one. Opening the
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from memqos.agent.codec import decode, encode
+from memqos.agent.codec import Decoder, Encoder
 from memqos.model.plan import Tick
 from memqos.units import MIB
 
@@ -51,6 +52,7 @@ class Journal:
         self.dropped = 0
         self.error = ""
         self.repaired = 0
+        self._encoder = Encoder()
         self._descriptor = -1
         self._end = 0
         self._open_last()
@@ -58,20 +60,26 @@ class Journal:
     def append(self, tick: Tick) -> bool:
         """Record one turn; false when it was dropped."""
         try:
-            payload = encode(tick)
-            record = _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
-            if len(record) + len(MAGIC) > self.segment_size:
-                raise OSError(0, f"a record of {len(record)} bytes does not fit into a segment")
-            if self._descriptor < 0 or self._end + len(record) > self.segment_size:
+            record = self._record(tick)
+            begun = self._descriptor >= 0 and self._end > len(MAGIC)
+            if self._descriptor < 0 or (begun and self._end + len(record) > self.segment_size):
                 self._next_segment()
+                record = self._record(tick)
+            if self._end + len(record) > self.segment_size:
+                raise OSError(0, f"a record of {len(record)} bytes does not fit into a segment")
             self._put(record)
         except (OSError, TypeError, ValueError, OverflowError) as error:
             self.dropped += 1
             self.error = getattr(error, "strerror", "") or str(error)
             return False
+        self._encoder.accept()
         self.written += 1
         self.error = ""
         return True
+
+    def _record(self, tick: Tick) -> bytes:
+        payload = self._encoder.encode(tick)
+        return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
 
     def close(self) -> None:
         """Close the segment being written."""
@@ -124,6 +132,7 @@ class Journal:
         path = self.directory / f"journal-{number:08d}"
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         self._end = 0
+        self._encoder = Encoder()
         try:
             self._put(MAGIC)
         except OSError:
@@ -140,11 +149,12 @@ def segments(directory: Path) -> list[Path]:
 def read(directory: Path) -> Iterator[Tick]:
     """Read a journal's turns, oldest first; what is torn or of another version is passed over."""
     for path in segments(directory):
+        decoder = Decoder()
         for payload in _payloads(path):
             try:
-                yield decode(payload)
+                yield decoder.decode(payload)
             except ValueError:
-                continue
+                break
 
 
 def _payloads(path: Path) -> Iterator[bytes]:

@@ -123,7 +123,7 @@ class AgentSettings:
     journal_size: int = setting(
         64 * MIB,
         "The most the journal takes on disk; 0 keeps none.",
-        "about a day of a node with 110 pods at the default interval",
+        "some hours at the default interval: with 110 pods, a third of them busy, 26 kB a turn were measured",
         unit="bytes",
         least=0,
     )

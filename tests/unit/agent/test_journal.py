@@ -4,8 +4,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from memqos.agent.codec import decode, encode
+from memqos.agent.codec import Decoder, Encoder
 from memqos.agent.journal import MAGIC, Journal, read, segments
 from memqos.model.plan import Advice, Outcome, Plan, Reclaim, Tick, Write
 from memqos.model.pods import Container, PlacedPod, Pod, Resources
@@ -69,21 +71,87 @@ def numbers(directory: Path) -> list[int]:
     return [one.snapshot.time_us for one in read(directory)]
 
 
+def through(*ticks: Tick) -> list[Tick]:
+    encoder, decoder, found = Encoder(), Decoder(), []
+    for one in ticks:
+        found.append(decoder.decode(encoder.encode(one)))
+        encoder.accept()
+    return found
+
+
 def test_a_tick_comes_back_as_it_was() -> None:
-    assert decode(encode(tick(5))) == tick(5)
-    assert decode(encode(tick())).plan.writes[1].value is True
+    (found,) = through(tick(5))
+    assert found == tick(5)
+    assert found.plan.writes[1].value is True
+
+
+def test_a_tick_that_repeats_the_last_is_small_and_comes_back_whole() -> None:
+    encoder = Encoder()
+    first = len(encoder.encode(tick(1)))
+    encoder.accept()
+    assert len(encoder.encode(tick(2))) < first / 5
+    assert through(tick(1), tick(2), tick(2)) == [tick(1), tick(2), tick(2)]
 
 
 def test_counters_of_one_layout_share_it_again() -> None:
-    cgroup = decode(encode(tick())).snapshot.cgroups["a"]
+    (found,) = through(tick())
+    cgroup = found.snapshot.cgroups["a"]
     assert cgroup.memory_stat is not None
     assert cgroup.memory_events is not None
     assert cgroup.memory_stat.layout is cgroup.memory_events.layout
 
 
-def test_what_is_no_record_is_a_value_error() -> None:
+CGROUPS = st.dictionaries(
+    st.sampled_from(["", "a", "a/b", "c"]),
+    st.tuples(
+        st.integers(1, 2),
+        st.none() | st.integers(0, 3),
+        st.none() | st.dictionaries(st.sampled_from("xyz"), st.integers(-1, 2**63), max_size=2),
+    ),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(CGROUPS, st.integers(0, 2), st.booleans()), min_size=1, max_size=6))
+def test_any_sequence_of_turns_comes_back_also_when_some_were_dropped(
+    turns: list[tuple[dict[str, tuple[int, int | None, dict[str, int] | None]], int, bool]],
+) -> None:
+    encoder, decoder = Encoder(), Decoder()
+    for cgroups, size, dropped in turns:
+        found = {
+            path: Cgroup(
+                path=path, inode=inode, memory_max=limit, memory_stat=Counters.of(stat) if stat else None
+            )
+            for path, (inode, limit, stat) in cgroups.items()
+        }
+        facts = NodeFacts(meminfo=Counters.of({"MemTotal": size}), vmstat=Counters.of({}))
+        snapshot = Snapshot(time_us=size, boot_id="b", node=facts, cgroups=found)
+        writes = tuple(Write(path, "memory.max", size, "why") for path in found)
+        outcomes = tuple(Outcome(write, "written", size) for write in writes[:size])
+        lived = Tick(snapshot, (), Plan(writes), outcomes)
+        data = encoder.encode(lived)
+        if not dropped:
+            encoder.accept()
+            again = decoder.decode(data)
+            assert again == lived
+            assert list(again.snapshot.cgroups) == list(found)
+
+
+def test_what_is_no_record_or_follows_none_is_a_value_error() -> None:
     with pytest.raises(ValueError):
-        decode(b"nonsense")
+        Decoder().decode(b"nonsense")
+    encoder = Encoder()
+    encoder.encode(tick(0))
+    encoder.accept()
+    with pytest.raises(ValueError, match="no record to build on"):
+        Decoder().decode(encoder.encode(tick(1)))
+
+
+def test_a_run_that_goes_on_in_a_segment_begins_with_a_whole_record(tmp_path: Path) -> None:
+    for number in range(3):
+        with Journal(tmp_path) as journal:
+            journal.append(tick(number))
+    assert list(read(tmp_path)) == [tick(0), tick(1), tick(2)]
 
 
 def test_ticks_are_read_in_order_also_across_a_restart(tmp_path: Path) -> None:
@@ -165,7 +233,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_full_disk_drops_whole_records_and_resumes(tmp_path: Path, room: list[int]) -> None:
     journal = Journal(tmp_path)
     assert journal.append(tick(0))
-    for left in (0, 1, 7, 8, 9, 100):
+    for left in (0, 1, 7, 8, 9, 20):
         room[0] = left
         assert not journal.append(tick(1))
         assert journal.error == "No space left on device"
@@ -211,5 +279,7 @@ def test_a_record_too_large_for_a_segment_is_dropped_and_told(tmp_path: Path) ->
     with Journal(tmp_path, 8 * 4096) as journal:
         assert not journal.append(tick(0, padding=9000))
         assert "does not fit" in journal.error
+        assert not journal.append(tick(0, padding=9000))
+        assert len(segments(tmp_path)) == 1
         assert journal.append(tick(1))
     assert numbers(tmp_path) == [1]
