@@ -7,43 +7,26 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from memqos.errors import Busy, CgroupGone, InputError, KnobMissing, NodeError
+from memqos.errors import Busy, InputError, NodeError
 from memqos.linux.apply import apply_write
 from memqos.linux.runner import lifecycle
 from memqos.linux.runner.command import NotStarted, command_of, default_environment
+from memqos.linux.runner.held import Held
 from memqos.linux.runner.lifecycle import Run
 from memqos.linux.runner.rules import Rules
 from memqos.linux.runner.spawn import Launch, Process, spawn
+from memqos.linux.runner.stage import PATIENCE, Stage
 from memqos.linux.runner.status import ContainerEvent, ContainerStatus, EventKind, PodStatus, Termination
 from memqos.linux.runner.tree import Tree
 from memqos.model.plan import Write
 from memqos.model.pods import PlacedPod, Pod
 
 CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
-_PATIENCE: Final = 0.2
-"""Seconds that one `poll` may wait for killed processes to be gone."""
-
-
-@dataclass(slots=True)
-class _Held:
-    """A pod in our hands. `standing` are the containers whose cgroup is ready for a start."""
-
-    placed: PlacedPod
-    cgroup: str
-    runs: tuple[Run, ...]
-    processes: dict[str, Process] = field(default_factory=dict)
-    standing: set[str] = field(default_factory=set)
-    signalled: set[str] = field(default_factory=set)
-    refused: set[str] = field(default_factory=set)
-    wanted: bool = False
-    leaving: bool = False
-    reason: str = ""
-    grace_us: int = 0
-    deadline_us: int | None = None
+_AGAIN_US: Final = 10**6
+"""How long to wait before what did not end by SIGKILL gets it once more."""
 
 
 class PodRunner:
@@ -73,15 +56,11 @@ class PodRunner:
         self.environment = default_environment() if environment is None else environment
         self._clock = clock
         self._start = start
-        self._write = write
-        self._pods: dict[str, _Held] = {}
+        self._pods: dict[str, Held] = {}
         self._gone: dict[str, PodStatus] = {}
         self._events: list[ContainerEvent] = []
         self.tree = Tree(cgroup_root, rules.shared[0])
-        self.tree.claim()
-        for cgroup in rules.shared:
-            self.tree.make(cgroup)
-        self._configure(set(rules.shared))
+        self._stage = Stage(self.tree, rules, write)
 
     def create(self, pod: Pod) -> PlacedPod:
         """Make a pod's cgroups and write the kubelet's values; nothing runs before `start`.
@@ -90,12 +69,11 @@ class PodRunner:
         """
         if pod.uid in self._pods:
             raise InputError(f"pod {pod.key} runs already", field="metadata.uid")
-        cgroup = self.rules.pod_cgroup(pod)
-        placed = PlacedPod(pod, cgroup, {each.name: f"{cgroup}/{each.name}" for each in pod.all_containers})
-        held = self._pods[pod.uid] = _Held(placed, cgroup, lifecycle.runs_of(pod))
+        placed = self._stage.place(pod)
+        cgroup = placed.cgroup or ""
+        held = self._pods[pod.uid] = Held(placed, cgroup, lifecycle.runs_of(pod))
         try:
-            self.tree.make(cgroup)
-            self._configure({*self.rules.shared, cgroup})
+            self._stage.make_pod(cgroup, self.placed)
             for run in held.runs:
                 self._stand(held, run)
         except BaseException:
@@ -116,7 +94,7 @@ class PodRunner:
         values, and is started by the next call at the earliest, so that whoever manages the node can
         write to it first.
         """
-        due = [(held, run) for held in self._pods.values() for run in self._due(held)]
+        due = [(held, run) for held in self._pods.values() for run in held.due(self._clock())]
         for holder, run in due:
             self._launch(holder, run)
         for held in list(self._pods.values()):
@@ -147,8 +125,9 @@ class PodRunner:
         """When (monotonic clock) `poll` has something to do, if no container ends before."""
         times = [held.deadline_us for held in self._pods.values()]
         times += [lifecycle.next_due(held.runs) for held in self._pods.values() if held.wanted]
-        if any(self._due(held) or (held.leaving and not held.processes) for held in self._pods.values()):
-            times.append(self._clock())
+        now = self._clock()
+        if any(held.due(now) or (held.leaving and not held.processes) for held in self._pods.values()):
+            times.append(now)
         return min((each for each in times if each is not None), default=None)
 
     @property
@@ -158,7 +137,7 @@ class PodRunner:
 
     def pods(self) -> tuple[PodStatus, ...]:
         """Every pod's status, those that are gone included."""
-        return (*self._gone.values(), *(self._status(held) for held in self._pods.values()))
+        return (*self._gone.values(), *(held.status() for held in self._pods.values()))
 
     def statuses(self) -> tuple[ContainerStatus, ...]:
         """Every container's status, those of gone pods included."""
@@ -172,14 +151,12 @@ class PodRunner:
         are removed and a `gone` event says so. Raises `InputError` for a pod that is not here.
         """
         held = self._held(uid)
-        seconds = held.placed.pod.termination_grace_period_seconds if grace is None else grace
-        held.grace_us = int(max(0.0, 30.0 if seconds is None else seconds) * 1e6)
         if not held.leaving:
             held.leaving, held.wanted, held.deadline_us = True, False, None
             if not lifecycle.over(held.runs):
                 held.reason = reason
             self._say("evicted", held, message=reason)
-        deadline = self._clock() + held.grace_us
+        deadline = self._clock() + held.grace_us(grace)
         held.deadline_us = min(deadline, held.deadline_us or deadline)
         self._end(held)
 
@@ -200,28 +177,17 @@ class PodRunner:
         self.tree.remove(self.tree.top)
         return events
 
-    def _held(self, uid: str) -> _Held:
+    def _held(self, uid: str) -> Held:
         if uid not in self._pods:
             raise InputError(f"there is no pod with uid {uid!r} here", remedy="create it first")
         return self._pods[uid]
 
-    def _due(self, held: _Held) -> list[Run]:
-        if not held.wanted:
-            return []
-        ready = lifecycle.to_start(held.runs, self._clock())
-        return [run for run in ready if run.container.name in held.standing]
+    def _stand(self, held: Held, run: Run) -> None:
+        if self._stage.make_container(held.path(run), self.placed):
+            held.standing.add(run.container.name)
+            self._say("created", held, run)
 
-    def _stand(self, held: _Held, run: Run) -> None:
-        """Make a container's cgroup, a new one if there was one, with the kubelet's values."""
-        cgroup = held.placed.containers[run.container.name]
-        if not self.tree.remove(cgroup, _PATIENCE):
-            return  # processes of the last run are still dying; the next poll tries again
-        self.tree.make(cgroup)
-        self._configure({cgroup})
-        held.standing.add(run.container.name)
-        self._say("created", held, run)
-
-    def _stand_again(self, held: _Held, run: Run) -> None:
+    def _stand_again(self, held: Held, run: Run) -> None:
         """Make the cgroup for the next run; a refusal counts as a run that failed, and is tried again."""
         if run.due_us > self._clock() and run.container.name in held.refused:
             return
@@ -234,28 +200,15 @@ class PodRunner:
             how = Termination(128, "CreateContainerError", now, now, message=str(error))
             self._ended(held, run, how, "failed")
 
-    def _configure(self, cgroups: set[str]) -> None:
-        """Write the kubelet's values of some cgroups, as far as this kernel has the knobs."""
-        for write in self.rules.writes(self.placed):
-            if write.cgroup not in cgroups:
-                continue
-            try:
-                self._write(str(self.tree.root), write)
-            except KnobMissing:
-                continue
-            except CgroupGone:
-                if write.cgroup not in self.rules.shared:
-                    raise
-
-    def _launch(self, held: _Held, run: Run) -> None:
-        pod, container = held.placed.pod, run.container
+    def _launch(self, held: Held, run: Run) -> None:
+        pod, container = held.pod, run.container
         process: Process | NotStarted
         command = command_of(pod, container, self.environment)
         if isinstance(command, NotStarted):
             process = command
         else:
             log = self.logs / f"{pod.namespace}_{pod.name}_{pod.uid}" / container.name / f"{run.starts}.log"
-            cgroup = self.tree.directory(held.placed.containers[container.name])
+            cgroup = self.tree.directory(held.path(run))
             process = self._start(Launch(command, cgroup, self.rules.oom_score_adj(pod, container), log))
         now = self._clock()
         if isinstance(process, NotStarted):
@@ -266,20 +219,20 @@ class PodRunner:
             run.started(now)
             self._say("started", held, run)
 
-    def _reap(self, held: _Held, run: Run) -> None:
+    def _reap(self, held: Held, run: Run) -> None:
         process = held.processes.get(run.container.name)
         code = None if process is None else process.poll()
         if process is None or code is None:
             return
         held.processes.pop(run.container.name).close()
-        cgroup = held.placed.containers[run.container.name]
+        cgroup = held.path(run)
         self.tree.kill(cgroup)  # the rest ends with the first process, as in a container's pid namespace
         kills = self.tree.oom_kills(cgroup)
         reason = "OOMKilled" if kills else "Error" if code else "Completed"
         self._ended(held, run, Termination(code, reason, run.started_us, self._clock(), kills), "exited")
 
-    def _ended(self, held: _Held, run: Run, how: Termination, kind: EventKind) -> None:
-        run.ended(how, self.scale, for_good=not held.wanted or lifecycle.over(held.runs))
+    def _ended(self, held: Held, run: Run, how: Termination, kind: EventKind) -> None:
+        run.ended(how, self.scale, for_good=held.over)
         self._say(kind, held, run, message=how.message, termination=how)
         if run.state == "waiting":
             held.standing.discard(run.container.name)
@@ -287,13 +240,12 @@ class PodRunner:
                 seconds = (run.due_us - how.finished_us) / 1e6
                 self._say("backoff", held, run, message=f"back-off {seconds:g}s restarting the container")
 
-    def _end(self, held: _Held) -> None:
+    def _end(self, held: Held) -> None:
         """Carry on the end of a pod that leaves, and of the sidecars of one whose containers are done."""
         if not held.leaving and not (held.processes and lifecycle.over(held.runs)):
             return
         if held.deadline_us is None:
-            seconds = held.placed.pod.termination_grace_period_seconds
-            held.deadline_us = self._clock() + (30 if seconds is None else seconds) * 10**6
+            held.deadline_us = self._clock() + held.grace_us()
         for run in lifecycle.to_terminate(held.runs):
             if run.container.name not in held.signalled:
                 held.signalled.add(run.container.name)
@@ -301,37 +253,27 @@ class PodRunner:
         if self._clock() >= held.deadline_us:
             for name in held.processes:
                 self.tree.kill(held.placed.containers[name])
+            held.deadline_us = self._clock() + _AGAIN_US
         if held.processes:
             return
         if not held.leaving:
             held.deadline_us = None
-        elif self.tree.remove(held.cgroup, _PATIENCE):
-            self._gone[held.placed.pod.uid] = self._status(held)
-            del self._pods[held.placed.pod.uid]
+        elif self.tree.remove(held.cgroup, PATIENCE):
+            self._gone[held.pod.uid] = held.status()
+            del self._pods[held.pod.uid]
             self._say("gone", held, message=held.reason)
             with contextlib.suppress(NodeError):  # the next create writes them again, and says why not
-                self._configure(set(self.rules.shared))
-
-    def _status(self, held: _Held) -> PodStatus:
-        pod = held.placed.pod
-        up = lifecycle.initialized(held.runs)
-        containers = tuple(
-            lifecycle.status_of(pod, run, up, process.pid if process else 0)
-            for run in held.runs
-            for process in (held.processes.get(run.container.name),)
-        )
-        phase = "Failed" if held.reason else lifecycle.phase(held.runs)
-        return PodStatus(pod.key, pod.uid, phase, held.reason, containers)
+                self._stage.configure(set(self.rules.shared), self.placed)
 
     def _say(
         self,
         kind: EventKind,
-        held: _Held,
+        held: Held,
         run: Run | None = None,
         *,
         message: str = "",
         termination: Termination | None = None,
     ) -> None:
-        pod, name = held.placed.pod, run.container.name if run else ""
+        pod, name = held.pod, run.container.name if run else ""
         event = ContainerEvent(kind, self._clock(), pod.key, pod.uid, name, message, termination)
         self._events.append(event)

@@ -270,6 +270,7 @@ def test_who_ignores_sigterm_is_killed_when_the_grace_period_is_over(world: Worl
     world.now += 1
     world.runner.poll()
     assert kill.read_text() == "1"
+    assert world.runner.next_due_us() == world.now + SECOND  # and not at once, again and again
     kill.unlink()
     world.started[0].exit_code = 137
     assert world.kinds()[-2:] == ["exited app", "gone"]

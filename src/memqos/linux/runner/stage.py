@@ -1,0 +1,59 @@
+"""The cgroups of the runner's pods, with the kubelet's values in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from memqos.errors import CgroupGone, KnobMissing
+from memqos.linux.runner.rules import Rules
+from memqos.linux.runner.tree import Tree
+from memqos.model.plan import Write
+from memqos.model.pods import PlacedPod, Pod
+
+PATIENCE = 0.2
+"""Seconds that one call may wait for killed processes to be gone."""
+
+
+class Stage:
+    """Makes the cgroups that the rules name, and writes what the rules say."""
+
+    def __init__(self, tree: Tree, rules: Rules, write: Callable[[str, Write], object]) -> None:
+        """Take the tree; see `Tree.claim` for what it raises."""
+        self.tree = tree
+        self.rules = rules
+        self._write = write
+        tree.claim()
+        for cgroup in rules.shared:
+            tree.make(cgroup)
+        self.configure(set(rules.shared), ())
+
+    def place(self, pod: Pod) -> PlacedPod:
+        """Say where a pod goes: a container's cgroup is named after it."""
+        cgroup = self.rules.pod_cgroup(pod)
+        return PlacedPod(pod, cgroup, {each.name: f"{cgroup}/{each.name}" for each in pod.all_containers})
+
+    def make_pod(self, cgroup: str, pods: Sequence[PlacedPod]) -> None:
+        """Make a pod's cgroup; the shared ones count its requests from here on."""
+        self.tree.make(cgroup)
+        self.configure({*self.rules.shared, cgroup}, pods)
+
+    def make_container(self, cgroup: str, pods: Sequence[PlacedPod]) -> bool:
+        """Make a container's cgroup, a new one if there was one; false while processes in it are dying."""
+        if not self.tree.remove(cgroup, PATIENCE):
+            return False
+        self.tree.make(cgroup)
+        self.configure({cgroup}, pods)
+        return True
+
+    def configure(self, cgroups: set[str], pods: Sequence[PlacedPod]) -> None:
+        """Write the kubelet's values of some cgroups, as far as this kernel has the knobs."""
+        for write in self.rules.writes(pods):
+            if write.cgroup not in cgroups:
+                continue
+            try:
+                self._write(str(self.tree.root), write)
+            except KnobMissing:
+                continue
+            except CgroupGone:
+                if write.cgroup not in self.rules.shared:
+                    raise
