@@ -49,6 +49,14 @@ def test_one_hard_threshold_turns_the_other_defaults_off_unless_they_are_merged(
     assert merged == {**DEFAULT_EVICTION_HARD, "memory.available": "1Gi"}
 
 
+def test_zeros_and_none_are_settings_too():
+    config = config_from_dict({"enforceNodeAllocatable": ["none"], "evictionMaxPodGracePeriod": 0})
+    assert config.enforce_node_allocatable == ("none",)
+    assert config.eviction_max_pod_grace_period == 0
+    both = config_from_dict({"enforceNodeAllocatable": ["pods", "system-reserved-compressible"]})
+    assert both.enforce_node_allocatable == ("pods", "system-reserved-compressible")
+
+
 @pytest.mark.parametrize(
     ("document", "field"),
     [

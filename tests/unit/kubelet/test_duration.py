@@ -9,6 +9,8 @@ from memqos.kubelet.duration import parse_duration
     [
         ("0", 0),
         ("0s", 0),
+        ("-0", 0),
+        ("3000ns", 3),
         ("5m0s", 300_000_000),
         ("1h30m", 5_400_000_000),
         ("1.5h", 5_400_000_000),

@@ -117,6 +117,20 @@ def test_the_reason_of_a_write_says_which_rule_it_follows(burstable):
     assert why[cgroup, "memory.swap.max"] == "LimitedSwap: 64 MiB of 1 GiB, of 1 GiB swap"
 
 
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (KubeletConfig("1.35", memory_qos=True), "the memory requests of all Burstable pods (KEP-2570)"),
+        (TIERED, "the memory requests of all Burstable pods (KEP-2570)"),
+        (KubeletConfig("1.36", memory_qos=True), "no reservation policy protects requests"),
+        (KubeletConfig("1.37", memory_qos=False), "no reservation policy protects requests"),
+    ],
+)
+def test_the_reason_for_a_class_says_whether_requests_are_protected(burstable, config, why):
+    found = writes([PlacedPod(burstable("64Mi"), None)], NODE, config)
+    assert {write.why for write in found if write.cgroup.endswith("kubepods-burstable.slice")} == {why}
+
+
 def test_every_container_has_a_score(pod, container):
     of_pod = pod(container("a", "4Gi"), init_containers=(container("i"),))
     assert oom_score_adjs(of_pod, NODE, TIERED) == {"i": 999, "a": 500}
