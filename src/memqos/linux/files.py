@@ -13,13 +13,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
-from itertools import repeat
-from typing import Any, Final
+from itertools import compress, count, repeat
+from operator import ne
+from typing import Final
 
 from msgspec.structs import replace
 
-from memqos.errors import CgroupGone, NodeError
-from memqos.linux.cgroupfs import decode
+from memqos.errors import CgroupGone, NodeError, Unreadable
+from memqos.linux.cgroupfs import FILES
 from memqos.linux.oserror import node_error
 from memqos.model.snapshot import Cgroup
 
@@ -32,6 +33,8 @@ OBSERVED: Final = {
     field: field.replace("_", ".") for field in Cgroup.__struct_fields__ if field not in ("path", "inode")
 }
 """Field of `Cgroup` to control file."""
+
+_DECODE: Final = {field: FILES[name].codec.decode for field, name in OBSERVED.items()}
 
 _ABSENT: Final = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP)
 """What a knob answers that this cgroup has not: no file, controller off, PSI off at boot."""
@@ -95,7 +98,7 @@ class CgroupFiles:
                 self._open(directory, field, name)
             if not self.alive():
                 raise CgroupGone("the cgroup is gone", cgroup=self.path)
-            self._cgroup = self._decoded(self._cgroup, enumerate(self._raws))
+            self._cgroup = self._decoded(range(len(self._raws)))
         except BaseException:
             self.close()
             raise
@@ -136,41 +139,47 @@ class CgroupFiles:
             return self._again()
         try:
             raws = list(map(pread, self._fds, self._sizes, repeat(0))) if self._fds else self._read_closed()
+            if raws == self._raws:
+                return self._cgroup, False
+            changed = list(compress(count(), map(ne, raws, self._raws)))
+            for index in changed if self._fds else ():
+                if len(raws[index]) >= self._sizes[index]:
+                    raws[index], self._sizes[index] = read_whole(self._fds[index], self._sizes[index] * 2)
         except OSError:
             return self._again()
-        if raws == self._raws:
-            return self._cgroup, False
-        old, self._raws = self._raws, raws
-        changed = []
-        for index, raw in enumerate(raws):
-            if raw != old[index]:
-                if len(raw) >= self._sizes[index] and self._fds:
-                    raw, self._sizes[index] = read_whole(self._fds[index], self._sizes[index] * 2)
-                    raws[index] = raw
-                changed.append((index, raw))
-        self._cgroup = self._decoded(self._cgroup, changed)
-        return self._cgroup, any(self._fields[index] == CONTROL for index, _ in changed)
+        self._raws = raws
+        self._cgroup = self._decoded(changed)
+        return self._cgroup, any(self._fields[index] == CONTROL for index in changed)
 
-    def _decoded(self, cgroup: Cgroup, changed: Iterable[tuple[int, bytes]]) -> Cgroup:
-        values: dict[str, Any] = {}
+    def _decoded(self, changed: Iterable[int]) -> Cgroup:
+        """Return the cgroup with the values that the texts at these places have now."""
+        fields, raws, values = self._fields, self._raws, {}
+        field = ""
         try:
-            for index, raw in changed:
-                field = self._fields[index]
+            for index in changed:
+                field = fields[index]
                 if field != CONTROL:
-                    values[field] = decode(OBSERVED[field], raw, cgroup=self.path)
-        except NodeError:
-            self._raws = [b""] * len(self._fields)  # so that the next read decodes and fails again
-            raise
-        return replace(cgroup, **values)
+                    values[field] = _DECODE[field](raws[index])
+        except ValueError as error:
+            self._raws = [b""] * len(fields)  # so that the next read decodes and fails again
+            raise Unreadable(str(error), cgroup=self.path, knob=OBSERVED[field]) from None
+        return replace(self._cgroup, **values)
 
     def _read_closed(self) -> list[bytes]:
+        """Read files that are not kept open; ENODEV when the path leads to another cgroup by now."""
         raws = []
-        for field in self._fields:
-            fd = os.open(f"{self.directory}/{OBSERVED.get(field, field)}", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                raws.append(read_whole(fd, 8192)[0])
-            finally:
-                os.close(fd)
+        directory = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if os.fstat(directory).st_ino != self.inode:
+                raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+            for field in self._fields:
+                fd = os.open(OBSERVED.get(field, field), os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+                try:
+                    raws.append(read_whole(fd, 8192)[0])
+                finally:
+                    os.close(fd)
+        finally:
+            os.close(directory)
         return raws
 
     def renew(self) -> None:

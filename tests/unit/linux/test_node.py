@@ -196,6 +196,18 @@ def test_beyond_the_descriptor_limit_everything_is_still_read(machine: Any, limi
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
+def test_a_cgroup_without_kept_descriptors_is_not_mixed_up_with_its_reborn_namesake(machine: Any) -> None:
+    machine.cgroup("a")
+    (machine.root / "cgroup.stat").write_text("nr_descendants 1\n")
+    with node_of(machine, descriptors=0) as node:
+        first = node.observe().cgroups["a"]
+        (machine.root / "a").rename(machine.root.parent / "old")
+        (machine.cgroup("a") / "memory.current").write_text("4096\n")
+        second = node.observe().cgroups["a"]
+    assert second.inode != first.inode
+    assert second.memory_current == 4096
+
+
 def test_no_descriptor_is_lost_over_births_and_deaths(machine: Any, faulty: Any) -> None:
     with node_of(machine) as node:
         node.observe()
