@@ -106,7 +106,11 @@ class Agent:
         return tick
 
     def run(self, turns: int | None = None) -> None:
-        """Turn until stopped, or `turns` times; then bring the original values back."""
+        """Turn until stopped, or `turns` times; then bring the original values back.
+
+        `restored` says what became of each. Raises `NodeError` when the node cannot be observed for
+        that (what is remembered stays so, for `memqos restore`), `Unsupported` as `observe` does.
+        """
         with self._signals():
             try:
                 with contextlib.suppress(_Stopped):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -62,16 +62,6 @@ class Plan:
 
     writes: tuple[Write, ...] = ()
     advice: tuple[Advice, ...] = ()
-
-    @staticmethod
-    def merge(plans: Iterable[Plan]) -> Plan:
-        """Lay plans over each other: of two writes to one knob the later plan's stands."""
-        writes: dict[tuple[str, str], Write] = {}
-        advice: list[Advice] = []
-        for plan in plans:
-            writes.update((write.target, write) for write in plan.writes)
-            advice.extend(plan.advice)
-        return Plan(tuple(writes.values()), tuple(advice))
 
 
 Status: TypeAlias = Literal["written", "kept", "dry-run", "failed", "gone", "overwritten"]

@@ -185,6 +185,7 @@ def test_a_tail_torn_at_any_byte_costs_only_the_last_record(tmp_path: Path) -> N
         assert numbers(tmp_path) == [0]
         with Journal(tmp_path) as journal:
             assert journal.repaired == cut - begin
+            assert path.stat().st_size == begin
             journal.append(tick(2))
         assert numbers(tmp_path) == [0, 2], cut
 

@@ -170,6 +170,13 @@ def test_a_kernel_without_swap_accounting_is_left_alone() -> None:
     assert decide(view(pod("a", "1Gi"), knob=False)).writes == ()
 
 
+def test_two_pods_said_to_be_in_one_cgroup_are_granted_swap_once() -> None:
+    seen = view(pod("a", "1Gi"), swap=GIB)
+    twice = View(now=seen.now, pods=(*seen.pods, PlacedPod(pod("mirror", "1Gi"), "kubepods/a")))
+    assert decide(twice) == decide(seen)
+    assert granted(decide(twice))["a"] == GIB
+
+
 def test_init_containers_count_for_what_runs_at_once() -> None:
     setup, proxy = Container("setup"), Container("proxy", restart_policy="Always")
     said = {f"{KEY}.setup": "300Mi", f"{KEY}.proxy": "100Mi", f"{KEY}.app": "50Mi"}
