@@ -192,3 +192,11 @@ def test_a_stopped_node_does_not_wait(world: Any, node: Any) -> None:
     assert node.wait(60).reason == "stop"
     assert node.wait(60).reason == "stop"
     assert time.monotonic() - start < 1
+
+
+def test_a_node_may_be_stopped_and_closed_twice(world: Any) -> None:
+    node = world.node()
+    node.observe()
+    node.close()
+    node.stop()
+    node.close()

@@ -63,8 +63,6 @@ def test_every_file_of_this_kernel_is_in_the_catalogue_and_reads(pod: Path) -> N
 
 
 def test_features_say_what_the_kernel_does(node: LinuxNode) -> None:
-    node.observe()
-    node.wait(0)
     features = node.observe().features
     assert {"memory.reclaim", "memory.swap", "psi", "psi trigger", "memory_recursiveprot", "swap"} <= features
     for option, swappiness in (("swappiness", 60), ("swappiness=max", 201)):

@@ -61,6 +61,7 @@ class LinuxNode:
         self._mglru = ProcFile(f"{sys}/kernel/mm/lru_gen/enabled")
         self._dirty = False
         self._pressed = Pressed(self._root, proc, trigger or Trigger(), kernel=self._options is not None)
+        self._pressed.watch({})  # the node's own trigger, which also tells whether one can be set
 
     @property
     def root(self) -> str:

@@ -149,14 +149,17 @@ class Pressed:
 
     def stop(self) -> None:
         """End a `wait` under way and every later one."""
-        os.eventfd_write(self._stop, 1)
+        if self._stop >= 0:
+            os.eventfd_write(self._stop, 1)
 
     def close(self) -> None:
         """Close every descriptor."""
         for path in [*self._armed, *self._sampled]:
             self._forget(path)
         self._poll.close()
-        os.close(self._stop)
+        if self._stop >= 0:
+            stop, self._stop = self._stop, -1  # a signal may still come in between
+            os.close(stop)
 
 
 class Sample:
