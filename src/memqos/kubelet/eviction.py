@@ -168,8 +168,6 @@ def _soft_grace(config: EvictionConfig, pod: Pod) -> int:
 def _updated(
     signal: str, now: Mapping[str, SignalObservation], last: Mapping[str, SignalObservation]
 ) -> bool:
-    if signal not in now:
-        return False
     time_us = now[signal].time_us
     if signal not in last or time_us is None:
         return True
