@@ -126,7 +126,8 @@ class Enforcer:
         except CgroupGone as error:
             return Outcome(write, "gone", before, error=str(error))
         except NodeError as error:
-            self._contests.lose(key, "failed", str(error))
+            if not isinstance(write.value, Reclaim):
+                self._contests.lose(key, "failed", str(error))
             return Outcome(write, "failed", before, error=str(error))
         value = as_kept(write.value, snapshot.node.page_size)
         if after is None or holds(after, value):

@@ -146,6 +146,13 @@ def test_a_reclaim_order_is_done_each_time_and_not_remembered(enforcer: Enforcer
     assert len(enforcer.originals) == 0
 
 
+def test_a_reclaim_order_that_fell_short_is_given_again_at_once(enforcer: Enforcer, node: Any) -> None:
+    node.refuse["a", "memory.reclaim"] = Busy("EAGAIN")
+    for _ in range(4):
+        assert statuses(turn(enforcer, ("a", "memory.reclaim", Reclaim(MIB)))) == ["failed"]
+    assert enforcer._contests._open == {}
+
+
 def test_a_knob_that_drops_out_of_the_plan_goes_back(enforcer: Enforcer, node: Any) -> None:
     node.set(*KEY, 3 * GIB)
     turn(enforcer, (*KEY, GIB))
