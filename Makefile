@@ -20,7 +20,7 @@ venv: $(STAMP) ## the Python environment, from the lock
 
 .PHONY: run
 run: venv system ## boot a real kernel, run the pods of examples/, manage them, show who lives
-	$(BIN)/memqos lab run --out out/run examples/experiment.yaml
+	$(BIN)/memqos lab try --pods examples/pods --policy examples/policy.yaml --out out/run
 
 .PHONY: check
 check: venv ## format, lint, types, layers, unit tests: no root, no network, under a minute

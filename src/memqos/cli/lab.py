@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -109,6 +110,59 @@ def run(
         _write_page(docs, results)
         output.line(f"page: {docs}")
     ctx.exit(exits.OK if all(result.holds for result in results) else exits.NOT_HELD)
+
+
+@command.command("try")
+@click.option(
+    "--pods",
+    "manifests",
+    multiple=True,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Pod manifests: a YAML file or a directory. May be given again.",
+)
+@click.option(
+    "--policy", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="The admin's MemoryPolicy."
+)
+@click.option("--kernel", default="6.12", show_default=True, type=click.Choice(KERNELS))
+@click.option("--seconds", default=45.0, show_default=True, metavar="S", help="How long the pods run.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out/try"),
+    show_default=True,
+    metavar="DIR",
+    help="Where the journal, the console and the figure go.",
+)
+@json_option
+def try_(
+    manifests: tuple[Path, ...], policy: Path | None, kernel: str, seconds: float, out: Path, as_json: bool
+) -> None:
+    """Try pods and a policy on a real kernel: `memqos run` in a virtual machine, and what came of it."""
+    from memqos.cli.output import Output
+    from memqos.lab.trial import try_pods
+    from memqos.report.figures import save_figure
+    from memqos.report.pods import pods_table
+    from memqos.report.session import CONTAINERS
+    from memqos.report.table import table
+    from memqos.report.trial import fullest, pod_panels
+
+    output = Output(as_json=as_json)
+    output.line(f"booting a real kernel {kernel}; the pods of {', '.join(map(str, manifests))} run on it")
+    trial = try_pods(manifests, policy, kernel=kernel, seconds=seconds, out_dir=out, say=output.line)
+    rows = [[each[column.key] for column in CONTAINERS] for each in trial.document["containers"]]
+    tables = [table(CONTAINERS, rows, title=f"Containers, on Linux {trial.kernel_release}")]
+    moment = fullest(trial.ticks)
+    if moment is not None:
+        seconds_in = (moment.snapshot.time_us - trial.ticks[0].snapshot.time_us) / 1e6
+        title = f"Who held what, {seconds_in:.0f} s after the start"
+        tables.insert(0, replace(pods_table(moment.snapshot, moment.pods), title=title))
+    output.tables({"kernel": trial.kernel_release, "accel": trial.accel, **trial.document}, *tables)
+    figure = out / "pods.png"
+    note = f"Linux {trial.kernel_release}, in a virtual machine ({trial.accel}); seconds are not results"
+    save_figure(pod_panels(trial.ticks), figure, title="Each pod's memory", note=note)
+    output.line(f"figure: {figure}")
 
 
 @command.command("shell")

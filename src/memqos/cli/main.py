@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "plan": "Show what would be written, and why; write nothing.",
     "pods": "Show who holds what: memory, swap, limits, headroom, pressure.",
     "lab": "Run experiments on real kernels in a virtual machine.",
+    "workload": "Do what a workload file says, to real memory and files.",
     "restore": "Put back every value that an agent changed and could not restore.",
     "doctor": "Show what this machine can do, what is missing, and the remedy.",
 }

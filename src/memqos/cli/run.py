@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -35,6 +36,12 @@ from memqos.errors import InputError
     "--logs", type=click.Path(path_type=Path), metavar="DIR", help="Container logs. [default: STATE/logs]"
 )
 @click.option("--seconds", type=float, metavar="S", help="End after this time.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    metavar="S",
+    help="Longest time between two looks. [default: the policy's]",
+)
 @click.option("--until-done", is_flag=True, help="End when every pod of --pods has ended for good.")
 @click.option("--grace", type=float, metavar="S", help="Bound the pods' termination grace period at the end.")
 @click.option("--dry-run", is_flag=True, help="Decide and record, but write no knob.")
@@ -50,6 +57,7 @@ def command(
     state: Path,
     logs: Path | None,
     seconds: float | None,
+    interval: float | None,
     until_done: bool,
     grace: float | None,
     dry_run: bool,
@@ -70,9 +78,12 @@ def command(
     if not manifests and kubelet_pods is None:
         raise InputError("no pods are named", remedy="give --pods (run them) or --kubelet-pods (manage them)")
     output = Output(as_json=as_json)
+    settings = load_settings(policy, kubelet_config)
+    if interval is not None:
+        settings = replace(settings, agent=replace(settings.agent, interval_seconds=interval))
     session = Session(
         cgroup_root,
-        load_settings(policy, kubelet_config),
+        settings,
         state,
         on_event=lambda event: output.line(event_line(event)),
         on_tick=lambda tick: output.lines(tick_lines(tick)),

@@ -5,7 +5,7 @@ matplotlib (extra `lab`) is imported when a figure is drawn, never with the modu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,13 +53,14 @@ def save_figure(panels: Sequence[Panel], path: Path, *, title: str = "", note: s
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    share: Any = "row" if len({panel.unit for panel in panels}) == 1 else False
-    figure = Figure(figsize=(max(6.4, 5.2 * len(panels)), 4.6), dpi=130, layout="constrained")
+    tops = {panel.unit: _top(each for each in panels if each.unit == panel.unit) for panel in panels}
+    share: Any = "row" if len(tops) == 1 else False
+    figure = Figure(figsize=(max(6.4, 4.6 * len(panels)), 4.4), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     for panel, axes in zip(
         panels, figure.subplots(1, len(panels), sharey=share, squeeze=False)[0], strict=True
     ):
-        _draw(panel, axes)
+        _draw(panel, axes, tops[panel.unit])
     if title:
         figure.suptitle(title, fontsize=12, fontweight="bold")
     if note:
@@ -68,39 +69,37 @@ def save_figure(panels: Sequence[Panel], path: Path, *, title: str = "", note: s
     figure.savefig(path)
 
 
-def _draw(panel: Panel, axes: Axes) -> None:
+def _top(panels: Iterable[Panel]) -> float:
+    """Return the highest value to be seen, markers included, with room for a legend above it."""
+    highest = 0.0
+    for panel in panels:
+        highest = max(highest, *(max(line.y, default=0.0) for line in panel.lines))
+        highest = max([highest, *(marker.y for marker in panel.markers if marker.y is not None)])
+    return highest * 1.3 or 1.0
+
+
+def _draw(panel: Panel, axes: Axes, top: float) -> None:
     for index, line in enumerate(panel.lines):
         axes.plot(line.x, line.y, label=line.label, color=COLOURS[index % len(COLOURS)], linewidth=1.8)
-    top = max((max(line.y, default=0.0) for line in panel.lines), default=0.0)
+    axes.set_ylim(0, top)
     for marker in panel.markers:
         if marker.y is not None:
             axes.axhline(marker.y, color="#777777", linestyle="--", linewidth=1)
-            axes.annotate(
-                marker.label,
-                (0.01, marker.y),
-                xycoords=("axes fraction", "data"),
-                fontsize=8,
-                va="bottom",
-                color="#555555",
-            )
-            top = max(top, marker.y)
+            _say(axes, marker.label, 0.99, marker.y / top, ha="right", va="bottom", color="#555555")
         if marker.x is not None:
             axes.axvline(marker.x, color="#B00020", linestyle=":", linewidth=1.4)
-            axes.annotate(
-                marker.label,
-                (marker.x, 0.97),
-                xycoords=("data", "axes fraction"),
-                fontsize=8,
-                rotation=90,
-                va="top",
-                ha="right",
-                color="#B00020",
-            )
+            left, right = axes.get_xlim()
+            where = (marker.x - left) / (right - left)
+            _say(axes, marker.label, where, 0.02, ha="right", va="bottom", color="#B00020", rotation=90)
     axes.set_title(panel.title, fontsize=10)
     axes.set_xlabel("seconds")
     axes.set_ylabel(panel.unit)
-    axes.set_ylim(bottom=0, top=top * 1.15 or 1)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if len(panel.lines) > 1:
         axes.legend(fontsize=8, frameon=False, loc="upper left")
+
+
+def _say(axes: Axes, text: str, x: float, y: float, **style: Any) -> None:
+    """Write into the axes, in their own fractions; the layout makes no room for it."""
+    axes.text(x, y, text, transform=axes.transAxes, fontsize=8, **style).set_in_layout(False)
