@@ -7,9 +7,11 @@ Output of the command goes to `stdout` in the share. It refuses to run anywhere 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,11 +35,22 @@ def main(argv: list[str]) -> NoReturn:
     Path(OUT).mkdir(exist_ok=True)
     os.chdir(spec.cwd)
     sys.stdout.flush()
-    if os.environ.get("MEMQOS_INTERACTIVE") != "1":
+    if os.environ.get("MEMQOS_INTERACTIVE") == "1":
+        _take_console()
+    else:
         output = os.open(f"{SHARE}/stdout", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(output, 1)
         os.dup2(output, 2)
     os.execvpe(spec.argv[0], spec.argv, {**os.environ, "MEMQOS_OUT": OUT, **spec.environment})  # noqa: S606
+
+
+def _take_console() -> None:
+    """Make the serial line the controlling terminal, so that Ctrl-C reaches what runs in the shell."""
+    os.setsid()
+    console = os.open("/dev/ttyS0", os.O_RDWR)
+    fcntl.ioctl(console, termios.TIOCSCTTY, 1)
+    for descriptor in (0, 1, 2):
+        os.dup2(console, descriptor)
 
 
 def prepare(setup: Setup) -> None:

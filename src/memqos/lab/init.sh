@@ -17,7 +17,6 @@ mount --move /sys /root/sys
 mount --move /dev /root/dev
 mkdir -p /root/dev/shm /root/dev/pts
 mount -t tmpfs -o mode=755 tmpfs /root/run
-mount -t tmpfs -o mode=1777 tmpfs /root/tmp
 mount -t tmpfs -o mode=1777 tmpfs /root/dev/shm
 mount -t devpts devpts /root/dev/pts
 mkdir -p /root@SHARE@

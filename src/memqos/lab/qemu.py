@@ -59,11 +59,21 @@ def command_line(
     initrd: Path,
     share: Path,
     append: str = "",
+    interactive: bool = False,
 ) -> list[str]:
-    """Return the command that boots a guest: no network device at all; the console is stdio."""
+    """Return the command that boots a guest: no network device at all; the console is stdio.
+
+    `interactive` leaves Ctrl-C to the guest.
+    """
     argv = [program(), "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi", "-cpu", CPU[accel]]
     argv += ["-smp", str(cpus), "-m", str(memory_mib), "-machine", "pc", "-nodefaults", "-no-user-config"]
-    argv += ["-display", "none", "-nic", "none", "-no-reboot", "-serial", "stdio"]
+    argv += ["-display", "none", "-nic", "none", "-no-reboot"]
+    argv += [
+        "-chardev",
+        f"stdio,id=console,signal={'off' if interactive else 'on'}",
+        "-serial",
+        "chardev:console",
+    ]
     argv += [
         "-kernel",
         str(kernel.image_path),

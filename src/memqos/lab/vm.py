@@ -88,6 +88,7 @@ class Vm:
                 initrd=work / "initrd",
                 share=self.share,
                 append=self.append,
+                interactive=self.interactive,
             )
             self._start(argv)
         except BaseException:

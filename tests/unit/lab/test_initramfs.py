@@ -47,3 +47,10 @@ def test_a_missing_busybox_names_the_line_that_installs_it(monkeypatch: pytest.M
 def test_make_installs_what_the_error_names():
     script = Path(__file__).parents[3] / "requirements/system.sh"
     assert f'line="{initramfs.APT_LINE}"' in script.read_text()
+
+
+def test_nothing_is_mounted_over_where_a_checkout_may_lie():
+    script = initramfs.init_script([], ["true"], {})
+    mounts = [line.split() for line in script.splitlines() if line.startswith("mount")]
+    over = [words[-1].removeprefix("/root") for words in mounts]
+    assert not {"/tmp", "/home", "/root", "/srv", "/opt", "/var/tmp"} & set(over)
