@@ -45,16 +45,12 @@ MAX_PLACES: Final = 2**32 - 1
 """The most pages a region, or blocks a file, may have: 16 TiB of pages."""
 
 
-def mix(z: int) -> int:
-    """Return the splitmix64 finaliser of a 64-bit integer."""
+def word(key: int, index: int) -> int:
+    """Return output `index` (from 0) of splitmix64 seeded with `key`."""
+    z = (key + (index + 1) * GOLDEN) & MASK
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & MASK
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB & MASK
     return z ^ (z >> 31)
-
-
-def word(key: int, index: int) -> int:
-    """Return output `index` (from 0) of splitmix64 seeded with `key`."""
-    return mix((key + (index + 1) * GOLDEN) & MASK)
 
 
 def phase_key(seed: int, number: int, lane: int = PAGES) -> int:
@@ -79,7 +75,7 @@ class Places:
         """Return the place of access `index`."""
         if not self.first:
             return index % self.count
-        chosen = bisect_right(self.bounds, word(key, 2 * index))
+        chosen = bisect_right(self.bounds, word(key, 2 * index)) if self.bounds else 0
         rank = self.first[chosen] + ((word(key, 2 * index + 1) >> 32) * self.size[chosen] >> 32)
         return rank * self.step % self.count
 

@@ -294,3 +294,18 @@ def test_numpy_is_loaded_only_for_many_random_pages() -> None:
     assert many({"repeat": {"phases": [touch(order="uniform")]}})
     assert not many({"requests": {"region": "a", "pages": 16, "perSecond": 1}})
     assert many({"requests": {"region": "a", "pages": 500, "perSecond": 1}})
+
+
+@pytest.mark.parametrize("error", [ImportError("no numpy"), RuntimeError("built for\nX86_V2")])
+def test_without_numpy_the_same_pages_are_touched_and_it_says_so(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def refuse(_name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(program.importlib, "import_module", refuse)
+    watch.run(allocate(), touch(order="uniform", write=True))
+    table = places(Order("uniform"), 1024)
+    assert watch.present[1] == {table.at(phase_key(0, 1), i) for i in range(1024)}
+    assert "without numpy" in caplog.text
+    assert "\n" not in caplog.messages[0]
