@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from memqos.errors import ExperimentError, InputError, LabError, ToolMissing
+from memqos.errors import ExperimentError, InputError, LabError
 from memqos.lab import initramfs, qemu
 from memqos.lab.experiment import EXPERIMENTS, Experiment, play, read, size_of
 from memqos.lab.initramfs import SHARE
@@ -125,8 +125,6 @@ def _run_one(
         variants = tuple(evaluate_variant(experiment, each) for each in _recordings(experiment, guest))
         checks = check(experiment, variants, kernel)
         result = _result(experiment, kernel, booted, guest.accel, began, variants=variants, checks=checks)
-    except ToolMissing:
-        raise
     except (LabError, ExperimentError) as error:
         result = _result(experiment, kernel, booted, "", began, problem=str(error))
     out_dir.mkdir(parents=True, exist_ok=True)
