@@ -1,4 +1,4 @@
-"""The worlds the contract is run in: a tree of plain files here, a real kernel where asked.
+"""The worlds the contract is run in: plain files and simulated nodes here, a real kernel where asked.
 
 MEMQOS_CONTRACT_ROOT=/sys/fs/cgroup runs it as root on a real cgroup2 mount: the cgroup `contract` is
 made there with the memory and io controllers, and removed afterwards.
@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from memqos.linux.node import LinuxNode
+from memqos.sim.machine import Machine
+from memqos.sim.node import SimNode
+from memqos.sim.profiles import PROFILES
 
 KNOBS = {
     "cgroup.controllers": "cpu io memory pids\n",
@@ -95,12 +98,38 @@ class KernelWorld:
             Path(directory).rmdir()
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[FileWorld | KernelWorld]:
-    where = os.environ.get("MEMQOS_CONTRACT_ROOT")
-    if not where:
+class SimWorld:
+    """A simulated node."""
+
+    kernel = False
+    base = "base"
+
+    def __init__(self, profile: str) -> None:
+        self.machine = Machine(PROFILES[profile])
+        self.machine.mkdir(self.base)
+
+    def node(self) -> SimNode:
+        return SimNode(self.machine)
+
+    def make(self, path: str) -> None:
+        self.machine.mkdir(path)
+
+    def remove(self, path: str) -> None:
+        below = [each for each in self.machine.paths if each.startswith(f"{path}/")]
+        for each in [*sorted(below, reverse=True), path]:
+            self.machine.rmdir(each)
+
+
+REAL = os.environ.get("MEMQOS_CONTRACT_ROOT")
+
+
+@pytest.fixture(params=["kernel"] if REAL else ["files", *PROFILES])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FileWorld | KernelWorld | SimWorld]:
+    if request.param == "files":
         yield FileWorld(tmp_path)
-        return
-    kernel = KernelWorld(Path(where))
-    yield kernel
-    kernel.clear()
+    elif request.param in PROFILES:
+        yield SimWorld(request.param)
+    else:
+        kernel = KernelWorld(Path(REAL or ""))
+        yield kernel
+        kernel.clear()

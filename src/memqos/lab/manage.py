@@ -1,7 +1,4 @@
-"""The agent inside an experiment: one turn whenever the player says, not by the clock.
-
-And what an experiment says to it and to the kubelet: read here, on the host and in the guest alike.
-"""
+"""The agent inside an experiment: one turn whenever the player says, not by the clock."""
 
 from __future__ import annotations
 
@@ -12,9 +9,7 @@ from typing import Any, Protocol
 from memqos.agent.config import read_policy
 from memqos.agent.loop import Agent
 from memqos.agent.originals import Originals
-from memqos.errors import InputError
-from memqos.kubelet.config import KubeletConfig
-from memqos.kubelet.configfile import config_from_dict
+from memqos.errors import ExperimentError, InputError
 from memqos.model.pods import PlacedPod
 from memqos.node import Node
 from memqos.policy.compose import show
@@ -29,20 +24,13 @@ class Manager(Protocol):
         """Observe, decide and write once; yield (cgroup, knob, value, status, why) of what changed."""
 
 
-def settings_of(policy: Mapping[str, Any]) -> Settings:
-    """Read an experiment's MemoryPolicy; raises `InputError` with the field from the experiment down."""
+def settings_of(policy: Mapping[str, Any], *, source: str = "") -> Settings:
+    """Read an experiment's MemoryPolicy; raises `ExperimentError`."""
     try:
         return read_policy(json.dumps(policy))
     except InputError as error:
-        raise error.at(field="policy") from None
-
-
-def kubelet_of(kubelet: Mapping[str, Any]) -> KubeletConfig:
-    """Read an experiment's KubeletConfiguration; raises `InputError` likewise."""
-    try:
-        return config_from_dict(kubelet)
-    except InputError as error:
-        raise error.at(field="kubelet") from None
+        field = f"policy.{error.field}".rstrip(".")
+        raise ExperimentError(error.problem, source=source, field=field, remedy=error.remedy) from None
 
 
 def manager_of(

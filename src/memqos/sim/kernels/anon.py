@@ -1,0 +1,244 @@
+"""Page faults: anonymous memory, swap-in with its readahead, mapped files.
+
+mm/memory.c (`do_anonymous_page`, `do_swap_page`), mm/swap_state.c, mm/filemap.c (`filemap_fault`);
+kernel.md 1.1, 7, 8.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import charge, counters, io, pagecache, shrink, workingset
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
+
+
+@njit
+def _page_table(m: Mem, c: int, page: int) -> bool:
+    """Charge the page table of a 2 MiB block on its first use."""
+    if m.blk[page >> 9, k.B_PT]:
+        return True
+    if not charge.take_free(m, 1, False):
+        return False
+    if not charge.try_charge(m, c, 1, False):
+        m.g[k.FREE] += 1
+        return False
+    m.blk[page >> 9, k.B_PT] = 1
+    m.cg[c, k.KERNEL_PAGES] += 1
+    m.cg[c, k.N_KERNEL_BYTES] += 4096
+    m.cg[c, k.N_PT] += 1
+    return True
+
+
+@njit
+def _swap_read(m: Mem, blamed: int, page: int, noretry: bool) -> bool:
+    """read_swap_cache_async: bring one swapped page into the swap cache, charged to its slot's cgroup."""
+    slot = m.aux[page] - 1
+    c = (m.sw[slot] >> k.SW_CG_SHIFT) & 0xFFF
+    if not m.cg[c, k.ONLINE]:
+        c = blamed
+    if not charge.new_page(m, c, noretry):
+        return False
+    old = m.w[page]
+    flags = 0
+    active = False
+    if old & k.SHADOW:
+        flags = workingset.refault(m, c, old, 0)
+        active = m.g[k.R0] != 0
+    m.w[page] = k.RES | k.ANON | k.SWAPCACHE | (c << k.CG_SHIFT) | flags | (old & k.ZERO)
+    m.cg[c, k.N_SWAPCACHED] += 1
+    m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] += 1
+    m.g[k.CHANGES] += 1
+    pagecache.into_lru(m, page, active)
+    if m.sw[slot] & k.SW_ZERO:
+        m.cg[c, k.SWPIN_ZERO] += 1
+        return True
+    m.w[page] |= k.LOCKED
+    m.cg[c, k.PSWPIN] += 1
+    io.submit(m, m.g[k.SWAP_DEV], blamed, page, 1, k.Q_READ)
+    return True
+
+
+@njit
+def _window(m: Mem, slot: int) -> int:
+    """swapin_nr_pages: how many slots to read, by how many of the last ones were wanted."""
+    most = 1 << m.g[k.PAGE_CLUSTER]
+    if most <= 1:
+        return 1
+    hits = m.g[k.SWRA_HITS]
+    m.g[k.SWRA_HITS] = 0
+    size = hits + 2
+    if hits == 0:
+        if slot != m.g[k.SWRA_PREV] + 1 and slot != m.g[k.SWRA_PREV] - 1:
+            size = 1
+        m.g[k.SWRA_PREV] = slot
+    else:
+        size = 4
+        while size < hits + 2:
+            size *= 2
+    size = max(min(size, most), m.g[k.SWRA_WINDOW] // 2)
+    m.g[k.SWRA_WINDOW] = size
+    return size
+
+
+@njit
+def _swap_in(m: Mem, c: int, page: int) -> bool:
+    """swapin_readahead by slot cluster: the aligned group of slots around the page's own."""
+    slot = m.aux[page] - 1
+    size = 1 if m.g[k.SWAP_SYNC] else _window(m, slot)
+    if size > 1:
+        first = slot & ~(size - 1)
+        for s in range(max(first, 1), min(first + size, m.g[k.SW_TOTAL])):
+            entry = m.sw[s]
+            other = entry & k.POS
+            if not entry & k.SW_USED or m.w[other] & k.RES:
+                continue
+            if not _swap_read(m, c, other, other != page):
+                break
+            if other != page:
+                m.w[other] |= k.RAHEAD
+    if not m.w[page] & k.RES and m.aux[page]:
+        return _swap_read(m, c, page, False)
+    return True
+
+
+@njit
+def _map(m: Mem, c: int, page: int, write: bool) -> None:
+    """The page table entry is set; a slot that is not worth keeping is freed (do_swap_page)."""
+    word = m.w[page] | k.MAPPED | k.YOUNG
+    m.w[page] = word
+    owner = (word & k.CG_MASK) >> k.CG_SHIFT
+    m.cg[owner, k.N_ANON] += 1
+    m.cg[c, k.PGFAULT] += 1
+    m.g[k.NOW] += m.g[k.NS_FAULT]
+    if word & k.SWAPCACHE:
+        if word & k.WB:
+            m.w[page] = word | (k.DIRTY if write else 0)
+        elif write or counters.swap_full(m, owner):
+            shrink.leave_swapcache(m, page, owner)
+
+
+@njit
+def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
+    """Touch an anonymous page that is not simply there; WAIT: again at `g[DISK_WAIT]`."""
+    c = m.task[t, k.T_CG]
+    word = m.w[page]
+    if word & k.RES:
+        if word & k.RAHEAD:
+            m.w[page] = word & ~k.RAHEAD
+            m.g[k.SWRA_HITS] += 1
+        if word & k.LOCKED:
+            m.g[k.DISK_WAIT] = io.done_at(m, m.g[k.SWAP_DEV], page)
+            m.g[k.WAIT_WS] = m.w[page] & k.WS
+            if m.g[k.DISK_WAIT] > m.g[k.NOW]:
+                return WAIT
+            io.complete(m, m.g[k.NOW])
+        if not m.w[page] & k.MAPPED:
+            _map(m, c, page, write)
+        elif write and m.w[page] & k.SWAPCACHE:
+            if m.w[page] & k.WB:
+                m.w[page] |= k.DIRTY
+            else:
+                m.cg[c, k.PGFAULT] += 1
+                shrink.leave_swapcache(m, page, (word & k.CG_MASK) >> k.CG_SHIFT)
+        m.w[page] |= k.YOUNG
+        return DONE
+    m.g[k.IN_FAULT] = 1
+    if m.aux[page]:
+        when = io.allowed_at(m, c, m.g[k.SWAP_DEV], 0)
+        if when > m.g[k.NOW]:
+            m.g[k.IN_FAULT] = 0
+            m.g[k.DISK_WAIT] = when
+            return WAIT
+        m.cg[c, k.PGMAJFAULT] += 1
+        fine = _swap_in(m, c, page)
+        m.g[k.IN_FAULT] = 0
+        if not fine:
+            return FAILED
+        if m.w[page] & k.RES and not m.w[page] & k.LOCKED:
+            _map(m, c, page, write)
+            return DONE
+        m.g[k.DISK_WAIT] = io.done_at(m, m.g[k.SWAP_DEV], page)
+        return WAIT
+    if not write:
+        m.cg[c, k.PGFAULT] += 1
+        m.g[k.NOW] += m.g[k.NS_FAULT]
+        m.g[k.IN_FAULT] = 0
+        return DONE
+    if not _page_table(m, c, page) or not charge.new_page(m, c, False):
+        m.g[k.IN_FAULT] = 0
+        return FAILED
+    zero = k.ZERO if m.obj[o, k.O_ZERO] else 0
+    m.w[page] = k.RES | k.ANON | k.MAPPED | k.YOUNG | k.DIRTY | (c << k.CG_SHIFT) | zero
+    m.cg[c, k.N_ANON] += 1
+    m.cg[c, k.PGFAULT] += 1
+    m.obj[o, k.O_RESIDENT] += 1
+    m.obj[o, k.O_TOUCHED] += 1
+    m.g[k.CHANGES] += 1
+    m.g[k.NOW] += m.g[k.NS_FAULT]
+    pagecache.into_lru(m, page, False)
+    m.g[k.IN_FAULT] = 0
+    return DONE
+
+
+@njit
+def _fault_around(m: Mem, c: int, o: int, index: int) -> None:
+    base = m.obj[o, k.O_BASE]
+    first = index & ~15
+    for i in range(first, min(first + 16, m.obj[o, k.O_PAGES])):
+        word = m.w[base + i]
+        if word & k.RES and not word & (k.LOCKED | k.MAPPED | k.RAHEAD):
+            m.w[base + i] = word | k.MAPPED | k.YOUNG
+            m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
+
+
+@njit
+def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
+    """Touch a page of a mapped file that is not mapped yet (filemap_fault, with read-around)."""
+    c = m.task[t, k.T_CG]
+    page = m.obj[o, k.O_BASE] + index
+    m.g[k.IN_FAULT] = 1
+    if not m.w[page] & k.RES:
+        if pagecache.throttled(m, c, o, 0):
+            m.g[k.IN_FAULT] = 0
+            return WAIT
+        m.cg[c, k.PGMAJFAULT] += 1
+        most = m.g[k.RA_PAGES]
+        m.task[t, k.T_MMAP_MISS] += 1
+        if most and m.task[t, k.T_MMAP_MISS] <= 100:
+            start = max(0, index - most // 2)
+            m.task[t, k.T_RA_START] = start
+            m.task[t, k.T_RA_SIZE] = most
+            m.task[t, k.T_RA_ASYNC] = most // 4
+            pagecache.read_window(m, c, o, start, most, start + most - most // 4)
+        if not m.w[page] & k.RES:
+            if not pagecache.add_page(m, c, o, page, False, False):
+                m.g[k.IN_FAULT] = 0
+                return FAILED
+            m.w[page] |= k.LOCKED
+            io.submit(m, m.obj[o, k.O_DEV], c, page, 1, k.Q_READ)
+    elif m.w[page] & k.RAHEAD:
+        m.w[page] &= ~k.RAHEAD
+        m.task[t, k.T_MMAP_MISS] = max(0, m.task[t, k.T_MMAP_MISS] - 1)
+        pagecache.async_readahead(m, t, c, o, index, m.g[k.RA_PAGES])
+    m.g[k.IN_FAULT] = 0
+    if m.w[page] & k.LOCKED:
+        m.g[k.DISK_WAIT] = io.done_at(m, m.obj[o, k.O_DEV], page)
+        if m.g[k.DISK_WAIT] > m.g[k.NOW]:
+            return WAIT
+        io.complete(m, m.g[k.NOW])
+    if not m.w[page] & k.RES:
+        m.g[k.DISK_WAIT] = m.g[k.NOW]
+        return WAIT
+    if not m.w[page] & k.MAPPED:
+        m.cg[c, k.PGFAULT] += 1
+        m.g[k.NOW] += m.g[k.NS_FAULT]
+        _fault_around(m, c, o, index)
+        m.task[t, k.T_MMAP_MISS] = max(0, m.task[t, k.T_MMAP_MISS] - 1)
+        if not m.w[page] & k.MAPPED:
+            m.w[page] |= k.MAPPED
+            m.cg[(m.w[page] & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
+    m.w[page] |= k.YOUNG
+    if write:
+        pagecache.set_dirty(m, c, o, page)
+    return DONE

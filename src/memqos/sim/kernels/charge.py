@@ -1,0 +1,252 @@
+"""Getting a page: free memory and watermarks, the charge with reclaim, memory.high, the OOM killer.
+
+mm/memcontrol.c `try_charge_memcg`, `mem_cgroup_handle_over_high`; mm/page_alloc.c; mm/oom_kill.c;
+kernel.md 1, 5, 9.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import counters, free, io, reclaim
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+
+RETRIES = 16
+HZ = 250
+
+
+@njit
+def badness(m: Mem, t: int, total: int) -> int:
+    """oom_badness: pages held in memory and swap and as page tables, plus the adjustment's share."""
+    points = 0
+    for o in range(m.g[k.NOBJ]):
+        if m.obj[o, k.O_KIND] == k.ANON_OBJ and m.obj[o, k.O_TASK] == t:
+            points += m.obj[o, k.O_TOUCHED]
+            first = m.obj[o, k.O_BASE] >> 9
+            for b in range(first, first + ((m.obj[o, k.O_PAGES] + 511) >> 9)):
+                points += m.blk[b, k.B_PT]
+    return points + m.task[t, k.T_ADJ] * total // 1000
+
+
+@njit
+def log_event(m: Mem, kind: int, t: int, c: int) -> None:
+    """Tell the host what happened; when it does not read, the oldest is lost and counted."""
+    head = m.g[k.EV_HEAD]
+    if head - m.g[k.EV_TAIL] == k.EV_CAP:
+        m.g[k.EV_TAIL] += 1
+        m.g[k.LOST_EVENTS] += 1
+    row = head % k.EV_CAP
+    m.ev[row, 0] = m.g[k.NOW]
+    m.ev[row, 1] = kind
+    m.ev[row, 2] = t
+    m.ev[row, 3] = c
+    m.g[k.EV_HEAD] = head + 1
+
+
+@njit
+def kill(m: Mem, t: int) -> None:
+    """SIGKILL: another task frees its memory at once, the running one when it leaves the kernel."""
+    if m.task[t, k.T_STATE] >= k.T_DEAD:
+        return
+    m.task[t, k.T_EXIT] = 137
+    m.task[t, k.T_KILLED] = 1
+    if t == m.g[k.CUR]:
+        m.g[k.OOM_DYING] = 1
+    else:
+        free.exit_task(m, t)
+        log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
+
+
+@njit
+def oom(m: Mem, over: int) -> bool:
+    """Kill in `over`'s subtree (0: the whole node); False when there is nobody to kill."""
+    if over:
+        counters.event(m, over, k.E_OOM)
+        if counters.margin(m, over) >= 1:
+            return True
+        total = min(m.cg[over, k.MAX], m.g[k.TOTAL]) + min(m.cg[over, k.SWAP_MAX], m.g[k.SW_TOTAL])
+    else:
+        total = m.g[k.TOTAL] + m.g[k.SW_TOTAL]
+    log_event(m, k.EV_OOM, -1, over)
+    victim = -1
+    worst = 0
+    for t in range(m.g[k.NTASK]):
+        usable = m.task[t, k.T_STATE] < k.T_DEAD and not m.task[t, k.T_KILLED] and m.task[t, k.T_ADJ] > -1000
+        if usable and m.task[t, k.T_KIND] == 0 and counters.is_below(m, m.task[t, k.T_CG], over):
+            points = badness(m, t, total)
+            if victim < 0 or points >= worst:
+                victim = t
+                worst = points
+    if victim < 0:
+        return False
+    c = m.task[victim, k.T_CG]
+    group = -1
+    d = c
+    while d > 0:
+        if m.cg[d, k.OOM_GROUP]:
+            group = d
+        if d == over:
+            break
+        d = m.cg[d, k.PARENT]
+    counters.event(m, c, k.E_OOM_KILL)
+    m.g[k.G_OOM_KILL] += 1
+    log_event(m, k.EV_OOM_KILL, victim, c)
+    kill(m, victim)
+    if group >= 0:
+        counters.event(m, group, k.E_OOM_GROUP_KILL)
+        for t in range(m.g[k.NTASK]):
+            alive = m.task[t, k.T_STATE] < k.T_DEAD and not m.task[t, k.T_KILLED]
+            if alive and m.task[t, k.T_ADJ] > -1000 and counters.is_below(m, m.task[t, k.T_CG], group):
+                counters.event(m, m.task[t, k.T_CG], k.E_OOM_KILL)
+                m.g[k.G_OOM_KILL] += 1
+                log_event(m, k.EV_OOM_KILL, t, m.task[t, k.T_CG])
+                kill(m, t)
+    return True
+
+
+@njit
+def handle_over_high(m: Mem, c: int) -> None:
+    """mem_cgroup_handle_over_high: reclaim, then sleep 64 (over/high)^2 seconds per 64 pages, at most 2."""
+    pages = m.g[k.OVER_HIGH]
+    m.g[k.OVER_HIGH] = 0
+    retries = RETRIES
+    first = True
+    while True:
+        freed = 0
+        i = c
+        while i > 0:
+            if m.cg[i, k.USAGE] > m.cg[i, k.HIGH]:
+                counters.event(m, i, k.E_HIGH)
+                want = pages if first else 32
+                freed += reclaim.memcg(m, i, want, k.DIRECT, 1, m.g[k.SWAPPINESS])
+            i = m.cg[i, k.PARENT]
+        first = False
+        overage = 0
+        i = c
+        while i > 0:
+            high = m.cg[i, k.HIGH]
+            if m.cg[i, k.USAGE] > high:
+                overage = max(overage, ((m.cg[i, k.USAGE] - high) << 20) // max(high, 1))
+            i = m.cg[i, k.PARENT]
+        overage = min(overage, 1 << 26)
+        jiffies = (overage * overage * HZ) >> 20 >> 14
+        jiffies = min(jiffies * pages // 64, 2 * HZ)
+        if jiffies <= HZ // 100:
+            return
+        if freed:
+            continue
+        if retries > 0:
+            retries -= 1
+            continue
+        io.stall(m, m.g[k.NOW] + jiffies * (1_000_000_000 // HZ))
+        return
+
+
+@njit
+def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
+    """Take free pages of the node, reclaiming below the min watermark; False when there are none.
+
+    `may_fail` (readahead) gives up after one round and never wakes the OOM killer.
+    """
+    if m.g[k.FREE] - pages < m.g[k.WMARK_LOW]:
+        m.g[k.KSWAPD_WAKE] = 1
+        retries = 0
+        while m.g[k.FREE] - pages < m.g[k.WMARK_MIN] and not m.g[k.OOM_DYING]:
+            freed = reclaim.direct(m)
+            if m.g[k.FREE] - pages >= m.g[k.WMARK_MIN]:
+                break
+            if may_fail and freed == 0:
+                return False
+            retries = 0 if freed else retries + 1
+            if retries > RETRIES:
+                if may_fail or not oom(m, 0):
+                    return False
+                retries = 0
+        if m.g[k.FREE] < pages:
+            return False
+    m.g[k.FREE] -= pages
+    return True
+
+
+@njit
+def _after(m: Mem, c: int, batch: int) -> None:
+    i = c
+    while i > 0:
+        if m.cg[i, k.USAGE] > m.cg[i, k.HIGH]:
+            m.g[k.OVER_HIGH] += batch
+            break
+        i = m.cg[i, k.PARENT]
+    if m.g[k.OVER_HIGH] > 64:
+        handle_over_high(m, c)
+
+
+@njit
+def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
+    """Charge `pages` to `c`, reclaiming and killing as the kernel does; False is ENOMEM."""
+    if m.g[k.STOCK_CG] == c and m.g[k.STOCK_N] >= pages:
+        m.g[k.STOCK_N] -= pages
+        return True
+    batch = max(64, pages)
+    over = counters.charge_tree(m, c, batch)
+    if over >= 0 and batch > pages:
+        batch = pages
+        over = counters.charge_tree(m, c, batch)
+    retries = RETRIES
+    drained = False
+    killed = False
+    while over >= 0:
+        counters.event(m, over, k.E_MAX)
+        freed = reclaim.memcg(m, over, pages, k.DIRECT, 1, m.g[k.SWAPPINESS])
+        if counters.margin(m, over) >= pages:
+            pass
+        elif not drained:
+            counters.drain_stock(m)
+            drained = True
+        elif noretry:
+            return False
+        elif freed and pages <= 8:
+            pass
+        elif retries > 0:
+            retries -= 1
+        elif killed and m.g[k.OOM_DYING]:
+            return False
+        elif oom(m, over):
+            killed = True
+            retries = RETRIES
+        else:
+            return False
+        over = counters.charge_tree(m, c, batch)
+    if batch > pages:
+        if m.g[k.STOCK_CG] != c:
+            counters.drain_stock(m)
+            m.g[k.STOCK_CG] = c
+        m.g[k.STOCK_N] += batch - pages
+        if m.g[k.STOCK_N] > 64:
+            counters.drain_stock(m)
+    _after(m, c, batch)
+    return True
+
+
+@njit
+def kernel_memory(m: Mem, c: int, size: int) -> bool:
+    """Charge the pages that `size` more bytes of kernel memory need; the bytes are counted later."""
+    need = ((m.cg[c, k.N_KERNEL_BYTES] + size + 4095) >> 12) - m.cg[c, k.KERNEL_PAGES]
+    if need <= 0:
+        return True
+    if not take_free(m, need, True):
+        return False
+    if not try_charge(m, c, need, True):
+        counters.force_charge(m, c, need)
+    m.cg[c, k.KERNEL_PAGES] += need
+    return True
+
+
+@njit
+def new_page(m: Mem, c: int, noretry: bool) -> bool:
+    """Allocate and charge one page for `c`; False when readahead must stop or the task dies."""
+    if not take_free(m, 1, noretry):
+        return False
+    if not try_charge(m, c, 1, noretry):
+        m.g[k.FREE] += 1
+        return False
+    return True

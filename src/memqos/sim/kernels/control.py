@@ -1,0 +1,72 @@
+"""The one door into the compiled kernels: an order and up to four numbers.
+
+One entry means one compile unit (see `jit`): everything is compiled once, together.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import charge, counters, dirty, free, io, lists, reclaim, sched
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import entry, njit
+from memqos.sim.kernels.layout import Mem, Row
+
+ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC = range(9)
+
+
+@njit
+def _shrink_to(m: Mem, c: int, field: int) -> int:
+    """memory.high or memory.max was written below usage: reclaim, 16 tries in vain; max then kills."""
+    drained = False
+    tries = 16
+    while m.cg[c, k.USAGE] > m.cg[c, field]:
+        if not drained:
+            counters.drain_stock(m)
+            drained = True
+        elif tries:
+            over = m.cg[c, k.USAGE] - m.cg[c, field]
+            if not reclaim.memcg(m, c, over, k.DIRECT, 1, m.g[k.SWAPPINESS]):
+                tries -= 1
+        elif field == k.HIGH or not charge.oom(m, c):
+            return 0
+    return 1
+
+
+@njit
+def _sync(m: Mem) -> int:
+    """sync(2): write every dirty page; return when the last one is on its disk."""
+    last = m.g[k.NOW]
+    for o in range(m.g[k.NOBJ]):
+        while m.obj[o, k.O_KIND] == k.FILE_OBJ and m.obj[o, k.O_NDIRTY]:
+            if dirty.write_chunk(m, o, 1 << 30) == 0:
+                io.wait_write(m)
+    for d in range(m.g[k.NDEV]):
+        if m.dev[d, k.D_WQ]:
+            last = max(last, m.dev[d, k.D_LAST_DONE])
+    return last
+
+
+@entry
+def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
+    """Carry out one order of the host; the answer is the order's own."""
+    if what == ADVANCE:
+        return sched.advance(m, clock, a)
+    if what == PROPAGATE:
+        counters.propagate(m, a)
+    elif what == SHRINK_TO:
+        return _shrink_to(m, a, b)
+    elif what == RECLAIM:
+        return reclaim.proactive(m, a, b, c)
+    elif what == FREE_OBJECT:
+        free.free_object(m, a, b != 0)
+    elif what == START:
+        m.task[a, k.T_PC] = b
+        sched.next_op(m, a)
+        sched.set_state(m, a, k.T_SLEEP, m.g[k.NOW])
+        m.task[a, k.T_WAKE] = m.g[k.NOW]
+    elif what == FINISH:
+        sched.finish(m, a, m.g[k.NOW])
+    elif what == COMPACT:
+        lists.compact(m)
+    elif what == SYNC:
+        return _sync(m)
+    return 0

@@ -1,0 +1,204 @@
+"""Charges in the cgroup tree, protection, and sums over a subtree.
+
+mm/page_counter.c (`page_counter_try_charge`, `propagate_protected_usage`,
+`effective_protection`), mm/memcontrol.c (`try_charge_memcg`'s stock). Sizes are pages.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+
+
+@njit
+def propagate(m: Mem, c: int) -> None:
+    """Bring a cgroup's protected usage, and its parent's sum of them, up to date."""
+    parent = m.cg[c, k.PARENT]
+    if parent < 0:
+        return
+    usage = m.cg[c, k.USAGE]
+    used = min(usage, m.cg[c, k.MIN])
+    m.cg[parent, k.KIDS_MIN] += used - m.cg[c, k.MIN_USAGE]
+    m.cg[c, k.MIN_USAGE] = used
+    used = min(usage, m.cg[c, k.LOW])
+    m.cg[parent, k.KIDS_LOW] += used - m.cg[c, k.LOW_USAGE]
+    m.cg[c, k.LOW_USAGE] = used
+
+
+@njit
+def charge_tree(m: Mem, c: int, pages: int) -> int:
+    """Charge a cgroup and its ancestors; return -1, or the one whose `max` is in the way (nothing charged).
+
+    The peak of levels below the refusing one keeps the attempt, as the kernel's watermark does.
+    """
+    i = c
+    while i >= 0:
+        usage = m.cg[i, k.USAGE] + pages
+        if usage > m.cg[i, k.MAX]:
+            over = i
+            i = c
+            while i != over:
+                m.cg[i, k.USAGE] -= pages
+                if m.cg[i, k.PROTECTED]:
+                    propagate(m, i)
+                i = m.cg[i, k.PARENT]
+            return over
+        m.cg[i, k.USAGE] = usage
+        m.cg[i, k.PEAK] = max(m.cg[i, k.PEAK], usage)
+        if m.cg[i, k.PROTECTED]:
+            propagate(m, i)
+        i = m.cg[i, k.PARENT]
+    return -1
+
+
+@njit
+def force_charge(m: Mem, c: int, pages: int) -> None:
+    """Charge whatever the limits say (negative: uncharge)."""
+    i = c
+    while i >= 0:
+        usage = m.cg[i, k.USAGE] + pages
+        m.cg[i, k.USAGE] = usage
+        m.cg[i, k.PEAK] = max(m.cg[i, k.PEAK], usage)
+        if m.cg[i, k.PROTECTED]:
+            propagate(m, i)
+        i = m.cg[i, k.PARENT]
+
+
+@njit
+def uncharge(m: Mem, c: int, pages: int) -> None:
+    """Give pages back to a cgroup and its ancestors."""
+    i = c
+    while i >= 0:
+        m.cg[i, k.USAGE] -= pages
+        if m.cg[i, k.PROTECTED]:
+            propagate(m, i)
+        i = m.cg[i, k.PARENT]
+
+
+@njit
+def drain_stock(m: Mem) -> None:
+    """Return what is charged ahead (memcg_stock) to its cgroup."""
+    if m.g[k.STOCK_N]:
+        uncharge(m, m.g[k.STOCK_CG], m.g[k.STOCK_N])
+        m.g[k.STOCK_N] = 0
+    m.g[k.STOCK_CG] = -1
+
+
+@njit
+def margin(m: Mem, c: int) -> int:
+    """Pages this cgroup itself may still charge."""
+    return m.cg[c, k.MAX] - m.cg[c, k.USAGE]
+
+
+@njit
+def event(m: Mem, c: int, which: int) -> None:
+    """Count a memory event at `c` (local) and at `c` and every ancestor."""
+    m.cg[c, which + k.LOCAL_OF] += 1
+    while c >= 0:
+        m.cg[c, which] += 1
+        c = m.cg[c, k.PARENT]
+
+
+@njit
+def next_in(m: Mem, root: int, c: int) -> int:
+    """The next cgroup of `root`'s subtree in pre-order after `c`; -1 at the end."""
+    if m.cg[c, k.FIRST_CHILD] >= 0:
+        return m.cg[c, k.FIRST_CHILD]
+    while c != root:
+        if m.cg[c, k.NEXT] >= 0:
+            return m.cg[c, k.NEXT]
+        c = m.cg[c, k.PARENT]
+    return -1
+
+
+@njit
+def is_below(m: Mem, c: int, root: int) -> bool:
+    """Whether `c` is `root` or lies below it."""
+    while c >= 0:
+        if c == root:
+            return True
+        c = m.cg[c, k.PARENT]
+    return False
+
+
+@njit
+def effective(m: Mem, root: int, c: int) -> None:
+    """Compute `EMIN` and `ELOW` of `c` for a reclaim that starts at `root`; parents come first."""
+    usage = m.cg[c, k.USAGE]
+    if c == root or usage == 0:
+        return
+    parent = m.cg[c, k.PARENT]
+    if parent == root:
+        m.cg[c, k.EMIN] = m.cg[c, k.MIN]
+        m.cg[c, k.ELOW] = m.cg[c, k.LOW]
+        return
+    above = m.cg[parent, k.USAGE]
+    for which in range(2):
+        setting = m.cg[c, k.MIN + which]
+        given = m.cg[parent, k.EMIN + which]
+        siblings = m.cg[parent, k.KIDS_MIN + which]
+        protected = min(usage, setting)
+        if siblings > given:
+            value = int(float(protected) * float(given) / float(siblings))
+        else:
+            value = protected
+            if m.g[k.RECURSIVEPROT] and given > siblings and above > siblings and usage > protected:
+                spare = float(given - siblings) * float(usage - protected)
+                value += int(spare / float(above - siblings))
+        m.cg[c, k.EMIN + which] = value
+
+
+@njit
+def sums(m: Mem, c: int) -> None:
+    """Bring `SUM0..3` of `c` up to date: pages on inactive/active anon/file lists of its subtree.
+
+    As the kernel's rstat: exact for a leaf, at most 64 changes late for a subtree.
+    """
+    if m.cg[c, k.FIRST_CHILD] < 0:
+        for i in range(4):
+            m.cg[c, k.SUM0 + i] = m.ls[c * k.LISTS + i, k.SIZE]
+        return
+    if m.cg[c, k.SUM_STAMP] > 0 and m.g[k.CHANGES] - m.cg[c, k.SUM_STAMP] < 64:
+        return
+    m.cg[c, k.SUM_STAMP] = m.g[k.CHANGES] + 1
+    for i in range(4):
+        m.cg[c, k.SUM0 + i] = 0
+    d = c
+    while d >= 0:
+        for i in range(4):
+            m.cg[c, k.SUM0 + i] += m.ls[d * k.LISTS + i, k.SIZE]
+        d = next_in(m, c, d)
+
+
+@njit
+def tree_sum(m: Mem, c: int, field: int) -> int:
+    """The sum of one column over a subtree."""
+    total = 0
+    d = c
+    while d >= 0:
+        total += m.cg[d, field]
+        d = next_in(m, c, d)
+    return total
+
+
+@njit
+def swap_room(m: Mem, c: int) -> int:
+    """Pages that may still be swapped out for `c`: free slots and `swap.max` up the tree."""
+    room = m.g[k.SW_FREE]
+    while c >= 0:
+        room = min(room, m.cg[c, k.SWAP_MAX] - m.cg[c, k.SWAP])
+        c = m.cg[c, k.PARENT]
+    return room
+
+
+@njit
+def swap_full(m: Mem, c: int) -> bool:
+    """`mem_cgroup_swap_full`: swap is more than half used, node-wide or at any level."""
+    if m.g[k.SW_FREE] * 2 < m.g[k.SW_TOTAL]:
+        return True
+    while c >= 0:
+        if m.cg[c, k.SWAP] * 2 >= m.cg[c, k.SWAP_MAX]:
+            return True
+        c = m.cg[c, k.PARENT]
+    return False

@@ -1,0 +1,155 @@
+"""Dirty pages: when a writer must pause, and who writes them back.
+
+mm/page-writeback.c (`balance_dirty_pages`, `domain_dirty_limits`), fs/fs-writeback.c; kernel.md 6.
+The pause follows the kernel's control curve with the disk's real write speed in place of its
+estimate; statistics are exact on every kernel here (6.12 and later read them seconds late).
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import counters, free, io
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+
+INTERVAL = 32  # pages a task may dirty between two looks
+MAX_PAUSE = 200_000_000
+EXPIRE = 30_000_000_000
+CHUNK = 1024
+RUN = 256
+ONE = 1 << 16
+
+
+@njit
+def domain(m: Mem, c: int) -> int:
+    """Dirtyable pages of the node (0) or of a cgroup's domain; `g[R0]` its dirty and writeback pages."""
+    dirty_all = m.g[k.NDIRTY] + m.g[k.NWB]
+    avail_all = m.g[k.FREE] - min(m.g[k.FREE], m.g[k.TOTALRESERVE]) + counters.tree_sum(m, 0, k.N_FILE) + 1
+    if c == 0:
+        m.g[k.R0] = dirty_all
+        return avail_all
+    dirty = counters.tree_sum(m, c, k.N_DIRTY) + counters.tree_sum(m, c, k.N_WB)
+    file = counters.tree_sum(m, c, k.N_FILE)
+    headroom = k.UNLIMITED_PAGES
+    i = c
+    while i > 0:
+        headroom = min(headroom, max(0, min(m.cg[i, k.MAX], m.cg[i, k.HIGH]) - m.cg[i, k.USAGE]))
+        i = m.cg[i, k.PARENT]
+    clean = file - min(file, dirty)
+    other = max(0, avail_all - dirty_all - clean)
+    m.g[k.R0] = dirty
+    return file + min(headroom, other)
+
+
+@njit
+def _ratio(m: Mem, c: int) -> int:
+    """How fast a writer may go, in 1/65536 of the disk's speed; -1 below the freerun ceiling."""
+    avail = domain(m, c)
+    dirty = m.g[k.R0]
+    limit = max(1, avail * m.g[k.DIRTY_RATIO] // 100)
+    background = avail * m.g[k.BG_RATIO] // 100
+    freerun = (background + limit) // 2
+    if dirty <= freerun:
+        return -1
+    m.g[k.FLUSH_WAKE] = 1
+    if dirty >= limit:
+        return 0
+    setpoint = (freerun + limit) // 2
+    x = (setpoint - dirty) * ONE // max(1, limit - setpoint)
+    return max(0, min(2 * ONE, ONE + ((x * x // ONE) * x) // ONE))
+
+
+@njit
+def pause(m: Mem, c: int, o: int, writers: int) -> int:
+    """Nanoseconds the writer of a file must pause after `INTERVAL` pages."""
+    ratio = _ratio(m, 0)
+    mine = _ratio(m, c) if c else -1
+    if ratio < 0 and mine < 0:
+        return 0
+    if ratio < 0 or 0 <= mine < ratio:
+        ratio = mine
+    if ratio == 0:
+        return MAX_PAUSE
+    speed = m.dev[m.obj[o, k.O_DEV], k.D_WBPS] >> 12
+    if speed == 0:
+        return 0
+    return min(MAX_PAUSE, INTERVAL * 1_000_000_000 * writers // speed * ONE // ratio)
+
+
+@njit
+def _over_background(m: Mem, c: int) -> bool:
+    avail = domain(m, c)
+    return m.g[k.R0] > avail * m.g[k.BG_RATIO] // 100
+
+
+@njit
+def _choose(m: Mem, everything: bool) -> int:
+    """The file to write next: the one dirtied first among those that should be written; -1 for none."""
+    best = -1
+    over_all = _over_background(m, 0)
+    for o in range(m.g[k.NOBJ]):
+        if m.obj[o, k.O_KIND] != k.FILE_OBJ or m.obj[o, k.O_NDIRTY] == 0:
+            continue
+        if best >= 0 and m.obj[o, k.O_DIRTIED] >= m.obj[best, k.O_DIRTIED]:
+            continue
+        c = m.obj[o, k.O_WBCG]
+        if io.allowed_at(m, c, m.obj[o, k.O_DEV], 1) > m.g[k.NOW]:
+            continue
+        expired = m.g[k.NOW] - m.obj[o, k.O_DIRTIED] >= EXPIRE
+        if everything or over_all or expired or (c and _over_background(m, c)):
+            best = o
+    return best
+
+
+@njit
+def write_chunk(m: Mem, o: int, most: int) -> int:
+    """Send up to `most` dirty pages of a file to its disk, in page order from where the last stopped."""
+    base = m.obj[o, k.O_BASE]
+    pages = m.obj[o, k.O_PAGES]
+    d = m.obj[o, k.O_DEV]
+    i = m.obj[o, k.O_CURSOR]
+    sent = 0
+    run = 0
+    looked = 0
+    while looked <= pages and sent < most and m.obj[o, k.O_NDIRTY] > 0:
+        word = m.w[base + i] if i < pages else 0
+        if word & k.DIRTY and not word & k.WB:
+            c = (word & k.CG_MASK) >> k.CG_SHIFT
+            free.clear_dirty(m, base + i, c)
+            m.w[base + i] |= k.WB
+            m.cg[c, k.N_WB] += 1
+            m.g[k.NWB] += 1
+            sent += 1
+            run += 1
+        elif run:
+            io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
+            run = 0
+        i += 1
+        if run == RUN:
+            io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
+            run = 0
+        if i >= pages:
+            if run:
+                io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
+                run = 0
+            i = 0
+        looked += 1
+    if run:
+        io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
+    m.obj[o, k.O_CURSOR] = i
+    m.g[k.G_WRITTEN] += sent
+    return sent
+
+
+@njit
+def flush(m: Mem, everything: bool) -> int:
+    """The flusher works until nothing should be written (0) or a disk is busy: when to go on."""
+    while True:
+        o = _choose(m, everything)
+        if o < 0:
+            return 0
+        d = m.obj[o, k.O_DEV]
+        if m.dev[d, k.D_FREE_AT] > m.g[k.NOW] + 20_000_000:
+            return m.dev[d, k.D_FREE_AT] - 10_000_000
+        if write_chunk(m, o, CHUNK) == 0:
+            return m.g[k.NOW] + 10_000_000

@@ -1,0 +1,90 @@
+"""Giving memory back: single pages, regions, whole processes, dropped caches.
+
+mm/truncate.c, mm/memory.c (`zap_pte_range`), exit.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import counters, lists, shrink, workingset
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+
+
+@njit
+def clear_dirty(m: Mem, page: int, c: int) -> None:
+    """A dirty file page becomes clean."""
+    m.w[page] &= ~k.DIRTY
+    m.cg[c, k.N_DIRTY] -= 1
+    m.g[k.NDIRTY] -= 1
+    m.obj[m.blk[page >> 9, k.B_OBJ], k.O_NDIRTY] -= 1
+
+
+@njit
+def drop(m: Mem, page: int) -> None:
+    """Free one page whatever its state, leaving no shadow and no swap slot; uncharges it."""
+    word = m.w[page]
+    if word & k.RES:
+        c = (word & k.CG_MASK) >> k.CG_SHIFT
+        lists.remove(m, page)
+        if word & k.WB:
+            m.cg[c, k.N_WB] -= 1
+            m.g[k.NWB] -= 1
+        if word & k.ANON:
+            if word & k.SWAPCACHE:
+                m.cg[c, k.N_SWAPCACHED] -= 1
+            if word & k.MAPPED:
+                m.cg[c, k.N_ANON] -= 1
+        else:
+            if word & k.DIRTY:
+                clear_dirty(m, page, c)
+            if word & k.MAPPED:
+                m.cg[c, k.N_MAPPED] -= 1
+            m.cg[c, k.N_FILE] -= 1
+            workingset.node_remove(m, page, False)
+        m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
+        m.w[page] = 0
+        m.g[k.FREE] += 1
+        m.g[k.CHANGES] += 1
+        counters.uncharge(m, c, 1)
+    elif word & k.SHADOW and not word & k.ANON:
+        workingset.forget_shadow(m, page)
+    if m.aux[page]:
+        shrink.free_slot(m, page)
+    m.w[page] = 0
+
+
+@njit
+def free_object(m: Mem, o: int, only_clean: bool) -> None:
+    """Free the pages of a file or region: all of them, or (drop_caches) the clean and unmapped ones."""
+    base = m.obj[o, k.O_BASE]
+    for page in range(base, base + m.obj[o, k.O_PAGES]):
+        word = m.w[page]
+        if only_clean:
+            if word & k.RES and not word & (k.DIRTY | k.WB | k.LOCKED | k.MAPPED):
+                drop(m, page)
+        elif word or m.aux[page]:
+            drop(m, page)
+    if only_clean:
+        return
+    c = m.obj[o, k.O_MAPCG]
+    for b in range(base >> 9, (base + m.obj[o, k.O_PAGES] + 511) >> 9):
+        if m.blk[b, k.B_PT]:
+            m.blk[b, k.B_PT] = 0
+            m.blk[b, k.B_HOT] = 0
+            m.cg[c, k.N_PT] -= 1
+            m.cg[c, k.N_KERNEL_BYTES] -= 4096
+            m.cg[c, k.KERNEL_PAGES] -= 1
+            counters.uncharge(m, c, 1)
+            m.g[k.FREE] += 1
+    m.obj[o, k.O_TOUCHED] = 0
+
+
+@njit
+def exit_task(m: Mem, t: int) -> None:
+    """The process ends: its anonymous memory and page tables are freed."""
+    for o in range(m.g[k.NOBJ]):
+        if m.obj[o, k.O_KIND] == k.ANON_OBJ and m.obj[o, k.O_TASK] == t:
+            free_object(m, o, False)
+            m.obj[o, k.O_KIND] = k.GONE
+    m.task[t, k.T_STATE] = k.T_DEAD

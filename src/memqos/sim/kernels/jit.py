@@ -1,0 +1,97 @@
+"""How the kernels are compiled: many functions, one compile unit, one cache.
+
+Left to itself numba links and optimises everything below a function again for each of its callers, which for
+a hundred functions takes minutes. So an `@njit` function is compiled once, alone, and only an `@entry`,
+what the host calls, links everything below it, is optimised as a whole, and cached.
+
+numba's cache looks only at the file of the function itself, so the cache folder carries a hash of all kernel
+sources. It lies below `NUMBA_CACHE_DIR`, or `~/.cache/memqos` (`XDG_CACHE_HOME` honoured).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+from numba.core import codegen
+from numba.core import config as numba_config
+
+config: Any = numba_config
+_numba: Any = numba
+_library: Any = codegen.CPUCodeLibrary
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _cache_dir() -> Path:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "memqos" / "numba")
+    return base / f"{numba.__version__}-{digest}"
+
+
+_CACHE = str(_cache_dir())
+# no reference counting: a kernel neither makes nor keeps an array
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+def njit(function: _F) -> _F:
+    """Compile a kernel that only other kernels call."""
+    if config.DISABLE_JIT:
+        return function
+    inner: Any = _numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
+    resolve = inner.get_call_template
+    # numba would compile a version for every constant passed
+    inner.get_call_template = lambda args, kws: resolve(tuple(map(_numba.types.unliteral, args)), kws)
+    return cast(_F, inner)
+
+
+@contextmanager
+def _one_unit(name: str) -> Iterator[None]:
+    """While this lasts, only the function called `name` links what it needs, and all of it."""
+    original, verify = _library.finalize, _library._verify_declare_only_symbols
+
+    def below(library: Any, found: dict[int, Any]) -> dict[int, Any]:
+        for other in library._linking_libraries:
+            if id(other) not in found:
+                found[id(other)] = other
+                below(other, found)
+        return found
+
+    def finalize(library: Any) -> None:
+        needed = library._linking_libraries
+        library._linking_libraries = list(below(library, {}).values()) if library.name == name else []
+        original(library)
+        library._linking_libraries = needed
+
+    _library.finalize = finalize
+    _library._verify_declare_only_symbols = lambda library: verify(library) if library.name == name else None
+    try:
+        yield
+    finally:
+        _library.finalize, _library._verify_declare_only_symbols = original, verify
+
+
+def entry(function: _F) -> _F:
+    """Compile, at its first call, a kernel that the host calls, with everything below it."""
+    if config.DISABLE_JIT:
+        return function
+    saved, config.CACHE_DIR = config.CACHE_DIR, _CACHE
+    try:
+        dispatcher = _numba.njit(cache=True, **_OPTIONS)(function)
+    finally:
+        config.CACHE_DIR = saved
+
+    def call(*args: Any) -> Any:
+        if not dispatcher.signatures:
+            with _one_unit(function.__qualname__):
+                dispatcher.compile(tuple(_numba.typeof(arg) for arg in args))
+        return dispatcher(*args)
+
+    return cast(_F, call)

@@ -1,0 +1,215 @@
+"""The state of the machine: which number lies where.
+
+A *page* is an index: page `i` of an object (a file, an anonymous region) is `base + i`, whether it
+is in memory or not, so nothing is ever looked up by hash. Its 64-bit word `m.w[page]` holds::
+
+    bits 0-31   resident: where it stands in its LRU list (`lists`); evicted: the shadow's age or token
+    bits 32-43  the memory cgroup that owns it (resident) or that the shadow names (evicted)
+    bits 44-46  resident: number of its list (classic: type*2+active; MGLRU: type*4+generation)
+    bits 47-48  MGLRU refs (accesses through file descriptors beyond the first two)
+    bits 49-    flags, below
+
+`m.aux[page]` is the swap slot + 1 of an anonymous page. That is 12 bytes a page and about 5 more for
+the list entry of a resident one. Everything else is small: `m.g` scalars of the whole node, one row
+per cgroup, task, object, disk.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class Row(Protocol):
+    """A one-dimensional array of integers."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+    def __len__(self) -> int: ...
+
+
+class Table(Protocol):
+    """A two-dimensional array of integers."""
+
+    def __getitem__(self, index: tuple[int, int], /) -> int: ...
+    def __setitem__(self, index: tuple[int, int], value: int, /) -> None: ...
+    def __len__(self) -> int: ...
+
+
+class Mem(NamedTuple):
+    """All state of one simulated node."""
+
+    g: Row  # int64: scalars of the node, the profile and the running reclaim
+    cg: Table  # int64: one row per memory cgroup, 0 is the root
+    w: Row  # int64: page words
+    aux: Row  # int32: swap slot + 1 of an anonymous page
+    pool: Row  # int32: entries of the LRU lists
+    ch: Table  # int32: chunks of the pool
+    ls: Table  # int64: LRU lists, 8 per cgroup
+    xa: Table  # int32: page-cache tree nodes (struct xa_node), 64 pages each
+    sw: Row  # int64: swap slots
+    blk: Table  # int32: 512-page blocks (one page table each)
+    obj: Table  # int64: files and anonymous regions
+    task: Table  # int64: processes
+    prog: Table  # int64: what they do
+    dev: Table  # int64: disks
+    q: Table  # int64: requests in flight, a ring per disk
+    ev: Table  # int64: what happened, for the host to read
+    tab: Row  # int32: which pages a program touches, drawn by the host
+    lat: Row  # int64: latencies of requests, nanoseconds
+
+
+# the page word
+POS = (1 << 32) - 1
+CG_SHIFT = 32
+CG_MASK = 0xFFF << CG_SHIFT
+LIST_SHIFT = 44
+LIST_MASK = 7 << LIST_SHIFT
+REFS_SHIFT = 47
+REFS_MASK = 3 << REFS_SHIFT
+RES = 1 << 49  # in memory
+SHADOW = 1 << 50  # evicted, with a shadow
+REF = 1 << 51  # PG_referenced
+WS = 1 << 52  # PG_workingset; in a shadow its workingset bit
+DIRTY = 1 << 53
+WB = 1 << 54  # PG_writeback
+RECLAIM = 1 << 55  # PG_reclaim
+RAHEAD = 1 << 56  # PG_readahead
+LOCKED = 1 << 57  # read in flight
+MAPPED = 1 << 58
+YOUNG = 1 << 59  # the page table's accessed bit
+SWAPCACHE = 1 << 60
+ANON = 1 << 61
+ZERO = 1 << 62  # filled with zeroes (SWP zeromap)
+
+MAX_CGROUPS = 4096
+UNLIMITED_PAGES = (2**63 - 4096) >> 12
+
+# lists of a cgroup: classic LRU
+INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE = range(4)
+LISTS = 8
+HEAD, TAIL, SIZE = range(3)
+LS_COLS = 3
+CHUNK_SHIFT = 6
+CHUNK = 1 << CHUNK_SHIFT
+NEWER, OLDER, LO, HI = range(4)
+CH_COLS = 4
+
+# m.g
+(
+    NOW, NCPU, FREE, TOTAL, WMARK_MIN, WMARK_LOW, WMARK_HIGH, TOTALRESERVE, NCG, NOBJ, NTASK, NDEV, NPROG,
+    CHUNK_FREE, CHANGES, RNG, SWAPPINESS, RECURSIVEPROT, RA_PAGES, PAGE_CLUSTER, SWAP_DEV, SWAP_SYNC,
+    STOCK_CG, STOCK_N, CUR, CUR_CG, IN_FAULT, OVER_HIGH, MEMSTALL, OOM_DYING, KSWAPD_WAKE, FLUSH_WAKE,
+    SW_TOTAL, SW_FREE, SW_NEXT, SW_MAX, XA2, XA3, DIRTY_RATIO, BG_RATIO, DIRTY_LIMIT, NDIRTY, NWB, EV_HEAD,
+    EV_TAIL, LOST_EVENTS, NEXT_PSI, NEXT_FLUSH, KSWAPD_FAILURES,
+    # the profile
+    MGLRU, PARTIAL_WALK, COST_612, REFAULT_FOREIGN, ZEROMAP, SHADOW_SLAB_ONLY, MGLRU_72, RA_61,
+    RECLAIM_QUARTER, REPARENT, REFAULT_OWNER_ONLY, KSWAPD_WRITES, STALE_STATS, PROACTIVE_STATS, FOLIO,
+    SWRA_HITS, SWRA_PREV, SWRA_WINDOW,
+    # the reclaim that runs (struct scan_control)
+    SC_TARGET, SC_TO_RECLAIM, SC_RECLAIMED, SC_SCANNED, SC_PRIORITY, SC_MAY_SWAP, SC_SWAPPINESS,
+    SC_LOW_RECLAIM, SC_LOW_SKIPPED, SC_FORCE_DEACTIVATE, SC_SKIPPED_DEACTIVATE, SC_DEACTIVATE_ANON,
+    SC_DEACTIVATE_FILE, SC_CACHE_TRIM, SC_FILE_TINY, SC_ANON_COST, SC_FILE_COST, SC_FULL_WALK, SC_KIND,
+    SC_PAGEOUT, SC_DIRTY, SC_UNQUEUED, SC_TAKEN,
+    # work of this turn, to be turned into CPU time
+    WORK_SCAN, WORK_STEAL,
+    # answers of functions with more than one
+    R0, R1, R2, R3,
+    # costs in nanoseconds
+    NS_FAULT, NS_SCAN, NS_STEAL, NS_COPY, NS_READ_MISS, NS_SYSCALL, QUANTUM,
+    # counters of the whole node
+    G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
+    IN_KERNEL,
+) = range(113)  # fmt: skip
+G_SIZE = 128
+
+DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
+
+# m.cg, sizes in pages
+(
+    PARENT, FIRST_CHILD, LAST_CHILD, NEXT, ONLINE, USAGE, PEAK, MIN, LOW, HIGH, MAX, SWAP, SWAP_MAX,
+    SWAP_PEAK, OOM_GROUP, PROTECTED, MIN_USAGE, LOW_USAGE, KIDS_MIN, KIDS_LOW, EMIN, ELOW, N_ANON, N_FILE,
+    N_MAPPED, N_DIRTY, N_WB, N_SWAPCACHED, N_PT, N_SLAB_BYTES, N_KERNEL_BYTES, KERNEL_PAGES, N_SHMEM, AGE,
+    COST_ANON, COST_FILE, SNAP_ANON, SNAP_FILE, ITER, NODES, NODES_HEAD, NODES_TAIL, SUM_STAMP, SUM0, SUM1,
+    SUM2, SUM3, MEMSTALL_NS, MAX_LIST,
+    # vm events
+    PGFAULT, PGMAJFAULT, PGREFILL, PGSCAN, PGSCAN_KSWAPD, PGSCAN_PROACTIVE, PGSTEAL, PGSTEAL_KSWAPD,
+    PGSTEAL_PROACTIVE, PGACTIVATE, PGDEACTIVATE, REFAULT_ANON, REFAULT_FILE, ACTIVATE_ANON, ACTIVATE_FILE,
+    RESTORE_ANON, RESTORE_FILE, NODERECLAIM, PSWPIN, PSWPOUT, SWPIN_ZERO, SWPOUT_ZERO,
+    # memory.events and memory.events.local, memory.swap.events
+    E_LOW, E_HIGH, E_MAX, E_OOM, E_OOM_KILL, E_OOM_GROUP_KILL, L_LOW, L_HIGH, L_MAX, L_OOM, L_OOM_KILL,
+    L_OOM_GROUP_KILL, E_SWAP_MAX, E_SWAP_FAIL,
+    # MGLRU
+    MAX_SEQ, MIN_SEQ_ANON, MIN_SEQ_FILE, WALKED,
+) = range(89)  # fmt: skip
+EVENTS = range(PGFAULT, SWPOUT_ZERO + 1)
+LOCAL_OF = L_LOW - E_LOW
+TIERS = 4
+EVICTED, REFAULTED, SHELTERED, AVG_REFAULTED, AVG_TOTAL = 104, 112, 120, 128, 136  # [type*4+tier]
+MAX_DEVICES = 4
+IO = 144  # 4 per device: rbytes, wbytes, rios, wios
+IO_RBYTES, IO_WBYTES, IO_RIOS, IO_WIOS = range(4)
+IOMAX = 160  # 4 per device: rbps, wbps, riops, wiops; 0 is no limit
+IOTOKEN = 176  # 2 per device: when the next read, write may start
+PSI = 184  # memory some, memory full, io some, io full, cpu some: total ns
+PSI_LAST, N_RUNNING, N_IOWAIT, N_MEMSTALL = 189, 190, 191, 192
+PSI_AVG = 200  # 3 windows (10, 60, 300 s) per PSI total, in 1e-6 percent
+PSI_PREV = 215
+CG_COLS = 224
+
+# m.xa
+X_RES, X_SHADOW, X_OWNER, X_NEXT, X_PREV = range(5)
+XA_COLS = 5
+XA_NODE_BYTES = 584
+
+# m.sw: page | cgroup << 32 | in use << 44 | zero << 45
+SW_CG_SHIFT = 32
+SW_USED = 1 << 44
+SW_ZERO = 1 << 45
+
+# m.blk
+B_OBJ, B_PT, B_HOT = range(3)
+BLK_COLS = 3
+
+# m.obj
+(
+    O_KIND, O_BASE, O_PAGES, O_TASK, O_DEV, O_NDIRTY, O_DIRTIED, O_WBCG, O_CURSOR, O_ZERO, O_RESIDENT,
+    O_MAPCG, O_TOUCHED,
+) = range(13)  # fmt: skip
+OBJ_COLS = 13
+GONE, FILE_OBJ, ANON_OBJ = range(3)
+
+# m.dev, bytes and nanoseconds
+(
+    D_RBPS, D_WBPS, D_RIOPS, D_WIOPS, D_RLAT, D_WLAT, D_FREE_AT, D_LAST_DONE, D_QHEAD, D_QTAIL, D_RBYTES,
+    D_WBYTES, D_RIOS, D_WIOS, D_BUSY, D_WQ,
+) = range(16)  # fmt: skip
+DEV_COLS = 16
+Q_CAP = 1 << 14
+Q_DONE, Q_PAGE, Q_N, Q_KIND = range(4)
+Q_COLS = 4
+Q_READ, Q_WRITE, Q_SWAPOUT = range(3)
+NR_REQUESTS = 256
+
+# m.ev: time, kind, task, cgroup
+EV_CAP = 1 << 12
+EV_COLS = 4
+EV_OOM_KILL, EV_EXIT, EV_OOM, EV_MARK = range(4)
+
+# m.task
+(
+    T_STATE, T_KIND, T_CG, T_ADJ, T_WAKE, T_PC, T_I, T_ROUND, T_RA_START, T_RA_SIZE, T_RA_ASYNC, T_PREV,
+    T_MMAP_MISS, T_EXIT, T_KILLED, T_USER, T_SYS, T_IOWAIT, T_STALL, T_STARTED, T_ENDED, T_RNG, T_DIRTIED,
+    T_OVER, T_REQ_START, T_READY, T_K, T_ACCESSES,
+) = range(28)  # fmt: skip
+TASK_COLS = 28
+T_RUN, T_IO, T_MEM, T_BOTH, T_SLEEP, T_HOLD, T_DEAD = range(7)
+PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)
+
+# m.prog: operation and its numbers
+OP_EXIT, OP_READ, OP_WRITE, OP_TOUCH, OP_SLEEP, OP_FREE, OP_LOOP, OP_REQUESTS, OP_HOLD, OP_MARK = range(10)
+(
+    P_OP, P_OBJ, P_FIRST, P_COUNT, P_CHUNK, P_NS, P_PATTERN, P_A, P_B, P_WRITE, P_INTERVAL, P_LAT, P_START,
+    P_END, P_FILE, P_FCOUNT, P_FA,
+) = range(17)  # fmt: skip
+PROG_COLS = 17
+SEQUENTIAL, TRACE = range(2)

@@ -1,0 +1,493 @@
+"""Multi-generational LRU reclaim of one cgroup: aging, eviction, tiers.
+
+mm/vmscan.c (`try_to_inc_max_seq`, `evict_folios`, `get_nr_to_scan`, `get_type_to_scan`); kernel.md 4.
+`g[MGLRU_72]` selects the rework of 6.14 (as in 7.2) over the rules of 6.12. The Bloom filter of page
+tables is an exact bit per table.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import classic, counters, lists, shrink, workingset
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+
+ANON, FILE = 0, 1
+MIN_GENS, MAX_GENS = 2, 4
+MIN_BATCH, MAX_BATCH = 64, 4096
+
+
+@njit
+def size_of(m: Mem, c: int, kind: int, seq: int) -> int:
+    """Pages of one generation of one type."""
+    return m.ls[c * k.LISTS + kind * 4 + seq % 4, k.SIZE]
+
+
+@njit
+def place_seq(m: Mem, c: int, word: int, active: bool) -> int:
+    """The generation a page enters when it is added to the lists (lru_gen_add_folio, kernel.md 4.2)."""
+    kind = 0 if word & k.ANON else 1
+    newest = m.cg[c, k.MAX_SEQ]
+    oldest = m.cg[c, k.MIN_SEQ_ANON + kind]
+    awaited = word & k.RECLAIM and word & (k.DIRTY | k.WB)
+    fresh = word & k.ANON and not word & k.SWAPCACHE
+    if m.g[k.MGLRU_72]:
+        ws = 1 if word & k.WS else 0
+        if active:
+            back = MIN_GENS - ws
+        elif fresh or awaited:
+            back = MIN_GENS
+        else:
+            back = MAX_GENS - (1 if word & (k.WS | k.REF) else 0)
+        return max(newest - back + 1, oldest)
+    if active:
+        return newest
+    if fresh or awaited:
+        return newest - 1
+    return oldest if oldest + MIN_GENS >= newest else oldest + 1
+
+
+@njit
+def add(m: Mem, page: int, active: bool) -> None:
+    """Put a resident page on the list of the generation it belongs to."""
+    word = m.w[page]
+    c = (word & k.CG_MASK) >> k.CG_SHIFT
+    if active and not m.g[k.MGLRU_72]:
+        m.w[page] = word & ~(k.REFS_MASK | k.REF)
+    kind = 0 if word & k.ANON else 1
+    lists.add(m, page, kind * 4 + place_seq(m, c, word, active) % 4)
+
+
+@njit
+def _regen(m: Mem, page: int, kind: int, seq: int) -> None:
+    """Name another generation in the page's word; it moves when eviction meets it."""
+    word = m.w[page]
+    m.ls[lists.list_of(word), k.SIZE] -= 1
+    word = (word & ~k.LIST_MASK) | ((kind * 4 + seq % 4) << k.LIST_SHIFT)
+    m.w[page] = word
+    m.ls[lists.list_of(word), k.SIZE] += 1
+
+
+@njit
+def promote(m: Mem, page: int, c: int) -> None:
+    """A young page table entry was found (folio_update_gen)."""
+    word = m.w[page]
+    kind = 0 if word & k.ANON else 1
+    if m.g[k.MGLRU_72]:
+        if not word & k.REF:
+            m.w[page] = word | k.REF
+            return
+        m.w[page] = (word | k.WS) & ~k.REFS_MASK
+    else:
+        m.w[page] = word & ~(k.REFS_MASK | k.REF | k.WS)
+    _regen(m, page, kind, m.cg[c, k.MAX_SEQ])
+
+
+@njit
+def _walk_block(m: Mem, block: int, c: int) -> int:
+    young = 0
+    for page in range(block << 9, (block + 1) << 9):
+        word = m.w[page]
+        if word & k.YOUNG and word & k.RES and (word & k.CG_MASK) >> k.CG_SHIFT == c:
+            m.w[page] = word & ~k.YOUNG
+            promote(m, page, c)
+            young += 1
+    return young
+
+
+@njit
+def walk(m: Mem, c: int) -> None:
+    """Harvest the accessed bits of every page table of the cgroup's processes that may be hot."""
+    first = m.cg[c, k.WALKED] == 0
+    m.cg[c, k.WALKED] = 1
+    for o in range(m.g[k.NOBJ]):
+        if m.obj[o, k.O_KIND] != k.GONE and m.obj[o, k.O_MAPCG] == c:
+            block = m.obj[o, k.O_BASE] >> 9
+            for b in range(block, block + ((m.obj[o, k.O_PAGES] + 511) >> 9)):
+                if m.blk[b, k.B_PT] and (first or m.blk[b, k.B_HOT]):
+                    young = _walk_block(m, b, c)
+                    m.blk[b, k.B_HOT] = 1 if young * 8 >= 512 else 0
+
+
+@njit
+def _fold_ctrl(m: Mem, c: int, kind: int) -> None:
+    """reset_ctrl_pos with carryover: fold this generation's tiers into the averages."""
+    for tier in range(k.TIERS):
+        i = 4 * kind + tier
+        refaulted = m.cg[c, k.AVG_REFAULTED + i] + m.cg[c, k.REFAULTED + i]
+        total = m.cg[c, k.AVG_TOTAL + i] + m.cg[c, k.EVICTED + i]
+        if tier:
+            total += m.cg[c, k.SHELTERED + i]
+        m.cg[c, k.AVG_REFAULTED + i] = refaulted // 2
+        m.cg[c, k.AVG_TOTAL + i] = total // 2
+        m.cg[c, k.REFAULTED + i] = 0
+        m.cg[c, k.EVICTED + i] = 0
+        m.cg[c, k.SHELTERED + i] = 0
+
+
+@njit
+def _fold_oldest(m: Mem, c: int, kind: int) -> None:
+    """inc_min_seq: the oldest of four generations joins the next one's oldest end."""
+    seq = m.cg[c, k.MIN_SEQ_ANON + kind]
+    old = kind * 4 + seq % 4
+    new = kind * 4 + (seq + 1) % 4
+    lid = c * k.LISTS + old
+    page = lists.take_tail(m, lid)
+    while page >= 0:
+        word = m.w[page]
+        if (word & k.LIST_MASK) >> k.LIST_SHIFT == old:
+            m.ls[lid, k.SIZE] -= 1
+            m.ls[c * k.LISTS + new, k.SIZE] += 1
+            m.w[page] = (word & ~k.LIST_MASK) | (new << k.LIST_SHIFT)
+            lists.put_tail(m, c * k.LISTS + new, page)
+        else:
+            lists.put_head(m, lists.list_of(word), page)
+        page = lists.take_tail(m, lid)
+    _fold_ctrl(m, c, kind)
+    m.cg[c, k.MIN_SEQ_ANON + kind] = seq + 1
+
+
+@njit
+def age(m: Mem, c: int, swappiness: int) -> None:
+    """try_to_inc_max_seq: harvest, make room for a new generation, open it.
+
+    Of a type that may not be reclaimed now the oldest pages become the youngest (inc_min_seq).
+    """
+    walk(m, c)
+    for kind in range(2):
+        if m.cg[c, k.MAX_SEQ] - m.cg[c, k.MIN_SEQ_ANON + kind] + 1 == MAX_GENS:
+            if swappiness == (0 if kind == ANON else 201):
+                _fold_ctrl(m, c, kind)
+                m.cg[c, k.MIN_SEQ_ANON + kind] += 1
+            else:
+                _fold_oldest(m, c, kind)
+    m.cg[c, k.MAX_SEQ] += 1
+
+
+@njit
+def _list_is_empty(m: Mem, c: int, kind: int, seq: int) -> bool:
+    lid = c * k.LISTS + kind * 4 + seq % 4
+    page = lists.take_tail(m, lid)
+    if page < 0:
+        return True
+    lists.put_tail(m, lid, page)
+    return False
+
+
+@njit
+def advance_min_seq(m: Mem, c: int, swappiness: int) -> None:
+    """try_to_inc_min_seq: move past empty generations, the types at most so far apart as the kernel lets."""
+    newest = m.cg[c, k.MAX_SEQ]
+    anon = m.cg[c, k.MIN_SEQ_ANON]
+    file = m.cg[c, k.MIN_SEQ_FILE]
+    while swappiness and anon + MIN_GENS <= newest and _list_is_empty(m, c, ANON, anon):
+        anon += 1
+    while swappiness != 201 and file + MIN_GENS <= newest and _list_is_empty(m, c, FILE, file):
+        file += 1
+    if m.g[k.MGLRU_72]:
+        seq = newest - MIN_GENS
+        if anon > seq and file < seq:
+            anon = seq
+        elif file > seq and anon < seq:
+            file = seq
+    elif swappiness:
+        anon = min(anon, file)
+        file = max(anon, m.cg[c, k.MIN_SEQ_FILE])
+    for kind in range(2):
+        seq = anon if kind == ANON else file
+        if seq > m.cg[c, k.MIN_SEQ_ANON + kind]:
+            _fold_ctrl(m, c, kind)
+            m.cg[c, k.MIN_SEQ_ANON + kind] = seq
+
+
+@njit
+def _within(m: Mem, c: int, sp: int, sp_gain: int, pv: int, pv_gain: int) -> bool:
+    """positive_ctrl_err over tiers `[type*4+tier]`: whether `pv` refaults no more than `sp`."""
+    pv_ref = m.cg[c, k.AVG_REFAULTED + pv] + m.cg[c, k.REFAULTED + pv]
+    pv_total = m.cg[c, k.AVG_TOTAL + pv] + m.cg[c, k.EVICTED + pv]
+    if pv & 3:
+        pv_total += m.cg[c, k.SHELTERED + pv]
+    sp_ref = m.cg[c, k.AVG_REFAULTED + sp] + m.cg[c, k.REFAULTED + sp]
+    sp_total = m.cg[c, k.AVG_TOTAL + sp] + m.cg[c, k.EVICTED + sp]
+    if pv_ref < MIN_BATCH:
+        return True
+    return pv_ref * (sp_total + MIN_BATCH) * sp_gain <= (sp_ref + 1) * pv_total * pv_gain
+
+
+@njit
+def _tier_limit(m: Mem, c: int, kind: int) -> int:
+    """get_tier_idx: the highest tier of the oldest generation that may be evicted."""
+    low, high = (2, 3) if m.g[k.MGLRU_72] else (1, 2)
+    tier = 1
+    while tier < k.TIERS and _within(m, c, 4 * kind, low, 4 * kind + tier, high):
+        tier += 1
+    return tier - 1
+
+
+@njit
+def _all_tiers(m: Mem, c: int, kind: int, which: int) -> int:
+    total = 0
+    for tier in range(k.TIERS):
+        i = 4 * kind + tier
+        if which == 0:
+            total += m.cg[c, k.AVG_REFAULTED + i] + m.cg[c, k.REFAULTED + i]
+        else:
+            total += m.cg[c, k.AVG_TOTAL + i] + m.cg[c, k.EVICTED + i]
+            if tier:
+                total += m.cg[c, k.SHELTERED + i]
+    return total
+
+
+@njit
+def _choose_type(m: Mem, c: int, swappiness: int) -> int:
+    """get_type_to_scan; `g[R2]` is the tier limit, -1 when it is still to be found."""
+    m.g[k.R2] = -1
+    if swappiness == 0:
+        return FILE
+    if swappiness == 201:
+        return ANON
+    if not m.g[k.MGLRU_72]:
+        if m.cg[c, k.MIN_SEQ_ANON] < m.cg[c, k.MIN_SEQ_FILE]:
+            return ANON
+        if swappiness == 1:
+            return FILE
+        if swappiness == 200:
+            return ANON
+        gain = swappiness
+        kind = FILE if _within(m, c, 4 * ANON, gain, 4 * FILE, 200 - gain) else ANON
+        mine = 200 - gain if kind == FILE else gain
+        tier = 1
+        while tier < k.TIERS and _within(m, c, 4 * (1 - kind), 200 - mine, 4 * kind + tier, mine):
+            tier += 1
+        m.g[k.R2] = tier - 1
+        return kind
+    if swappiness == 200:
+        return ANON
+    file_ref = _all_tiers(m, c, FILE, 0)
+    if file_ref < MIN_BATCH:
+        return FILE
+    left = file_ref * (_all_tiers(m, c, ANON, 1) + MIN_BATCH) * swappiness
+    right = (_all_tiers(m, c, ANON, 0) + 1) * _all_tiers(m, c, FILE, 1) * (200 - swappiness)
+    return FILE if left <= right else ANON
+
+
+@njit
+def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
+    """sort_folio: a page of another generation or a protected tier moves on instead of being evicted."""
+    word = m.w[page]
+    seq = m.cg[c, k.MIN_SEQ_ANON + kind]
+    old = kind * 4 + seq % 4
+    new = kind * 4 + (seq + 1) % 4
+    if (word & k.LIST_MASK) >> k.LIST_SHIFT != old:
+        lists.put_head(m, lists.list_of(word), page)
+        return True
+    refs = workingset.refs_of(m, word)
+    tier = workingset.tier_of(m, refs, word & k.WS)
+    if tier > limit or refs == 4:
+        m.ls[c * k.LISTS + old, k.SIZE] -= 1
+        if tier:
+            m.cg[c, k.SHELTERED + 4 * kind + tier] += 1
+        if m.g[k.MGLRU_72]:
+            m.w[page] = word & ~(k.REFS_MASK | k.REF)
+            lists.add(m, page, new)
+        else:
+            m.w[page] = word & ~(k.REFS_MASK | k.REF | k.WS)
+            lists.add_tail(m, page, new)
+        return True
+    if word & (k.LOCKED | k.WB) or (kind == FILE and word & k.DIRTY):
+        if kind == FILE and word & k.DIRTY:
+            m.g[k.SC_TAKEN] += 1
+            if not word & k.WB:
+                m.g[k.SC_UNQUEUED] += 1
+        m.ls[c * k.LISTS + old, k.SIZE] -= 1
+        m.w[page] = (word & ~k.REFS_MASK) | (k.RECLAIM if word & (k.DIRTY | k.WB) else 0)
+        lists.add(m, page, new)
+        return True
+    return False
+
+
+@njit
+def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
+    """Scan the oldest generation of one type and reclaim; return how many pages were looked at."""
+    seq = m.cg[c, k.MIN_SEQ_ANON + kind]
+    m.g[k.R3] = 0
+    if m.cg[c, k.MAX_SEQ] - seq + 1 == MIN_GENS:
+        return 0
+    number = kind * 4 + seq % 4
+    lid = c * k.LISTS + number
+    looked = 0
+    isolated = 0
+    refilled = 0
+    freed = 0
+    most = MAX_BATCH
+    if m.g[k.MGLRU_72]:  # counts folios; a file's are as large as its read-ahead
+        most = min(batch, MIN_BATCH) * (m.g[k.FOLIO] if kind == FILE else 1)
+    while looked < most and isolated < MIN_BATCH:
+        page = lists.take_tail(m, lid)
+        if page < 0:
+            break
+        looked += 1
+        if _sort(m, c, kind, page, limit):
+            refilled += 1
+            continue
+        isolated += 1
+        m.ls[lid, k.SIZE] -= 1
+        if not m.g[k.MGLRU_72]:
+            m.w[page] &= ~k.REF
+        fate = shrink.shrink_page(m, page, c)
+        if fate == shrink.FREED:
+            freed += 1
+        else:
+            word = m.w[page]
+            if word & k.RECLAIM and word & (k.DIRTY | k.WB):
+                add(m, page, False)
+            elif fate == shrink.ACTIVATE or word & (k.MAPPED | k.REF | k.DIRTY | k.WB | k.LOCKED):
+                if m.g[k.MGLRU_72]:
+                    back = MIN_GENS - (1 if word & k.WS else 0) if fate == shrink.ACTIVATE else MAX_GENS - 1
+                    at = max(m.cg[c, k.MAX_SEQ] - back + 1, seq + 1)
+                    lists.add(m, page, kind * 4 + at % 4)
+                else:
+                    add(m, page, True)
+            else:
+                add(m, page, False)
+    if freed:
+        counters.uncharge(m, c, freed)
+    m.cg[c, k.PGREFILL] += refilled
+    classic.count_scan(m, c, isolated, freed)
+    m.g[k.WORK_SCAN] += refilled
+    m.g[k.SC_RECLAIMED] += freed
+    if kind == FILE and isolated + m.g[k.SC_TAKEN] > 0 and m.g[k.SC_UNQUEUED] == isolated + m.g[k.SC_TAKEN]:
+        m.g[k.FLUSH_WAKE] = 1
+    m.g[k.R3] = isolated
+    if isolated or looked >= most:
+        return looked
+    return 0
+
+
+@njit
+def evict(m: Mem, c: int, swappiness: int, batch: int) -> int:
+    """evict_folios: one batch of the better type, or of the other if that has nothing."""
+    m.g[k.SC_TAKEN] = 0
+    m.g[k.SC_UNQUEUED] = 0
+    kind = _choose_type(m, c, swappiness)
+    limit = m.g[k.R2]
+    scanned = 0
+    for _ in range(1 if swappiness == 0 or swappiness == 201 else 2):
+        if limit < 0:
+            limit = _tier_limit(m, c, kind)
+        scanned = _evict_type(m, c, kind, limit, batch)
+        if scanned:
+            break
+        kind = 1 - kind
+        limit = -1
+    advance_min_seq(m, c, swappiness)
+    return scanned
+
+
+@njit
+def swappiness_for(m: Mem, c: int) -> int:
+    """get_swappiness: 0 without at least 64 pages of swap room."""
+    if not m.g[k.SC_MAY_SWAP] or counters.swap_room(m, c) < MIN_BATCH:
+        return 0
+    return m.g[k.SC_SWAPPINESS]
+
+
+@njit
+def _evictable(m: Mem, c: int, swappiness: int) -> int:
+    total = 0
+    for kind in range(2):
+        if (kind == ANON and swappiness == 0) or (kind == FILE and swappiness == 201):
+            continue
+        for seq in range(m.cg[c, k.MIN_SEQ_ANON + kind], m.cg[c, k.MAX_SEQ] + 1):
+            total += size_of(m, c, kind, seq)
+    return total
+
+
+@njit
+def _oldest(m: Mem, c: int, swappiness: int) -> int:
+    if m.g[k.MGLRU_72]:
+        if swappiness == 0:
+            return m.cg[c, k.MIN_SEQ_FILE]
+        if swappiness == 201:
+            return m.cg[c, k.MIN_SEQ_ANON]
+        return min(m.cg[c, k.MIN_SEQ_ANON], m.cg[c, k.MIN_SEQ_FILE])
+    return m.cg[c, k.MIN_SEQ_FILE] if swappiness == 0 else m.cg[c, k.MIN_SEQ_ANON]
+
+
+@njit
+def _nr_to_scan(m: Mem, c: int, swappiness: int) -> int:
+    """6.12's get_nr_to_scan: pages to scan now, or -1 after aging."""
+    newest = m.cg[c, k.MAX_SEQ]
+    oldest = _oldest(m, c, swappiness)
+    total = _evictable(m, c, swappiness)
+    if oldest + MIN_GENS > newest:
+        age(m, c, swappiness)
+        return -1
+    must_age = False
+    if oldest + MIN_GENS == newest:
+        young = 0
+        old = 0
+        for kind in range(2):
+            if kind == ANON and swappiness == 0:
+                continue
+            young += size_of(m, c, kind, newest)
+            if newest - MIN_GENS >= m.cg[c, k.MIN_SEQ_ANON + kind]:
+                old += size_of(m, c, kind, newest - MIN_GENS)
+        must_age = young * MIN_GENS > total or old * (MIN_GENS + 2) < total
+    if not must_age or m.g[k.SC_PRIORITY] == 12:
+        return total >> m.g[k.SC_PRIORITY]
+    age(m, c, swappiness)
+    return -1
+
+
+@njit
+def _enough(m: Mem) -> bool:
+    if m.g[k.SC_TARGET] == 0 and m.g[k.SC_KIND] == k.KSWAPD:
+        return m.g[k.FREE] > m.g[k.WMARK_HIGH]
+    return m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]
+
+
+@njit
+def _shrink_612(m: Mem, c: int, swappiness: int) -> None:
+    scanned = 0
+    while True:
+        count = _nr_to_scan(m, c, swappiness)
+        if count <= 0:
+            break
+        delta = evict(m, c, swappiness, count)
+        scanned += delta
+        if delta == 0 or scanned >= count or (m.g[k.SC_TARGET] == 0 and _enough(m)):
+            break
+
+
+@njit
+def _shrink_72(m: Mem, c: int, swappiness: int) -> None:
+    total = _evictable(m, c, swappiness)
+    if c != m.g[k.SC_TARGET] and (m.cg[c, k.EMIN] or m.cg[c, k.ELOW]):
+        shield = m.cg[c, k.EMIN]
+        if m.cg[c, k.ELOW] > shield and not m.g[k.SC_LOW_RECLAIM]:
+            shield = m.cg[c, k.ELOW]
+            m.g[k.SC_LOW_SKIPPED] = 1
+        total = max(total - total * shield // (max(m.cg[c, k.USAGE], shield) + 1), 32)
+    left = total >> m.g[k.SC_PRIORITY]
+    while left > 0:
+        oldest = _oldest(m, c, swappiness)
+        newest = m.cg[c, k.MAX_SEQ]
+        aged = False
+        if oldest + MIN_GENS > newest or (m.g[k.SC_PRIORITY] < 12 and oldest + MIN_GENS == newest):
+            age(m, c, swappiness)
+            aged = True
+        delta = evict(m, c, swappiness, left)
+        if delta == 0 or _enough(m) or (aged and m.g[k.SC_TARGET] == 0):
+            break
+        left -= delta
+
+
+@njit
+def shrink_lruvec(m: Mem, c: int) -> None:
+    """lru_gen_shrink_lruvec of one cgroup."""
+    swappiness = swappiness_for(m, c)
+    if m.g[k.MGLRU_72]:
+        _shrink_72(m, c, swappiness)
+    else:
+        _shrink_612(m, c, swappiness)

@@ -1,0 +1,254 @@
+"""Who is reclaimed from, in what order, and how hard: memcg limits, global reclaim, memory.reclaim.
+
+mm/vmscan.c (`do_try_to_free_pages`, `shrink_node_memcgs`, `balance_pgdat`, `lru_gen_shrink_node`);
+kernel.md 2.1, 2.2, 4.7, 5.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import classic, counters, io, mglru, workingset
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+
+
+@njit
+def spend(m: Mem) -> None:
+    """Turn pages scanned and freed into CPU time stalled for memory; writes end meanwhile."""
+    cost = m.g[k.WORK_SCAN] * m.g[k.NS_SCAN] + m.g[k.WORK_STEAL] * m.g[k.NS_STEAL]
+    m.g[k.WORK_SCAN] = 0
+    m.g[k.WORK_STEAL] = 0
+    if m.g[k.SC_KIND] == k.DIRECT:
+        m.g[k.MEMSTALL] += cost
+    m.g[k.NOW] += cost
+    io.complete(m, m.g[k.NOW])
+
+
+@njit
+def _shielded(m: Mem, c: int) -> bool:
+    """Whether protection keeps reclaim away from `c` in this pass."""
+    target = m.g[k.SC_TARGET]
+    if c == target or c == 0:
+        return False
+    usage = m.cg[c, k.USAGE]
+    if m.cg[c, k.EMIN] >= usage and m.cg[c, k.EMIN]:
+        return True
+    if m.cg[c, k.ELOW] >= usage and m.cg[c, k.ELOW]:
+        if not m.g[k.SC_LOW_RECLAIM]:
+            m.g[k.SC_LOW_SKIPPED] = 1
+            return True
+        counters.event(m, c, k.E_LOW)
+    return False
+
+
+@njit
+def _shrink_one(m: Mem, c: int) -> None:
+    counters.effective(m, m.g[k.SC_TARGET], c)
+    if _shielded(m, c):
+        return
+    if m.g[k.MGLRU]:
+        mglru.shrink_lruvec(m, c)
+    else:
+        classic.shrink_lruvec(m, c)
+    workingset.shrink_nodes(m, c)
+
+
+@njit
+def _next_shared(m: Mem, target: int, fresh: bool) -> int:
+    """mem_cgroup_iter with a shared position (6.12): the next cgroup, or -1 at the end of a round."""
+    last = m.cg[target, k.ITER]
+    c = target if last < 0 else counters.next_in(m, target, last)
+    if c < 0 and fresh:
+        c = target
+    m.cg[target, k.ITER] = c
+    return c
+
+
+@njit
+def _shrink_memcgs(m: Mem) -> None:
+    target = m.g[k.SC_TARGET]
+    shared = m.g[k.PARTIAL_WALK] and m.g[k.SC_KIND] != k.KSWAPD and not m.g[k.SC_FULL_WALK]
+    c = _next_shared(m, target, True) if shared else target
+    while c >= 0:
+        _shrink_one(m, c)
+        if shared:
+            if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]:
+                break
+            c = _next_shared(m, target, False)
+        else:
+            c = counters.next_in(m, target, c)
+
+
+@njit
+def _shrink_root_mglru(m: Mem) -> None:
+    """lru_gen_shrink_node: from a random cgroup on, protected ones last, until enough is free."""
+    count = m.g[k.NCG]
+    x = m.g[k.RNG]
+    x = x ^ ((x << 13) & 0xFFFFFFFF)
+    x = x ^ (x >> 17)
+    x = x ^ ((x << 5) & 0xFFFFFFFF)
+    m.g[k.RNG] = x
+    start = x % count
+    c = 0
+    while c >= 0:
+        counters.effective(m, 0, c)
+        c = counters.next_in(m, 0, c)
+    for offset in range(count):
+        c = (start + offset) % count
+        if m.cg[c, k.USAGE] == 0 or (not m.cg[c, k.ONLINE] and m.cg[c, k.PARENT] < 0 and c):
+            continue
+        _shrink_one(m, c)
+        if m.g[k.SC_KIND] == k.KSWAPD:
+            if m.g[k.FREE] > m.g[k.WMARK_HIGH] + 64:
+                return
+        elif m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]:
+            return
+
+
+@njit
+def _shrink_node(m: Mem) -> None:
+    if m.g[k.MGLRU]:
+        if m.g[k.SC_TARGET] == 0:
+            _shrink_root_mglru(m)
+        else:
+            _shrink_memcgs(m)
+    else:
+        classic.prepare(m, m.g[k.SC_TARGET])
+        _shrink_memcgs(m)
+    spend(m)
+
+
+@njit
+def _begin(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness: int) -> None:
+    m.g[k.SC_TARGET] = target
+    m.g[k.SC_TO_RECLAIM] = pages
+    m.g[k.SC_RECLAIMED] = 0
+    m.g[k.SC_KIND] = kind
+    m.g[k.SC_MAY_SWAP] = may_swap
+    m.g[k.SC_SWAPPINESS] = swappiness
+    m.g[k.SC_LOW_RECLAIM] = 0
+    m.g[k.SC_LOW_SKIPPED] = 0
+    m.g[k.SC_FORCE_DEACTIVATE] = 0
+    m.g[k.SC_SKIPPED_DEACTIVATE] = 0
+    m.g[k.SC_FULL_WALK] = 0
+
+
+@njit
+def _set_initial_priority(m: Mem) -> int:
+    """MGLRU's set_initial_priority for big orders, all generations but two counted inactive."""
+    inactive = 0
+    for c in range(m.g[k.NCG]):
+        for kind in range(2):
+            for seq in range(m.cg[c, k.MIN_SEQ_ANON + kind], m.cg[c, k.MAX_SEQ] - 1):
+                if kind == 1 or m.g[k.SW_FREE]:
+                    inactive += mglru.size_of(m, c, kind, seq)
+    bits = 0
+    while inactive >> bits:
+        bits += 1
+    less = 0
+    while (m.g[k.SC_TO_RECLAIM] - 1) >> less:
+        less += 1
+    return min(12, max(6, bits - 1 - less))
+
+
+@njit
+def _try_to_free(m: Mem) -> int:
+    target = m.g[k.SC_TARGET]
+    while True:
+        m.g[k.SC_PRIORITY] = 12
+        if m.g[k.MGLRU] and target == 0 and m.g[k.SC_TO_RECLAIM] >= 64:
+            m.g[k.SC_PRIORITY] = _set_initial_priority(m)
+        while m.g[k.SC_PRIORITY] >= 0:
+            m.g[k.SC_SCANNED] = 0
+            _shrink_node(m)
+            if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]:
+                break
+            m.g[k.SC_PRIORITY] -= 1
+        for kind in range(2):
+            m.cg[target, k.SNAP_ANON + kind] = counters.tree_sum(m, target, k.ACTIVATE_ANON + kind)
+        if m.g[k.SC_RECLAIMED]:
+            return m.g[k.SC_RECLAIMED]
+        if m.g[k.PARTIAL_WALK] and not m.g[k.SC_FULL_WALK]:
+            m.g[k.SC_FULL_WALK] = 1
+        elif m.g[k.SC_SKIPPED_DEACTIVATE]:
+            m.g[k.SC_FORCE_DEACTIVATE] = 1
+            m.g[k.SC_SKIPPED_DEACTIVATE] = 0
+        elif m.g[k.SC_LOW_SKIPPED] and not m.g[k.SC_LOW_RECLAIM]:
+            m.g[k.SC_FORCE_DEACTIVATE] = 0
+            m.g[k.SC_LOW_RECLAIM] = 1
+            m.g[k.SC_LOW_SKIPPED] = 0
+        else:
+            return 0
+
+
+@njit
+def memcg(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness: int) -> int:
+    """try_to_free_mem_cgroup_pages: reclaim at least 32 pages below `target`; return how many.
+
+    When nothing could be freed because everything awaits its write, the caller sleeps until one
+    ends: a real kernel spends that time in its sixteen retries.
+    """
+    _begin(m, target, max(pages, 32), kind, may_swap, swappiness)
+    freed = _try_to_free(m)
+    if freed == 0:
+        io.wait_write(m)
+    return freed
+
+
+@njit
+def direct(m: Mem) -> int:
+    """Direct reclaim of the node for one allocation; return pages freed."""
+    m.g[k.G_ALLOCSTALL] += 1
+    _begin(m, 0, 32, k.DIRECT, 1, m.g[k.SWAPPINESS])
+    freed = _try_to_free(m)
+    if freed == 0:
+        io.wait_write(m)
+    return freed
+
+
+@njit
+def kswapd(m: Mem) -> bool:
+    """balance_pgdat: reclaim until free memory is above the high watermark; False when it gave up."""
+    m.g[k.G_PAGEOUTRUN] += 1
+    _begin(m, 0, max(m.g[k.WMARK_HIGH], 32), k.KSWAPD, 1, m.g[k.SWAPPINESS])
+    priority = 12
+    if m.g[k.MGLRU]:
+        priority = _set_initial_priority(m)
+    total = 0
+    while priority >= 1:
+        if m.g[k.FREE] > m.g[k.WMARK_HIGH]:
+            break
+        m.g[k.SC_PRIORITY] = priority
+        m.g[k.SC_RECLAIMED] = 0
+        m.g[k.SC_SCANNED] = 0
+        _shrink_node(m)
+        total += m.g[k.SC_RECLAIMED]
+        if m.g[k.SC_SCANNED] < m.g[k.SC_TO_RECLAIM] or m.g[k.SC_RECLAIMED] == 0:
+            priority -= 1
+            if priority == 0 and m.g[k.SC_LOW_SKIPPED] and not m.g[k.SC_LOW_RECLAIM]:
+                m.g[k.SC_LOW_RECLAIM] = 1
+                priority = 12
+    for kind in range(2):
+        m.cg[0, k.SNAP_ANON + kind] = counters.tree_sum(m, 0, k.ACTIVATE_ANON + kind)
+    m.g[k.KSWAPD_FAILURES] = 0 if total else m.g[k.KSWAPD_FAILURES] + 1
+    return m.g[k.FREE] > m.g[k.WMARK_HIGH]
+
+
+@njit
+def proactive(m: Mem, target: int, pages: int, swappiness: int) -> int:
+    """memory.reclaim: return pages freed; fewer than asked means EAGAIN."""
+    counters.drain_stock(m)
+    freed = 0
+    retries = 16
+    only_swappiness = m.g[k.SWAPPINESS] if swappiness < 0 else swappiness
+    while freed < pages:
+        left = pages - freed
+        if m.g[k.RECLAIM_QUARTER]:
+            left = max(32, left // 4)
+        got = memcg(m, target, left, k.PROACTIVE, 1, only_swappiness)
+        freed += got
+        if got == 0:
+            retries -= 1
+            if retries < 0:
+                break
+    return freed

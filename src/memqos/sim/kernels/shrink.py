@@ -1,0 +1,177 @@
+"""What becomes of one page that reclaim has taken off its list (shrink_folio_list), and swap slots.
+
+mm/vmscan.c `shrink_folio_list`, `folio_check_references`; mm/swapfile.c; kernel.md 2.7, 7.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import counters, io, workingset
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+
+FREED, KEEP, ACTIVATE = range(3)
+CLUSTER = 512
+
+
+@njit
+def owner_task(m: Mem, page: int) -> int:
+    """The process an anonymous page belongs to."""
+    return m.obj[m.blk[page >> 9, k.B_OBJ], k.O_TASK]
+
+
+@njit
+def alloc_slot(m: Mem, c: int, page: int) -> bool:
+    """Take the next free swap slot for an anonymous page and charge it; False when there is none.
+
+    Slots are handed out in ascending order, so pages swapped out together lie together.
+    """
+    if m.g[k.SW_TOTAL] == 0:
+        return False
+    i = c
+    while i >= 0:
+        if m.cg[i, k.SWAP] + 1 > m.cg[i, k.SWAP_MAX]:
+            while i >= 0:
+                m.cg[i, k.E_SWAP_MAX] += 1
+                m.cg[i, k.E_SWAP_FAIL] += 1
+                i = m.cg[i, k.PARENT]
+            return False
+        i = m.cg[i, k.PARENT]
+    if m.g[k.SW_FREE] == 0:
+        while c >= 0:
+            m.cg[c, k.E_SWAP_FAIL] += 1
+            c = m.cg[c, k.PARENT]
+        return False
+    slot = m.g[k.SW_NEXT]
+    while m.sw[slot] & k.SW_USED:
+        slot += 1
+        if slot == m.g[k.SW_TOTAL]:
+            slot = 0
+    m.sw[slot] = page | (c << k.SW_CG_SHIFT) | k.SW_USED
+    m.g[k.SW_NEXT] = slot + 1 if slot + 1 < m.g[k.SW_TOTAL] else 0
+    m.g[k.SW_FREE] -= 1
+    m.aux[page] = slot + 1
+    while c >= 0:
+        m.cg[c, k.SWAP] += 1
+        m.cg[c, k.SWAP_PEAK] = max(m.cg[c, k.SWAP_PEAK], m.cg[c, k.SWAP])
+        c = m.cg[c, k.PARENT]
+    return True
+
+
+@njit
+def free_slot(m: Mem, page: int) -> None:
+    """Give a page's swap slot back and uncharge it."""
+    slot = m.aux[page] - 1
+    c = (m.sw[slot] >> k.SW_CG_SHIFT) & 0xFFF
+    m.sw[slot] = 0
+    m.aux[page] = 0
+    m.g[k.SW_FREE] += 1
+    while c >= 0:
+        m.cg[c, k.SWAP] -= 1
+        c = m.cg[c, k.PARENT]
+
+
+@njit
+def leave_swapcache(m: Mem, page: int, c: int) -> None:
+    """A resident page gives up its slot; its only copy is now in memory."""
+    free_slot(m, page)
+    m.w[page] = (m.w[page] & ~k.SWAPCACHE) | k.DIRTY
+    m.cg[c, k.N_SWAPCACHED] -= 1
+
+
+@njit
+def _start_writeback(m: Mem, page: int, c: int) -> None:
+    m.w[page] = (m.w[page] & ~k.DIRTY) | k.RECLAIM | k.WB
+    m.cg[c, k.N_WB] += 1
+    m.g[k.NWB] += 1
+    m.cg[c, k.PSWPOUT] += 1
+    d = m.g[k.SWAP_DEV]
+    while m.dev[d, k.D_WQ] >= k.NR_REQUESTS:
+        io.wait_write(m)
+    io.submit(m, d, c, page, 1, k.Q_SWAPOUT)
+
+
+@njit
+def _activate(m: Mem, page: int, c: int) -> int:
+    if m.w[page] & k.SWAPCACHE and counters.swap_full(m, c):
+        leave_swapcache(m, page, c)
+    m.cg[c, k.PGACTIVATE] += 1
+    return ACTIVATE
+
+
+@njit
+def _references(m: Mem, word: int) -> int:
+    """folio_check_references: 0 reclaim, 1 keep, 2 activate, 3 reclaim if clean; `g[R1]` the new word."""
+    young = word & k.MAPPED and word & k.YOUNG
+    referenced = word & k.REF
+    word &= ~k.YOUNG
+    if m.g[k.MGLRU_72]:
+        if young:
+            m.g[k.R1] = word | k.REF
+            return 2 if referenced else 1
+        m.g[k.R1] = word
+        return 0
+    word &= ~k.REF
+    if young:
+        m.g[k.R1] = word | k.REF
+        return 2 if referenced else 1
+    m.g[k.R1] = word
+    return 3 if referenced and not word & k.ANON else 0
+
+
+@njit
+def shrink_page(m: Mem, page: int, c: int) -> int:
+    """Decide about one isolated page of cgroup `c`: FREED (uncharge it), KEEP or ACTIVATE.
+
+    The page is on no list; its word is up to date on return.
+    """
+    word = m.w[page]
+    if word & k.LOCKED:
+        return KEEP
+    anon = word & k.ANON
+    if not anon and word & k.DIRTY:
+        m.g[k.SC_DIRTY] += 1
+        if not word & k.WB:
+            m.g[k.SC_UNQUEUED] += 1
+    if word & k.WB:
+        m.w[page] = word | k.RECLAIM
+        return _activate(m, page, c)
+    if m.g[k.MGLRU] and not m.g[k.MGLRU_72] and word & k.MAPPED and word & k.REF:
+        return KEEP
+    verdict = _references(m, word)
+    word = m.g[k.R1]
+    m.w[page] = word
+    if verdict == 2:
+        return _activate(m, page, c)
+    if verdict == 1:
+        return KEEP
+    if anon and not word & k.SWAPCACHE:
+        if not alloc_slot(m, c, page):
+            return _activate(m, page, c)
+        word |= k.SWAPCACHE | k.DIRTY
+        m.cg[c, k.N_SWAPCACHED] += 1
+    if anon and word & k.MAPPED:
+        word &= ~k.MAPPED
+        m.cg[c, k.N_ANON] -= 1
+    m.w[page] = word
+    if word & k.DIRTY:
+        if not anon:
+            m.w[page] = word | k.RECLAIM
+            return _activate(m, page, c)
+        if word & k.ZERO and m.g[k.ZEROMAP]:
+            m.cg[c, k.SWPOUT_ZERO] += 1
+            m.sw[m.aux[page] - 1] |= k.SW_ZERO
+            m.w[page] = word & ~k.DIRTY
+        else:
+            _start_writeback(m, page, c)
+            m.g[k.SC_PAGEOUT] += 1
+            return KEEP
+    if anon:
+        m.w[page] = workingset.shadow_of(m, m.w[page], c)
+        m.cg[c, k.N_SWAPCACHED] -= 1
+        m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
+        m.g[k.FREE] += 1
+        m.g[k.CHANGES] += 1
+    else:
+        workingset.evict_file(m, page, c)
+    return FREED

@@ -1,0 +1,269 @@
+"""The simulated node behind the seam: what an agent or a policy sees of a `Machine`.
+
+`observe` reads the machine's counters into a `Snapshot`; `apply` writes one knob as the kernel would
+take it; `wait` lets virtual time pass. Whoever runs the scenario sets `on_events` to hear of exits
+and OOM kills as they happen, and `on_wait` to do something as time passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
+from memqos.model.plan import Reclaim, Value, Write
+from memqos.model.snapshot import Cgroup, Counters, Disk, IoMax, NodeFacts, Snapshot, Swap, Zone
+from memqos.node import Wake
+from memqos.sim.kernels import control
+from memqos.sim.kernels import layout as k
+from memqos.sim.machine import PAGE, SECOND, Machine
+from memqos.sim.stat import Look
+from memqos.units import UNLIMITED
+
+LIMITS = {
+    "memory.min": k.MIN,
+    "memory.low": k.LOW,
+    "memory.high": k.HIGH,
+    "memory.max": k.MAX,
+    "memory.swap.max": k.SWAP_MAX,
+}
+Event = tuple[int, int, int, int]
+
+
+def _size(pages: int) -> int:
+    return UNLIMITED if pages >= k.UNLIMITED_PAGES else int(pages) * PAGE
+
+
+class SimNode:
+    """One `Machine` as a `memqos.node.Node`."""
+
+    def __init__(self, machine: Machine, on_events: Callable[[list[Event]], None] | None = None) -> None:
+        self.machine = machine
+        self.on_events = on_events
+        self._stopped = False
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def stop(self) -> None:
+        """Make every `wait` from now on return at once."""
+        self._stopped = True
+
+    def wait(self, seconds: float) -> Wake:
+        """Let virtual time pass."""
+        if self._stopped:
+            return Wake("stop")
+        end = self.machine.now + round(seconds * SECOND)
+        while self.machine.now < end:
+            events = self.machine.advance(end)
+            if events and self.on_events:
+                self.on_events(events)
+        return Wake("timeout")
+
+    def observe(self) -> Snapshot:
+        """Read everything, in pre-order."""
+        look = Look(self.machine)
+        paths = sorted(self.machine.paths, key=lambda path: path.split("/") if path else [])
+        return Snapshot(
+            time_us=self.machine.now // 1000,
+            boot_id=f"simulated-{self.machine.profile.name}-{self.machine.spec.seed}",
+            node=self._facts(look),
+            cgroups={path: self._cgroup(look, path) for path in paths},
+            features=self._features(),
+        )
+
+    def _features(self) -> frozenset[str]:
+        machine = self.machine
+        found = {"memory.reclaim", "memory.peak", "memory.swap", "psi", "io.max", "cgroup.kill"}
+        if machine.profile.reclaim_swappiness_max >= 200:
+            found.add("memory.reclaim swappiness")
+        if machine.profile.reclaim_swappiness_max > 200:
+            found.add("memory.reclaim swappiness=max")
+        if machine.spec.recursiveprot:
+            found.add("memory_recursiveprot")
+        if machine.profile.mglru:
+            found.add("mglru")
+        if machine.spec.swap:
+            found.add("swap")
+        return frozenset(found)
+
+    def _cgroup(self, look: Look, path: str) -> Cgroup:
+        machine = self.machine
+        c = machine.paths[path]
+        common: dict[str, Any] = {
+            "path": path,
+            "inode": machine.inodes[path],
+            "memory_stat": look.memory_stat(c),
+            "memory_pressure": look.pressure(c, 0),
+            "io_pressure": look.pressure(c, 2),
+            "cpu_pressure": look.pressure(c, 4),
+            "io_stat": look.io_stat(c),
+        }
+        if c == 0:
+            return Cgroup(**common)
+        row = machine.m.cg
+        populated = int(any(machine.populated(d) for d in machine.subtree(path)))
+        return Cgroup(
+            **common,
+            cgroup_events=Counters.of({"populated": populated, "frozen": 0}),
+            memory_current=int(row[c, k.USAGE]) * PAGE,
+            memory_peak=int(row[c, k.PEAK]) * PAGE,
+            memory_min=_size(row[c, k.MIN]),
+            memory_low=_size(row[c, k.LOW]),
+            memory_high=_size(row[c, k.HIGH]),
+            memory_max=_size(row[c, k.MAX]),
+            memory_oom_group=bool(row[c, k.OOM_GROUP]),
+            memory_events=look.memory_events(c),
+            memory_events_local=look.memory_events(c, local=True),
+            memory_swap_current=int(row[c, k.SWAP]) * PAGE,
+            memory_swap_high=UNLIMITED,
+            memory_swap_max=_size(row[c, k.SWAP_MAX]),
+            memory_swap_events=look.swap_events(c),
+            io_max=look.io_max(c),
+        )
+
+    def _facts(self, look: Look) -> NodeFacts:
+        machine = self.machine
+        g, dev = machine.m.g, machine.m.dev
+        root = look.total[0]
+        lru = look.lru(0)
+        free, total = int(g[k.FREE]) * PAGE, int(g[k.TOTAL]) * PAGE
+        file = int(root[k.N_FILE]) * PAGE
+        swap_total, swap_free = max(0, int(g[k.SW_TOTAL]) - 1) * PAGE, int(g[k.SW_FREE]) * PAGE
+        reclaimable = lru["inactive_file"] + lru["active_file"]
+        low = int(g[k.WMARK_LOW]) * PAGE
+        reserve = int(g[k.TOTALRESERVE]) * PAGE
+        # si_mem_available (mm/show_mem.c)
+        available = max(0, free - reserve + reclaimable - min(reclaimable // 2, low))
+        meminfo = {
+            "MemTotal": total,
+            "MemFree": free,
+            "MemAvailable": available,
+            "Buffers": 0,
+            "Cached": file,
+            "SwapCached": int(root[k.N_SWAPCACHED]) * PAGE,
+            "Active": lru["active_anon"] + lru["active_file"],
+            "Inactive": lru["inactive_anon"] + lru["inactive_file"],
+            "Active(anon)": lru["active_anon"],
+            "Inactive(anon)": lru["inactive_anon"],
+            "Active(file)": lru["active_file"],
+            "Inactive(file)": lru["inactive_file"],
+            "SwapTotal": swap_total,
+            "SwapFree": swap_free,
+            "Dirty": int(g[k.NDIRTY]) * PAGE,
+            "Writeback": int(g[k.NWB]) * PAGE,
+            "AnonPages": int(root[k.N_ANON]) * PAGE,
+            "Mapped": int(root[k.N_MAPPED]) * PAGE,
+            "Slab": int(root[k.N_SLAB_BYTES]),
+            "PageTables": int(root[k.N_PT]) * PAGE,
+        }
+        stat = look.memory_stat(0)
+        vmstat = {name: stat[name] for name in stat if name.startswith(("pg", "workingset_"))}
+        vmstat |= {
+            "nr_free_pages": int(g[k.FREE]),
+            "nr_dirty": int(g[k.NDIRTY]),
+            "nr_writeback": int(g[k.NWB]),
+            "nr_dirtied": int(g[k.G_DIRTIED]),
+            "nr_written": int(g[k.G_WRITTEN]),
+            "pswpin": int(root[k.PSWPIN]),
+            "pswpout": int(root[k.PSWPOUT]),
+            "oom_kill": int(g[k.G_OOM_KILL]),
+            "allocstall_normal": int(g[k.G_ALLOCSTALL]),
+            "pageoutrun": int(g[k.G_PAGEOUTRUN]),
+        }
+        swaps: tuple[Swap, ...] = ()
+        if swap_total:
+            name = machine.spec.swap_disk or machine.spec.disks[0].name
+            swaps = (Swap(f"/dev/{name}", "partition", swap_total, swap_total - swap_free, -2),)
+        disks = {}
+        for d, disk in enumerate(machine.spec.disks):
+            busy = int(dev[d, k.D_BUSY]) // 1000
+            disks[look.device(d)] = Disk(
+                device=look.device(d),
+                name=disk.name,
+                rios=int(dev[d, k.D_RIOS]),
+                rbytes=int(dev[d, k.D_RBYTES]),
+                wios=int(dev[d, k.D_WIOS]),
+                wbytes=int(dev[d, k.D_WBYTES]),
+                in_flight=int(dev[d, k.D_QTAIL] - dev[d, k.D_QHEAD]),
+                io_time_us=busy,
+                weighted_time_us=busy,
+            )
+        marks = (int(g[column]) for column in (k.FREE, k.WMARK_MIN, k.WMARK_LOW, k.WMARK_HIGH, k.TOTAL))
+        return NodeFacts(
+            meminfo=Counters.of(meminfo),
+            vmstat=Counters.of(vmstat),
+            memory_pressure=look.pressure(0, 0),
+            io_pressure=look.pressure(0, 2),
+            cpu_pressure=look.pressure(0, 4),
+            swaps=swaps,
+            disks=disks,
+            zones=(Zone(0, "Normal", *marks),),
+        )
+
+    def apply(self, write: Write) -> Value | None:
+        """Write one knob; see `Node.apply`."""
+        knob, path, value = write.knob, write.cgroup, write.value
+        place = {"cgroup": path, "knob": knob}
+        known = knob in LIMITS or knob in ("memory.reclaim", "memory.oom.group", "io.max")
+        if not known:
+            raise KnobMissing("no such knob", **place)
+        _check(knob, value, place)
+        if path and any(part in ("", ".", "..") for part in path.split("/")):
+            raise InvalidValue("is not a path below the cgroup root", **place)
+        if path not in self.machine.paths:
+            raise CgroupGone("no such cgroup", **place)
+        if write.inode and write.inode != self.machine.inodes[path]:
+            raise CgroupGone("another cgroup was born under this path", **place)
+        if not path and knob != "memory.reclaim":
+            raise KnobMissing("the root has no such file", **place)
+        c = self.machine.paths[path]
+        row = self.machine.m.cg
+        if isinstance(value, Reclaim):
+            self._reclaim(path, value, place)
+            return None
+        if knob == "memory.oom.group":
+            row[c, k.OOM_GROUP] = int(value is True)
+            return bool(row[c, k.OOM_GROUP])
+        if isinstance(value, Mapping):
+            return self._io_max(c, value, place)
+        self.machine.set_limit(path, LIMITS[knob], int(value))
+        return _size(self.machine.m.cg[c, LIMITS[knob]])
+
+    def _reclaim(self, path: str, order: Reclaim, place: dict[str, str]) -> None:
+        swappiness = -1 if order.swappiness is None else order.swappiness
+        if swappiness > self.machine.profile.reclaim_swappiness_max:
+            raise InvalidValue(f"this kernel does not take swappiness={swappiness}", **place)
+        if not self.machine.reclaim(path, order.size, swappiness):
+            raise Busy("fewer bytes were reclaimed than asked for (EAGAIN)", **place)
+
+    def _io_max(self, c: int, value: Mapping[str, IoMax], place: dict[str, str]) -> Value:
+        numbers = {Look(self.machine).device(d): d for d in self.machine.disk_numbers.values()}
+        for device in value:
+            if device not in numbers:
+                raise InvalidValue(f"there is no disk {device}", **place)
+        row: Any = self.machine.m.cg
+        row[c, k.IOMAX : k.IOTOKEN] = 0
+        for device, limit in value.items():
+            limits = (limit.rbps, limit.wbps, limit.riops, limit.wiops)
+            first = k.IOMAX + 4 * numbers[device]
+            row[c, first : first + 4] = [0 if n >= UNLIMITED else n for n in limits]
+        return Look(self.machine).io_max(c)
+
+    def drop_caches(self) -> None:
+        """`echo 1 > /proc/sys/vm/drop_caches` after a sync."""
+        self.wait(max(0, self.machine.order(control.SYNC) - self.machine.now) / SECOND)
+        self.machine.drop_caches()
+
+
+def _check(knob: str, value: Any, place: dict[str, str]) -> None:
+    if knob == "memory.reclaim":
+        fits = isinstance(value, Reclaim) and value.size >= 0
+    elif knob == "memory.oom.group":
+        fits = isinstance(value, bool)
+    elif knob == "io.max":
+        fits = isinstance(value, Mapping) and all(isinstance(limit, IoMax) for limit in value.values())
+    else:
+        fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if not fits:
+        raise InvalidValue(f"{value!r} is not a value it takes", **place)

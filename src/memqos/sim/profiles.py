@@ -1,0 +1,119 @@
+"""The three kernels, and every way in which they differ here.
+
+Read from Debian's 6.1.192, 6.12.117 and 7.2.13; kernel.md 0 is the table this mirrors. Each field
+names the section (or file) that states it. `classic()` and `mglru()` switch the LRU as
+`/sys/kernel/mm/lru_gen/enabled` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from memqos.errors import ExperimentError
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One kernel's memory management, as far as it differs from the others."""
+
+    name: str
+    mglru: bool
+    """lru_gen enabled by default (CONFIG_LRU_GEN_ENABLED: 6.1 no, later yes)."""
+    partial_walk: bool
+    """memcg reclaim shares one position per target and stops when it has enough (2.2; since 6.8)."""
+    cost_counts_scanned: bool
+    """lru_note_cost: 32 per page of I/O and 1 per page scanned in vain; 6.1 only pages of I/O (2.4)."""
+    zeromap: bool
+    """Zero-filled pages are swapped without I/O (mm/page_io.c, since 6.12)."""
+    shadow_cap_from_slab: bool
+    """count_shadow_nodes sees no LRU pages under MGLRU: lruvec_lru_size() is 0 there (3; 7.2)."""
+    mglru_reworked: bool
+    """Tiers, placement, refaults and stopping rule of MGLRU as reworked in 6.14 (4)."""
+    readahead_merged: bool
+    """ondemand_readahead in one function, whose first window may grow at once (8; until 6.9)."""
+    reclaim_by_quarters: bool
+    """memory.reclaim asks for a quarter of what is left each time (12; since 6.10)."""
+    reclaim_swappiness_max: int
+    """Highest swappiness= that memory.reclaim takes: -1 none, 200 (6.8), 201 for "max" (6.17)."""
+    counts_memcg_reclaim_in_vmstat: bool
+    """/proc/vmstat pgscan/pgsteal include reclaim for cgroup limits (12; 7.2)."""
+    proactive_stats: bool
+    """memory.stat has pgscan_proactive and pgsteal_proactive, pswpin and pswpout (0; 7.2)."""
+    large_folios: bool
+    """ext4's page cache has folios as large as the read-ahead; eviction counts folios (0, 4.5; 7.2)."""
+    swap_peak: bool
+    """memory.swap.peak exists (6.5)."""
+    throttles_swap_writes: bool
+    """io.max holds swap-out back (testbed.md; later kernels only debit it)."""
+
+    def classic(self) -> Profile:
+        """The same kernel with `echo 0 > /sys/kernel/mm/lru_gen/enabled`."""
+        return replace(self, mglru=False)
+
+    def with_mglru(self) -> Profile:
+        """The same kernel with `echo 7 > /sys/kernel/mm/lru_gen/enabled`."""
+        return replace(self, mglru=True)
+
+
+PROFILES = {
+    "6.1": Profile(
+        name="6.1",
+        mglru=False,
+        partial_walk=False,
+        cost_counts_scanned=False,
+        zeromap=False,
+        shadow_cap_from_slab=False,
+        mglru_reworked=False,
+        readahead_merged=True,
+        reclaim_by_quarters=False,
+        reclaim_swappiness_max=-1,
+        counts_memcg_reclaim_in_vmstat=False,
+        proactive_stats=False,
+        large_folios=False,
+        swap_peak=False,
+        throttles_swap_writes=True,
+    ),
+    "6.12": Profile(
+        name="6.12",
+        mglru=True,
+        partial_walk=True,
+        cost_counts_scanned=True,
+        zeromap=True,
+        shadow_cap_from_slab=False,
+        mglru_reworked=False,
+        readahead_merged=False,
+        reclaim_by_quarters=True,
+        reclaim_swappiness_max=200,
+        counts_memcg_reclaim_in_vmstat=False,
+        proactive_stats=False,
+        large_folios=False,
+        swap_peak=True,
+        throttles_swap_writes=False,
+    ),
+    "7.2": Profile(
+        name="7.2",
+        mglru=True,
+        partial_walk=True,
+        cost_counts_scanned=True,
+        zeromap=True,
+        shadow_cap_from_slab=True,
+        mglru_reworked=True,
+        readahead_merged=False,
+        reclaim_by_quarters=True,
+        reclaim_swappiness_max=201,
+        counts_memcg_reclaim_in_vmstat=True,
+        proactive_stats=True,
+        large_folios=True,
+        swap_peak=True,
+        throttles_swap_writes=False,
+    ),
+}
+
+
+def profile(name: str) -> Profile:
+    """Look a kernel up by name; raises `ExperimentError` for one that is not simulated."""
+    if name not in PROFILES:
+        raise ExperimentError(
+            f"kernel {name!r} is not simulated", remedy=f"choose one of {', '.join(PROFILES)}"
+        )
+    return PROFILES[name]

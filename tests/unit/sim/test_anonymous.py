@@ -1,0 +1,161 @@
+"""Anonymous memory, swap and the OOM killer: kernel.md 1, 7, 9, 13.4 (b)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from memqos.sim.kernels import layout as k
+from memqos.units import MIB
+
+KERNELS = ("6.1", "6.12", "7.2")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_without_swap_a_process_beyond_its_limit_is_killed_after_35_events(bench: Any, kernel: str) -> None:
+    b = bench(kernel)
+    b.group("a", MAX=4 * MIB)
+    task = b.hog("a", 8 * MIB)
+    b.settle(task)
+    assert b.machine.m.task[task, k.T_STATE] == k.T_DEAD
+    assert b.machine.m.task[task, k.T_EXIT] == 137
+    counts = [b.get("a", field) for field in (k.E_MAX, k.E_OOM, k.E_OOM_KILL, k.PGSCAN, k.PEAK)]
+    assert counts == [35, 1, 1, 0, 1024]
+    assert b.get("a", k.N_ANON) == 0
+    b.check()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_with_swap_it_lives_and_every_pass_moves_what_the_kernels_move(bench: Any, kernel: str) -> None:
+    """13.4 (b): writing, N in and N out; reading, C out and then none; N/8 major faults."""
+    b = bench(kernel, swap=64 * MIB)
+    b.group("a", MAX=8 * MIB)
+    size, pages, inside = 16 * MIB, 4096, 2048
+    seen = []
+    task = b.machine.task("a")
+    region = b.machine.region(task, size)
+    row = {k.P_OP: k.OP_TOUCH, k.P_OBJ: region, k.P_COUNT: pages, k.P_CHUNK: pages, k.P_NS: 1000}
+    mark = {k.P_OP: k.OP_MARK}
+    rows = [row | {k.P_WRITE: 1}, mark, row | {k.P_WRITE: 1}, mark, row, mark, row, mark, {k.P_OP: k.OP_HOLD}]
+    b.machine.program(task, rows)
+    while len(seen) < 4:
+        for _ in b.machine.advance(b.machine.now + 10**11):
+            seen.append([b.get("a", field) for field in (k.PSWPIN, k.PSWPOUT, k.PGMAJFAULT)])
+            b.check()
+    (in1, out1, _), (in2, out2, major2), (in3, out3, _), (in4, out4, major4) = seen
+    assert in1 <= 0.01 * pages
+    assert out1 == pytest.approx(pages - inside, rel=0.2)
+    assert in2 - in1 == pytest.approx(pages, rel=0.02)
+    assert out2 - out1 == pytest.approx(pages, rel=0.1)
+    assert in3 - in2 == pytest.approx(pages, rel=0.02)
+    assert out3 - out2 == pytest.approx(inside, rel=0.2)
+    assert (in4 - in3, out4 - out3) == (pytest.approx(pages, rel=0.02), 0)
+    assert major4 - major2 == pytest.approx(2 * pages / 8, rel=0.02)
+    assert b.get("a", k.REFAULT_ANON) == in4
+    assert b.get("a", k.E_OOM_KILL) == 0
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_swap_max_bounds_what_a_cgroup_swaps(bench: Any, kernel: str) -> None:
+    b = bench(kernel, swap=64 * MIB)
+    b.group("a", MAX=4 * MIB, SWAP_MAX=4 * MIB)
+    task = b.hog("a", 12 * MIB)
+    b.settle(task)
+    assert b.get("a", k.E_OOM_KILL) == 1
+    assert b.get("a", k.SWAP_PEAK) <= 1024
+    assert b.get("a", k.SWAP) == 0
+    b.check()
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "7.2"])
+def test_zero_pages_are_swapped_without_io(bench: Any, kernel: str) -> None:
+    b = bench(kernel, swap=64 * MIB)
+    b.group("a", MAX=4 * MIB)
+    task = b.machine.task("a")
+    region = b.machine.region(task, 8 * MIB, zero=True)
+    row = {k.P_OP: k.OP_TOUCH, k.P_OBJ: region, k.P_COUNT: 2048, k.P_CHUNK: 2048, k.P_NS: 1000, k.P_WRITE: 1}
+    b.machine.program(task, [row, row, {k.P_OP: k.OP_HOLD}])
+    b.settle(task)
+    assert b.get("a", k.SWPOUT_ZERO) > 1024
+    assert b.get("a", k.SWPIN_ZERO) > 1024
+    assert b.get("a", k.PSWPOUT) == 0
+    b.check()
+
+
+def test_memory_high_slows_down_and_never_kills(bench: Any) -> None:
+    """1.3: anon of 68 MiB under high 64 MiB stalls about 64 * sum (k/256)^2 s."""
+    b = bench("6.12", memory=128 * MIB)
+    b.group("a", HIGH=64 * MIB)
+    task = b.hog("a", 68 * MIB)
+    b.settle(task)
+    assert b.machine.m.task[task, k.T_STATE] == k.T_HOLD
+    assert b.get("a", k.E_HIGH) == pytest.approx(241, rel=0.1)
+    assert b.get("a", k.PSI) / 1e9 == pytest.approx(1.75, rel=0.1)
+    assert b.get("a", k.E_OOM) == 0
+
+
+def test_the_worst_process_of_the_subtree_is_killed(bench: Any) -> None:
+    b = bench("6.1")
+    b.group("p", MAX=8 * MIB)
+    b.group("p/a")
+    b.group("p/b")
+    big = b.hog("p/a", 5 * MIB)
+    b.settle(big)
+    small = b.hog("p/b", 4 * MIB)
+    b.settle(small)
+    assert b.machine.m.task[big, k.T_STATE] == k.T_DEAD
+    assert b.machine.m.task[small, k.T_STATE] == k.T_HOLD
+    assert (b.get("p/a", k.E_OOM_KILL), b.get("p", k.E_OOM_KILL), b.get("p/b", k.E_OOM_KILL)) == (1, 1, 0)
+    b.check()
+
+
+def test_oom_score_adj_chooses_another(bench: Any) -> None:
+    b = bench("6.1")
+    b.group("p", MAX=8 * MIB)
+    b.group("p/a")
+    b.group("p/b")
+    spared = b.hog("p/a", 5 * MIB, adj=-999)
+    b.settle(spared)
+    b.settle(b.hog("p/b", 4 * MIB))
+    assert b.machine.m.task[spared, k.T_STATE] == k.T_HOLD
+    assert b.get("p/b", k.E_OOM_KILL) == 1
+
+
+def test_an_oom_group_dies_together(bench: Any) -> None:
+    b = bench("6.12")
+    c = b.group("p", MAX=8 * MIB)
+    b.machine.m.cg[c, k.OOM_GROUP] = 1
+    idle = b.hog("p", MIB)
+    b.settle(idle)
+    greedy = b.hog("p", 16 * MIB)
+    b.settle(greedy)
+    assert [int(b.machine.m.task[t, k.T_STATE]) for t in (idle, greedy)] == [k.T_DEAD, k.T_DEAD]
+    assert b.get("p", k.E_OOM_GROUP_KILL) == 1
+    assert b.get("p", k.E_OOM_KILL) == 2
+    b.check()
+
+
+def test_a_full_node_kills_the_worst_of_all(bench: Any) -> None:
+    b = bench("6.12", memory=32 * MIB)
+    b.group("a")
+    b.group("b")
+    idle = b.hog("a", 8 * MIB)
+    b.settle(idle)
+    greedy = b.hog("b", 64 * MIB)
+    b.settle(greedy)
+    assert b.machine.m.task[greedy, k.T_STATE] == k.T_DEAD
+    assert b.machine.m.task[idle, k.T_STATE] == k.T_HOLD
+    assert b.get("b", k.E_OOM_KILL) == 1
+    assert b.get("b", k.E_OOM) == 0
+    b.check()
+
+
+def test_a_limit_written_below_what_is_held_kills(bench: Any) -> None:
+    b = bench("6.1")
+    b.group("a")
+    task = b.hog("a", 8 * MIB)
+    b.settle(task)
+    b.machine.set_limit("a", k.MAX, 4 * MIB)
+    assert b.machine.m.task[task, k.T_STATE] == k.T_DEAD
+    assert b.get("a", k.USAGE) <= 1024

@@ -1,0 +1,148 @@
+"""Page cache under a limit: kernel.md 2.6, 13.4 (a), (e), (g), on small sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from memqos.sim.kernels import layout as k
+from memqos.units import MIB
+
+KERNELS = ("6.1", "6.12", "7.2")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_file_that_fits_is_read_once(bench: Any, kernel: str) -> None:
+    b = bench(kernel)
+    b.group("a", MAX=32 * MIB)
+    file = b.machine.file(8 * MIB)
+    b.read("a", file, passes=2)
+    assert b.get("a", k.IO) == 8 * MIB
+    assert b.get("a", k.N_FILE) == 2048
+    assert b.get("a", k.E_MAX) == 0
+    assert b.get("a", k.PGSCAN) == 0
+    b.check()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_file_beyond_the_limit_is_read_again_in_full(bench: Any, kernel: str) -> None:
+    b = bench(kernel)
+    b.group("a", MAX=4 * MIB)
+    file = b.machine.file(16 * MIB)
+    b.read("a", file, passes=2)
+    assert b.get("a", k.IO) == 32 * MIB
+    assert b.get("a", k.PEAK) == 1024
+    assert b.get("a", k.PGSCAN) == b.get("a", k.PGSTEAL)
+    assert b.get("a", k.E_OOM) == 0
+    b.check()
+
+
+@pytest.mark.parametrize(("kernel", "freed"), [("6.1", 56), ("6.12", 64), ("7.2", 32)])
+def test_each_max_event_frees_what_the_kernels_priorities_give(bench: Any, kernel: str, freed: int) -> None:
+    """R of kernel.md 2.6 and 4.5, measured 56.4 at 16 MiB on 6.1 and 64.0 on 6.12; one folio on 7.2."""
+    b = bench(kernel)
+    b.group("a", MAX=16 * MIB)
+    b.read("a", b.machine.file(32 * MIB))
+    assert b.get("a", k.PGSTEAL) / b.get("a", k.E_MAX) == pytest.approx(freed, rel=0.02)
+
+
+def test_a_second_pass_over_a_resident_file_activates_it_on_the_classic_lru(bench: Any) -> None:
+    b = bench("6.1")
+    c = b.group("a", MAX=32 * MIB)
+    b.read("a", b.machine.file(8 * MIB), passes=2)
+    assert b.get("a", k.PGACTIVATE) == 2048
+    assert b.machine.m.ls[c * k.LISTS + k.ACTIVE_FILE, k.SIZE] == 2048
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "7.2"])
+def test_mglru_moves_nothing_when_a_resident_file_is_read_again(bench: Any, kernel: str) -> None:
+    b = bench(kernel)
+    b.group("a", MAX=32 * MIB)
+    b.read("a", b.machine.file(8 * MIB), passes=2)
+    assert b.get("a", k.PGACTIVATE) == 0
+
+
+@pytest.mark.parametrize(("kernel", "activated"), [("6.1", 0), ("6.12", 4096)])
+def test_a_cyclic_scan_refaults_every_page(bench: Any, kernel: str, activated: int) -> None:
+    b = bench(kernel)
+    b.group("a", MAX=4 * MIB)
+    file = b.machine.file(16 * MIB)
+    b.read("a", file, passes=2)
+    assert b.get("a", k.REFAULT_FILE) == pytest.approx(4096, rel=0.01)
+    assert b.get("a", k.ACTIVATE_FILE) == pytest.approx(activated, rel=0.01)
+    assert b.get("a", k.RESTORE_FILE) == 0
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_who_reads_first_is_charged_and_later_readers_read_for_free(bench: Any, kernel: str) -> None:
+    b = bench(kernel)
+    b.group("a")
+    b.group("b")
+    file = b.machine.file(8 * MIB)
+    b.read("a", file)
+    b.read("b", file, passes=3)
+    assert (b.get("a", k.N_FILE), b.get("a", k.IO)) == (2048, 8 * MIB)
+    assert (b.get("b", k.N_FILE), b.get("b", k.IO)) == (0, 0)
+    b.machine.rmdir("a")
+    b.machine.drop_caches()
+    b.read("b", file)
+    assert b.get("b", k.N_FILE) == 2048
+    b.check()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_low_protects_an_idle_cache_from_its_neighbour(bench: Any, kernel: str) -> None:
+    """13.4 (e): A stays whole, the limit's events count on the parent only."""
+    b = bench(kernel)
+    b.group("p", MAX=8 * MIB)
+    b.group("p/a", LOW=5 * MIB)
+    b.group("p/b")
+    mine, stream = b.machine.file(4 * MIB), b.machine.file(32 * MIB)
+    b.read("p/a", mine)
+    b.read("p/b", stream)
+    assert b.get("p/a", k.N_FILE) == 1024
+    assert b.get("p/a", k.PGSCAN) == 0
+    assert b.get("p/b", k.IO) == 32 * MIB
+    assert b.get("p/a", k.E_LOW) == 0
+    assert b.get("p", k.E_MAX) > 0
+    assert b.get("p/b", k.E_MAX) == 0
+    b.check()
+
+
+def test_random_reads_of_single_pages_read_ahead_only_where_neighbours_are_cached(bench: Any) -> None:
+    import numpy as np
+
+    b = bench("6.1")
+    b.group("a", MAX=8 * MIB)
+    file = b.machine.file(16 * MIB)
+    trace = np.random.default_rng(5).integers(0, 4096, 6000).astype(np.int32)
+    b.machine._replace(tab=trace)
+    task = b.machine.task("a")
+    row = {
+        k.P_OP: k.OP_READ,
+        k.P_OBJ: file,
+        k.P_COUNT: 6000,
+        k.P_CHUNK: 1,
+        k.P_PATTERN: k.TRACE,
+        k.P_NS: 1000,
+    }
+    b.machine.program(task, [row])
+    b.machine.run_until_exit(task)
+    pages, requests = b.get("a", k.IO) // 4096, b.get("a", k.IO + k.IO_RIOS)
+    assert 1.02 < pages / requests < 1.3
+    b.check()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_file_written_reaches_the_disk_whole(bench: Any, kernel: str) -> None:
+    b = bench(kernel)
+    b.group("a", MAX=8 * MIB)
+    b.write("a", b.machine.file(24 * MIB))
+    from memqos.sim.kernels import control
+
+    b.machine.run(b.machine.order(control.SYNC) + 1)
+    assert b.get("a", k.IO + k.IO_WBYTES) == 24 * MIB
+    assert b.get("a", k.E_OOM) == 0
+    assert b.get("a", k.N_DIRTY) == b.get("a", k.N_WB) == 0
+    b.check()
