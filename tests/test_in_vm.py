@@ -1,45 +1,32 @@
 """Boots each kernel once and reports every test that ran inside as a test here."""
 
-import os
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from memqos.errors import LabError, ToolMissing
-from memqos.lab import qemu
-from memqos.lab.initramfs import busybox
-from memqos.lab.kernels import SUITES, fetch
+from memqos.lab.kernels import SUITES, Kernel
 from memqos.lab.qemu import Disk
 from memqos.lab.run import GuestResult, Machine, run_in_guest
 from memqos.lab.spec import Setup
 from memqos.units import MIB
 
-SWITCH = os.environ.get("MEMQOS_KERNEL_TESTS", "auto")
 ROOT = Path(__file__).resolve().parents[1]
 MACHINE = Machine(memory_mib=1024, swap_mib=256, disks=(Disk("data", 256 * MIB),), setup=Setup(data="data"))
 
-pytestmark = [
-    pytest.mark.kernel,
-    pytest.mark.skipif(
-        os.environ.get("MEMQOS_IN_GUEST") == "1" or SWITCH == "0",
-        reason="MEMQOS_KERNEL_TESTS=0 leaves the real kernels out (=1 forces them)",
-    ),
-]
+pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture(scope="module", params=SUITES)
-def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> GuestResult:
+def ran(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    real_kernel: Callable[[str], Kernel],
+) -> GuestResult:
     """What came of pytest inside one kernel's guest."""
-    try:
-        qemu.program()
-        busybox()
-        kernel = fetch(request.param)
-    except (ToolMissing, LabError) as error:
-        if SWITCH == "1":
-            raise
-        pytest.skip(f"kernel {request.param}: {error} (MEMQOS_KERNEL_TESTS=1 makes this a failure)")
+    kernel = real_kernel(request.param)
     argv = [
         sys.executable,
         "-m",

@@ -40,6 +40,7 @@ class RunnerNode:
         self._on_event = on_event
         self._until_done = until_done
         self._unstarted: list[str] = []
+        self._stopping = False
 
     def add(self, pods: Sequence[Pod]) -> None:
         """Make the cgroups of pods; they start at the first `wait`, after the agent's first turn."""
@@ -68,7 +69,7 @@ class RunnerNode:
             events = self.runner.poll()
             for event in events:
                 self._on_event(event)
-            if self._over():
+            if self._stopping or self._over():
                 return Wake("stop")
             if any(event.kind == "created" for event in events):
                 return Wake("pods")
@@ -78,6 +79,12 @@ class RunnerNode:
             wake = self.node.wait(min(left, self._patience()))
             if wake.reason != "timeout":
                 return wake
+
+    def stop(self) -> None:
+        """End a `wait` under way and every later one, at once if `node` can be stopped; see `LinuxNode`."""
+        self._stopping = True
+        if callable(wake := getattr(self.node, "stop", None)):
+            wake()
 
     def _patience(self) -> float:
         due = self.runner.next_due_us()

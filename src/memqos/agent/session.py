@@ -8,10 +8,12 @@ a `Report`.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from memqos.agent.journal import Journal
 from memqos.agent.lock import Lock
@@ -27,10 +29,13 @@ from memqos.node import Node
 from memqos.policy.ladder import ladder
 from memqos.policy.settings import Settings
 
+_REMEMBERED: Final = 1000
+"""Writes and advice that a report holds at most: an agent runs for months."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a session did: the pods it ran, every write that changed something, what it put back."""
+    """What a session did: the pods it ran, its last writes, what it put back, its last advice."""
 
     pods: tuple[PodStatus, ...]
     writes: tuple[Outcome, ...]
@@ -65,8 +70,8 @@ class Session:
         self._on_tick = on_tick
         self._dry_run = dry_run
         self._seconds = seconds
-        self._writes: list[Outcome] = []
-        self._advice: dict[Advice, None] = {}
+        self._writes: deque[Outcome] = deque(maxlen=_REMEMBERED)
+        self._advice: deque[Advice] = deque(maxlen=_REMEMBERED)
 
     def run_pods(
         self, pods: Sequence[Pod], logs: Path, *, until_done: bool = False, grace: float | None = None
@@ -117,8 +122,8 @@ class Session:
         return Report((), tuple(self._writes), agent.restored, tuple(self._advice), agent.ticks, dropped)
 
     def _see(self, tick: Tick) -> None:
-        self._writes += [outcome for outcome in tick.outcomes if outcome.status != "kept"]
-        self._advice.update(dict.fromkeys(tick.plan.advice))
+        self._writes.extend(outcome for outcome in tick.outcomes if outcome.status != "kept")
+        self._advice.extend(advice for advice in tick.plan.advice if advice not in self._advice)
         self._on_tick(tick)
 
     @contextmanager

@@ -17,13 +17,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from memqos.errors import ExperimentError, InputError, LabError, ToolMissing
-from memqos.kubelet.configfile import config_from_dict
+from memqos.errors import ExperimentError, InputError, LabError
 from memqos.lab import initramfs, qemu
-from memqos.lab.experiment import EXPERIMENTS, Experiment, Play, play, read, size_of
+from memqos.lab.experiment import EXPERIMENTS, Experiment, play, read, size_of
 from memqos.lab.initramfs import SHARE
 from memqos.lab.kernels import SUITES, Kernel, fetch
-from memqos.lab.manage import settings_of
+from memqos.lab.manage import kubelet_of, settings_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.qemu import Disk
 from memqos.lab.recording import Recording, decode
@@ -84,8 +83,7 @@ def run(
     qemu.program()
     initramfs.busybox()
     for experiment in experiments:
-        for name in experiment.variant_names:
-            _check_inputs(play(experiment, name), experiment.source)
+        check_inputs(experiment)
     total = len(experiments) * len(kernels)
     pairs = [(kernel, experiment) for experiment in experiments for kernel in kernels]
     return [
@@ -94,16 +92,20 @@ def run(
     ]
 
 
-def _check_inputs(variant: Play, source: str) -> None:
-    """Read here, in time, what the guest will read."""
-    manifests_of(variant, source=source)
-    if variant.policy is not None:
-        settings_of(variant.policy, source=source)
-    try:
-        config_from_dict(variant.kubelet)
-    except InputError as error:
-        field = f"kubelet.{error.field}".rstrip(".")
-        raise ExperimentError(error.problem, source=source, field=field, remedy=error.remedy) from None
+def check_inputs(experiment: Experiment) -> None:
+    """Read here, in time, what the guest will read; raises `ExperimentError` naming file and line."""
+    for name in experiment.variant_names:
+        variant = play(experiment, name)
+        try:
+            manifests_of(variant)
+            if variant.policy is not None:
+                settings_of(variant.policy)
+            kubelet_of(variant.kubelet)
+        except InputError as error:
+            place = experiment.place(f"$.{error.field}")
+            raise ExperimentError(
+                error.problem, source=place, field=error.field, remedy=error.remedy
+            ) from None
 
 
 def _run_one(
@@ -123,8 +125,6 @@ def _run_one(
         variants = tuple(evaluate_variant(experiment, each) for each in _recordings(experiment, guest))
         checks = check(experiment, variants, kernel)
         result = _result(experiment, kernel, booted, guest.accel, began, variants=variants, checks=checks)
-    except ToolMissing:
-        raise
     except (LabError, ExperimentError) as error:
         result = _result(experiment, kernel, booted, "", began, problem=str(error))
     out_dir.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,11 @@ from memqos.lab.cache import cache_dir, locked
 from memqos.lab.modules import WANTED, index, resolve, unzstd
 
 SUITES = {"6.1": "bookworm", "6.12": "trixie", "7.2": "forky"}
-"""The kernel series the laboratory knows, and the Debian suites whose generic flavour they are."""
+"""The kernel series the laboratory knows, and the Debian suites whose generic flavour they are.
+
+A suite under development moves on to later series: `Kernel.release` says what it holds today, and
+that is what results are labelled with.
+"""
 
 _FORMAT = 1
 

@@ -1,4 +1,7 @@
-"""The agent inside an experiment: one turn whenever the player says, not by the clock."""
+"""The agent inside an experiment: one turn whenever the player says, not by the clock.
+
+And what an experiment says to it and to the kubelet: read here, on the host and in the guest alike.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Any, Protocol
 from memqos.agent.config import read_policy
 from memqos.agent.loop import Agent
 from memqos.agent.originals import Originals
-from memqos.errors import ExperimentError, InputError
+from memqos.errors import InputError
+from memqos.kubelet.config import KubeletConfig
+from memqos.kubelet.configfile import config_from_dict
 from memqos.model.pods import PlacedPod
 from memqos.node import Node
 from memqos.policy.compose import show
@@ -24,13 +29,20 @@ class Manager(Protocol):
         """Observe, decide and write once; yield (cgroup, knob, value, status, why) of what changed."""
 
 
-def settings_of(policy: Mapping[str, Any], *, source: str = "") -> Settings:
-    """Read an experiment's MemoryPolicy; raises `ExperimentError`."""
+def settings_of(policy: Mapping[str, Any]) -> Settings:
+    """Read an experiment's MemoryPolicy; raises `InputError` with the field from the experiment down."""
     try:
         return read_policy(json.dumps(policy))
     except InputError as error:
-        field = f"policy.{error.field}".rstrip(".")
-        raise ExperimentError(error.problem, source=source, field=field, remedy=error.remedy) from None
+        raise error.at(field="policy") from None
+
+
+def kubelet_of(kubelet: Mapping[str, Any]) -> KubeletConfig:
+    """Read an experiment's KubeletConfiguration; raises `InputError` likewise."""
+    try:
+        return config_from_dict(kubelet)
+    except InputError as error:
+        raise error.at(field="kubelet") from None
 
 
 def manager_of(

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-from pathlib import Path
-
-from memqos.cluster.manifest import Manifests, load_manifests
-from memqos.errors import ExperimentError, InputError
+from memqos.cluster.manifest import Manifests, manifests_from
+from memqos.errors import ManifestError
 from memqos.lab.experiment import Play
 
 
-def manifests_of(play: Play, *, source: str = "") -> Manifests:
-    """Return the pods and priorities of one variant; raises `ExperimentError`."""
-    document = {"apiVersion": "v1", "kind": "List", "items": play.pods}
-    with tempfile.TemporaryDirectory(prefix="memqos-") as directory:
-        path = Path(directory) / "pods.json"
-        path.write_text(json.dumps(document), encoding="utf-8")
-        try:
-            manifests = load_manifests([path])
-        except InputError as error:
-            raise ExperimentError(
-                error.problem, source=source, field=error.field.replace("items", "pods"), remedy=error.remedy
-            ) from None
+def manifests_of(play: Play) -> Manifests:
+    """Return the pods and priorities of one variant; raises `ManifestError`."""
+    manifests = manifests_from(play.pods, field="pods")
     if manifests.others:
         kind = manifests.others[0].kind
-        raise ExperimentError(
-            f"kind {kind} is no pod", source=source, field="pods", remedy="policy: is its own field"
-        )
+        raise ManifestError(f"{kind} is no pod", field="pods", remedy="a policy has its own field, policy")
     return manifests

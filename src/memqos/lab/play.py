@@ -19,10 +19,9 @@ import msgspec
 
 from memqos.errors import LabError
 from memqos.kubelet.allocatable import NodeCapacity
-from memqos.kubelet.configfile import config_from_dict
 from memqos.lab import guest
 from memqos.lab.experiment import Exec, Play, Sample, Step, Wait
-from memqos.lab.manage import Manager, manager_of
+from memqos.lab.manage import Manager, kubelet_of, manager_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.recording import Executed, Happened, Look, PodLook, Recording, Written, encode
 from memqos.linux.node import LinuxNode
@@ -49,7 +48,7 @@ class Player:
         self._node = LinuxNode()
         facts = self._node.observe().node.meminfo
         capacity = NodeCapacity(memory=facts["MemTotal"], swap=facts.get("SwapTotal", 0))
-        config = config_from_dict(play.kubelet)
+        config = kubelet_of(play.kubelet)
         self._environment = {**default_environment(), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
         self._runner = PodRunner(
             KubeletRules(config, capacity), scratch / "logs", environment=self._environment

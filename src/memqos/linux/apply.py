@@ -3,30 +3,44 @@
 The directory is opened first and its inode compared; the knob is opened in it (`openat`), so a
 cgroup reborn under the same path meanwhile is never written to. O_WRONLY alone: with O_CREAT a
 missing knob would be created, or read as "permission denied".
+
+An order to `memory.reclaim` is given in pieces. The kernel breaks one write off with EINTR when a
+signal waits, but Python, its handler done, would give the same order again from its start (PEP 475),
+so a large one could outlive SIGTERM by minutes. Between two pieces `stopped` is asked.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 from memqos.errors import CgroupGone, InvalidValue
 from memqos.linux.cgroupfs import FILES, decode, encode
 from memqos.linux.files import read_whole
 from memqos.linux.oserror import node_error
-from memqos.model.plan import Value, Write
+from memqos.model.plan import Reclaim, Value, Write
 from memqos.model.snapshot import IoMax
+from memqos.units import MIB
 
 write_fd = os.write
 """The one function that writes a control file; tests put faults here."""
 
 
-def apply_write(root: str, write: Write, *, kernel: bool = True) -> Value | None:
+_PIECE: Final = 16 * MIB
+"""Bytes of one write to `memory.reclaim`: a third of a second at most where 50 MiB/s can be swapped out."""
+
+
+def apply_write(
+    root: str, write: Write, *, kernel: bool = True, stopped: Callable[[], bool] = lambda: False
+) -> Value | None:
     """Carry out `write` below the cgroup root `root`; see `Node.apply` for what it raises.
 
     `io.max` is the whole state of the file: devices not named in the value lose their limits.
     `kernel` is false for a tree of plain files, where a write has to take the place of the text.
+    Once `stopped`, an order to reclaim is `Busy` at its next piece; what was reclaimed stays so.
     """
     encode(write.knob, write.value, cgroup=write.cgroup)
     if any(part in ("", ".", "..") for part in write.cgroup.split("/")) and write.cgroup:
@@ -40,7 +54,7 @@ def apply_write(root: str, write: Write, *, kernel: bool = True) -> Value | None
         if write.inode and inode != write.inode:
             raise CgroupGone("another cgroup was born under this path", cgroup=write.cgroup, knob=write.knob)
         try:
-            return _apply(directory, write, os.O_WRONLY | (0 if kernel else os.O_TRUNC))
+            return _apply(directory, write, os.O_WRONLY | (0 if kernel else os.O_TRUNC), stopped)
         except OSError as error:
             raise node_error(
                 error,
@@ -52,18 +66,33 @@ def apply_write(root: str, write: Write, *, kernel: bool = True) -> Value | None
         os.close(directory)
 
 
-def _apply(directory: int, write: Write, flags: int) -> Value | None:
+def _apply(directory: int, write: Write, flags: int, stopped: Callable[[], bool]) -> Value | None:
     value: Any = write.value
     if write.knob == "io.max" and isinstance(value, Mapping):
         held = _read(directory, write) or {}
         value = {**dict.fromkeys(held, IoMax()), **value}
     fd = os.open(write.knob, flags | os.O_CLOEXEC, dir_fd=directory)
     try:
-        for text in encode(write.knob, value, cgroup=write.cgroup):
+        for text in _texts(write, value, stopped):
             write_fd(fd, text + b"\n")
     finally:
         os.close(fd)
     return _read(directory, write) if "r" in FILES[write.knob].access else None
+
+
+def _texts(write: Write, value: Any, stopped: Callable[[], bool]) -> Iterable[bytes]:
+    if write.knob != "memory.reclaim":
+        return encode(write.knob, value, cgroup=write.cgroup)
+    return _pieces(write, value if isinstance(value, Reclaim) else Reclaim(value), stopped)
+
+
+def _pieces(write: Write, order: Reclaim, stopped: Callable[[], bool]) -> Iterator[bytes]:
+    """Cut an order; an order of 0 bytes is one piece."""
+    for done in range(0, max(1, order.size), _PIECE):
+        if stopped():
+            raise OSError(errno.EINTR, os.strerror(errno.EINTR))
+        piece = replace(order, size=min(_PIECE, order.size - done))
+        yield from encode(write.knob, piece, cgroup=write.cgroup)
 
 
 def _read(directory: int, write: Write) -> Any:

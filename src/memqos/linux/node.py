@@ -60,6 +60,7 @@ class LinuxNode:
         self._sample = ""
         self._mglru = ProcFile(f"{sys}/kernel/mm/lru_gen/enabled")
         self._dirty = False
+        self._stopped = False
         self._pressed = Pressed(self._root, proc, trigger or Trigger(), kernel=self._options is not None)
         self._pressed.watch({})  # the node's own trigger, which also tells whether one can be set
 
@@ -87,7 +88,8 @@ class LinuxNode:
 
     def apply(self, write: Write) -> Value | None:
         """Write one knob and return what it reads as now; see `Node.apply`."""
-        return apply_write(self._root, write, kernel=self._options is not None)
+        kernel = self._options is not None
+        return apply_write(self._root, write, kernel=kernel, stopped=lambda: self._stopped)
 
     def wait(self, seconds: float) -> Wake:
         """Wait for memory pressure in a pod or the node, for `stop`, or for the time to pass."""
@@ -95,7 +97,11 @@ class LinuxNode:
         return self._pressed.wait(seconds)
 
     def stop(self) -> None:
-        """End a `wait` under way and every later one at once; safe in a signal handler."""
+        """End a `wait` under way and every later one at once, and an order to reclaim at its next piece.
+
+        Safe in a signal handler.
+        """
+        self._stopped = True
         self._pressed.stop()
 
     def close(self) -> None:

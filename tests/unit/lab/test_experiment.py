@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from memqos.errors import ExperimentError
-from memqos.lab.campaign import find_experiments, list_experiments, machine_of
+from memqos.lab.campaign import check_inputs, find_experiments, list_experiments, machine_of
 from memqos.lab.experiment import play, read
 from memqos.lab.manifests import manifests_of
 from memqos.units import MIB
@@ -89,14 +89,28 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, was: str, becomes:
     assert caught.value.source == (f"{path}:{line}" if line else str(path))
 
 
-def test_a_pod_that_cannot_be_read_is_an_error_of_the_experiment(tmp_path: Path):
-    path = written(
-        tmp_path, GOOD.replace("name: reader}", "name: Reader_}").replace("start: reader", "mark: a")
-    )
-    experiment = read(path)
+@pytest.mark.parametrize(
+    ("was", "becomes", "line", "field"),
+    [
+        (
+            "metadata: {name: reader}",
+            "metadata: {name: reader, namespace: A_}",
+            16,
+            "pods[0].metadata.namespace",
+        ),
+        ("    kind: Pod", "    kind: ConfigMap", 13, "pods"),
+        ("disks:", "kubelet: {memoryThrottlingFactor: 7}\ndisks:", 6, "kubelet.memoryThrottlingFactor"),
+        ("disks:", "policy: {kind: MemoryPolicy, spec: {}}\ndisks:", 6, "policy.apiVersion"),
+    ],
+)
+def test_what_the_guest_would_refuse_is_refused_before_it_boots(
+    tmp_path: Path, was: str, becomes: str, line: int, field: str
+):
+    text = GOOD.replace(was, becomes).replace("start: reader", "sleep: 1")
+    path = written(tmp_path, text)
     with pytest.raises(ExperimentError) as caught:
-        manifests_of(play(experiment, "small"), source=str(path))
-    assert caught.value.source == str(path)
+        check_inputs(read(path))
+    assert (caught.value.source, caught.value.field) == (f"{path}:{line}", field)
 
 
 def test_the_field_studys_experiments_can_be_read_and_their_pods_too():
@@ -105,8 +119,7 @@ def test_the_field_studys_experiments_can_be_read_and_their_pods_too():
     for experiment in experiments.values():
         assert experiment.study
         assert experiment.expect
-        for name in experiment.variant_names:
-            assert manifests_of(play(experiment, name)).pods
+        check_inputs(experiment)
 
 
 def test_an_unknown_experiment_names_the_known_ones():

@@ -10,9 +10,9 @@ import pytest
 
 from memqos.errors import Busy, InvalidValue, NodeError, Refused, Unreadable, Unsupported
 from memqos.linux.node import LinuxNode
-from memqos.model.plan import Write
+from memqos.model.plan import Reclaim, Write
 from memqos.model.snapshot import FEATURES, IoMax, IoStat
-from memqos.units import UNLIMITED
+from memqos.units import MIB, UNLIMITED
 
 
 def node_of(machine: Any, **options: Any) -> LinuxNode:
@@ -289,6 +289,53 @@ def test_a_refused_write_is_one_error_and_the_next_one_goes_on(
                 node.apply(Write("a", "memory.max", 4096, ""))
             assert (caught.value.cgroup, caught.value.knob) == ("a", "memory.max")
         assert node.apply(Write("a", "memory.max", UNLIMITED, "")) == UNLIMITED
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What was written to control files, instead of its being written."""
+    texts: list[bytes] = []
+
+    def take(fd: int, text: bytes) -> int:
+        texts.append(text)
+        return len(text)
+
+    monkeypatch.setattr("memqos.linux.apply.write_fd", take)
+    return texts
+
+
+def test_a_large_order_to_reclaim_is_given_in_pieces(machine: Any, written: list[bytes]) -> None:
+    machine.cgroup("a")
+    with node_of(machine) as node:
+        assert node.apply(Write("a", "memory.reclaim", Reclaim(40 * MIB, 60), "")) is None
+    assert written == [b"16777216 swappiness=60\n"] * 2 + [b"8388608 swappiness=60\n"]
+
+
+def test_an_order_of_nothing_is_still_given_and_one_of_bytes_is_too(
+    machine: Any, written: list[bytes]
+) -> None:
+    machine.cgroup("a")
+    with node_of(machine) as node:
+        node.apply(Write("a", "memory.reclaim", Reclaim(0), ""))
+        node.apply(Write("a", "memory.reclaim", 16 * MIB, ""))
+    assert written == [b"0\n", b"16777216\n"]
+
+
+def test_a_stop_ends_an_order_to_reclaim_at_its_next_piece_and_leaves_other_writes_alone(
+    machine: Any, written: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.cgroup("a")
+    with node_of(machine) as node:
+
+        def take_and_stop(fd: int, text: bytes) -> int:
+            node.stop()
+            return os.write(fd, text)
+
+        monkeypatch.setattr("memqos.linux.apply.write_fd", take_and_stop)
+        with pytest.raises(Busy, match="Interrupted"):
+            node.apply(Write("a", "memory.reclaim", Reclaim(UNLIMITED), ""))
+        assert (machine.root / "a/memory.reclaim").read_text() == f"{16 * MIB}\n"
+        assert node.apply(Write("a", "memory.max", 8192, "")) == 8192
 
 
 def test_a_missing_knob_is_not_created_by_a_write(machine: Any) -> None:

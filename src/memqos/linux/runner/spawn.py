@@ -14,7 +14,7 @@ the program: execve, which loads it, happens inside the cgroup either way.
 
 `oom_score_adj` is written before execve too: it would be inherited, and the kernel may choose a victim
 at any time. The program gets a session of its own, default signal dispositions, /dev/null as its
-input, and no descriptor of ours.
+input, no descriptor of ours, and the limit of open files that this process was started with.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
+from memqos.linux.limits import restore_in_child
 from memqos.linux.runner.command import Command, NotStarted
 
 _THREADS: Final = Path("/proc/self/task")
@@ -211,6 +212,8 @@ def _become(launch: Launch, procs: int | None, log: int, failure: int) -> NoRetu
         os.dup2(log, 2)
         os.closerange(3, failure)
         os.closerange(failure + 1, 1 << 20)
+        what = "giving back the limit of open files"
+        restore_in_child()
         for number in signal.valid_signals():
             if signal.getsignal(number) is not signal.SIG_DFL and number not in (
                 signal.SIGKILL,

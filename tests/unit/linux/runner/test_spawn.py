@@ -1,6 +1,7 @@
 """Real processes, and a plain directory in place of a cgroup: the way by fork, which any kernel takes."""
 
 import os
+import resource
 import select
 import signal
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from memqos.linux import limits
 from memqos.linux.runner import spawn as spawning
 from memqos.linux.runner.command import Command, NotStarted
 from memqos.linux.runner.spawn import Child, Launch, spawn
@@ -71,6 +73,16 @@ def test_no_descriptor_of_ours_is_left_to_the_program(tmp_path: Path) -> None:
     finally:
         os.close(inherited)
     assert set(output) <= {"0", "1", "2", "3"}  # 3 is ls's own
+
+
+def test_the_limit_of_open_files_is_the_one_memqos_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr(limits, "ORIGINAL", (300, hard))
+    assert soft != 300
+    assert run(tmp_path, "ulimit -Sn")[1] == "300\n"
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
 
 
 def test_signals_are_as_a_program_expects_them(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from memqos.errors import LabError, ToolMissing
+from memqos.lab import campaign
+from memqos.lab.campaign import Progress, find_experiments, run
+from memqos.lab.kernels import Kernel
+from memqos.lab.recording import Executed, Recording, encode
+from memqos.lab.run import GuestResult
+
+KERNEL = Kernel("6.12", "6.12.1-amd64", "linux-image", "6.12.1-1", "trixie", "vmlinux", (), Path("/cache/k"))
+EXPERIMENT = """\
+apiVersion: memqos.dev/v1alpha1
+kind: Experiment
+name: x
+title: A title
+study: What the study says.
+pods: []
+timeline: [{sleep: 1}]
+variants: [{name: a}, {name: b}]
+measures: {took: {of: 'took("job", "real")', unit: seconds}}
+expect: [{that: a.took >= b.took}]
+"""
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(campaign.qemu, "program", lambda: "qemu")
+    monkeypatch.setattr(campaign.initramfs, "busybox", lambda: Path("/bin/busybox"))
+    monkeypatch.setattr(campaign, "fetch", lambda name, say: KERNEL)
+    path = tmp_path / "x.yaml"
+    path.write_text(EXPERIMENT)
+    return find_experiments([str(path)])
+
+
+def guest(out_dir: Path, *variants: str, status: int = 0) -> GuestResult:
+    files = {}
+    for name in variants:
+        path = out_dir / f"record-{name}.json"
+        execs = {"job": Executed(started=0.0, real=1.0, user=0.0, sys=0.0, status=0)}
+        path.write_bytes(encode(Recording(variant=name, release="6.12.1", execs=execs)))
+        files[path.name] = path
+    return GuestResult(status, "said\nlast words\n", files, out_dir / "console.log", KERNEL, "tcg", 1)
+
+
+def test_a_run_ends_in_a_result_and_its_json(tmp_path: Path, experiment, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(campaign, "run_in_guest", lambda argv, out_dir, **_: guest(out_dir, "a", "b"))
+    steps: list[Progress] = []
+    (result,) = run(experiment, ["6.12"], tmp_path / "out", steps.append)
+    assert result.holds
+    assert [each.name for each in result.variants] == ["a", "b"]
+    assert json.loads((tmp_path / "out/x/6.12/result.json").read_text())["holds"] is True
+    assert (steps[-1].state, steps[-1].text) == ("done", "1 of 1 hold")
+
+
+@pytest.mark.parametrize(
+    "error", [ToolMissing("apt-get is not here"), LabError("the suite cannot be fetched")]
+)
+def test_a_kernel_that_cannot_be_had_does_not_stop_the_others(
+    tmp_path: Path, experiment, monkeypatch: pytest.MonkeyPatch, error: LabError
+):
+    def fetch(name: str, say: object) -> Kernel:
+        if name == "6.1":
+            raise error
+        return KERNEL
+
+    monkeypatch.setattr(campaign, "fetch", fetch)
+    monkeypatch.setattr(campaign, "run_in_guest", lambda argv, out_dir, **_: guest(out_dir, "a", "b"))
+    first, second = run(experiment, ["6.1", "6.12"], tmp_path / "out")
+    assert (first.problem, first.holds) == (str(error), False)
+    assert second.holds
+
+
+def test_a_guest_that_failed_says_its_last_words(tmp_path: Path, experiment, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(campaign, "run_in_guest", lambda argv, out_dir, **_: guest(out_dir, "a", status=1))
+    (result,) = run(experiment, ["6.12"], tmp_path / "out")
+    assert "status 1" in result.problem
+    assert "last words" in result.problem
+
+
+def test_a_variant_without_a_recording_is_a_problem(tmp_path: Path, experiment, monkeypatch):
+    monkeypatch.setattr(campaign, "run_in_guest", lambda argv, out_dir, **_: guest(out_dir, "a"))
+    (result,) = run(experiment, ["6.12"], tmp_path / "out")
+    assert "variant b left no recording" in result.problem
+
+
+def test_without_qemu_nothing_is_tried(tmp_path: Path, experiment, monkeypatch: pytest.MonkeyPatch):
+    def missing() -> str:
+        raise ToolMissing("qemu-system-x86_64 is not installed")
+
+    monkeypatch.setattr(campaign.qemu, "program", missing)
+    with pytest.raises(ToolMissing):
+        run(experiment, ["6.12"], tmp_path / "out")
