@@ -7,7 +7,7 @@ measure can be changed and asked again without a new run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from memqos.errors import ExperimentError
@@ -40,12 +40,15 @@ class Series:
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation. `holds` is `None` where the kernel lacks what it asks for."""
+    """One expectation. `holds` is `None` where the kernel lacks what it asks for.
+
+    `measured` are the measures it is about, named `variant.measure` where there are variants.
+    """
 
     that: str
     study: str
     holds: bool | None
-    measured: str
+    measured: tuple[Measure, ...]
     problem: str = ""
 
 
@@ -148,20 +151,15 @@ def _ask(expression: Expression, recording: Recording, look: Look) -> Any:
     return expression.evaluate({}, Questions(recording, look, {}).functions())
 
 
-def _measured(expression: Expression, variants: Sequence[VariantResult]) -> str:
-    """Say what the measures of an expectation came to: "small.reread = 419430400"."""
-    said = []
+def _measured(expression: Expression, variants: Sequence[VariantResult]) -> tuple[Measure, ...]:
+    """Return the measures that an expectation names."""
+    found = []
     for variant in variants:
         for measure in variant.measures:
-            full = f"{variant.name}.{measure.name}"
-            wanted = measure.name if len(variants) == 1 else full
-            if wanted in expression.text and measure.value is not None:
-                said.append(
-                    f"{wanted} = {measure.value:g}"
-                    if measure.value % 1
-                    else f"{wanted} = {measure.value:.0f}"
-                )
-    return ", ".join(said)
+            name = measure.name if len(variants) == 1 else f"{variant.name}.{measure.name}"
+            if name in expression.text:
+                found.append(replace(measure, name=name))
+    return tuple(found)
 
 
 def _number(value: Any) -> float | None:

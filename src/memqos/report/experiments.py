@@ -34,7 +34,7 @@ def checks_table(results: Iterable[ExperimentResult]) -> Table:
                 result.kernel_release,
                 check.that,
                 check.study,
-                check.problem or check.measured,
+                check.problem or ", ".join(f"{each.name} = {measure_text(each)}" for each in check.measured),
                 verdict(check),
             )
             for check in result.checks

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+from memqos.lab.results import Check, ExperimentResult, Measure, Series, VariantResult
+from memqos.report.experiments import checks_table, draw, measures_table, page, summary_table
+from memqos.units import MIB
+
+READ = Measure("small.reread", 400 * MIB, "bytes", "read again")
+CURVE = Series("held", "bytes", "memory.current", (0.0, 1.0), (1.0 * MIB, None))
+
+
+def result(kernel: str, *, holds: bool | None = True, problem: str = "") -> ExperimentResult:
+    variant = VariantResult("small", "a small limit", (READ,), (CURVE,), {}, (), (), (), 1.0)
+    checks = () if problem else (Check("small.reread > 0", "All of it.", holds, (READ,)),)
+    return ExperimentResult(
+        "e1", "Cache", "Study.", kernel, f"{kernel}.9", "1", "tcg", 1.0, (variant,), checks, problem
+    )
+
+
+def test_an_expectation_is_shown_with_what_was_said_and_measured():
+    (row,) = checks_table([result("6.1")]).rows
+    assert row == ("e1", "6.1.9", "small.reread > 0", "All of it.", "small.reread = 400 MiB", "yes")
+
+
+def test_a_kernel_that_lacks_what_is_asked_is_no_miss():
+    results = [result("6.1", holds=None), result("6.12", holds=False)]
+    assert [row[-1] for row in checks_table(results).rows] == ["not on this kernel", "no"]
+    assert [row[2] for row in summary_table(results).rows] == ["0 of 0", "0 of 1"]
+
+
+def test_measures_stand_side_by_side_for_the_kernels():
+    shown = measures_table([result("6.1"), result("7.2")])
+    assert [column.key for column in shown.columns] == ["variant", "measure", "6.1.9", "7.2.9"]
+    assert shown.rows == (("small", "read again", "400 MiB", "400 MiB"),)
+
+
+def test_a_run_that_failed_says_why():
+    assert checks_table([result("6.1", problem="lost")]).rows[0][-2:] == ("lost", "not run")
+
+
+def test_the_page_names_its_command_and_shows_every_figure():
+    text = page([result("6.1"), result("7.2")], command="memqos lab run e1", figures="img")
+    assert "Written by `memqos lab run e1`" in text
+    assert text.count("![e1 on") == 2
+
+
+def test_a_run_without_curves_has_no_figure(tmp_path: Path):
+    bare = result("6.1", problem="lost")
+    flat = ExperimentResult("e9", "t", "s", "6.1", "6.1.9", "1", "tcg", 1.0)
+    assert draw(flat, tmp_path) is None
+    assert draw(bare, tmp_path) == tmp_path / "e1-6.1.png"
