@@ -146,19 +146,21 @@ def try_(
     from memqos.report.pods import pods_table
     from memqos.report.session import CONTAINERS
     from memqos.report.table import table
-    from memqos.report.trial import fullest, pod_panels
+    from memqos.report.trial import pod_panels, sentences, tightest
 
     output = Output(as_json=as_json)
     output.line(f"booting a real kernel {kernel}; the pods of {', '.join(map(str, manifests))} run on it")
     trial = try_pods(manifests, policy, kernel=kernel, seconds=seconds, out_dir=out, say=output.line)
     rows = [[each[column.key] for column in CONTAINERS] for each in trial.document["containers"]]
     tables = [table(CONTAINERS, rows, title=f"Containers, on Linux {trial.kernel_release}")]
-    moment = fullest(trial.ticks)
+    moment = tightest(trial.ticks)
     if moment is not None:
         seconds_in = (moment.snapshot.time_us - trial.ticks[0].snapshot.time_us) / 1e6
         title = f"Who held what, {seconds_in:.0f} s after the start"
         tables.insert(0, replace(pods_table(moment.snapshot, moment.pods), title=title))
     output.tables({"kernel": trial.kernel_release, "accel": trial.accel, **trial.document}, *tables)
+    output.line("")
+    output.lines(sentences(trial.ticks))
     figure = out / "pods.png"
     note = f"Linux {trial.kernel_release}, in a virtual machine ({trial.accel}); seconds are not results"
     save_figure(pod_panels(trial.ticks), figure, title="Each pod's memory", note=note)

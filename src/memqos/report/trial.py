@@ -7,12 +7,26 @@ from collections.abc import Iterable, Sequence
 from memqos.model.plan import Tick
 from memqos.model.snapshot import Cgroup
 from memqos.report.figures import Line, Marker, Panel
-from memqos.units import MIB, UNLIMITED
+from memqos.units import MIB, UNLIMITED, format_bytes
 
 
-def fullest(ticks: Sequence[Tick]) -> Tick | None:
-    """Return the turn at which the pods together held the most, memory and swap."""
-    return max(ticks, key=lambda tick: sum(_held(each) for _, each in _pod_cgroups(tick)), default=None)
+def tightest(ticks: Sequence[Tick]) -> Tick | None:
+    """Return the turn at which the pods together had the most in swap, or held the most if none swapped."""
+    return max(ticks, key=_held, default=None)
+
+
+def sentences(ticks: Sequence[Tick]) -> list[str]:
+    """Say of each pod that was short of memory what became of it."""
+    said = []
+    for name, looks in _chosen(ticks):
+        kills = sum(1 for _ in _kills(looks))
+        swap = max(cgroup.memory_swap_current or 0 for _, cgroup in looks)
+        allowed = max(cgroup.memory_swap_max or 0 for _, cgroup in looks)
+        limit = format_bytes(looks[-1][1].memory_max or 0)
+        fate = f"OOM-killed {kills} times" if kills > 1 else "OOM-killed once" if kills else "never killed"
+        paged = f"up to {format_bytes(swap)} in swap" if swap else "nothing in swap"
+        said.append(f"{name}: {fate} at its limit of {limit}; {paged}, {format_bytes(allowed)} allowed")
+    return said
 
 
 def pod_panels(ticks: Sequence[Tick], *, at_most: int = 3) -> list[Panel]:
@@ -20,13 +34,18 @@ def pod_panels(ticks: Sequence[Tick], *, at_most: int = 3) -> list[Panel]:
 
     x is seconds since the first turn.
     """
+    return [_panel(name, looks) for name, looks in _chosen(ticks)[:at_most]]
+
+
+def _chosen(ticks: Sequence[Tick]) -> list[tuple[str, list[tuple[float, Cgroup]]]]:
+    """Return the looks at each pod that was short of memory, or at each pod if none was."""
     pods: dict[str, list[tuple[float, Cgroup]]] = {}
     for tick in ticks:
         seconds = (tick.snapshot.time_us - ticks[0].snapshot.time_us) / 1e6
         for name, cgroup in _pod_cgroups(tick):
             pods.setdefault(name, []).append((seconds, cgroup))
     chosen = [name for name, looks in pods.items() if _was_short(looks)] or list(pods)
-    return [_panel(name, pods[name]) for name in sorted(chosen)[:at_most]]
+    return [(name, pods[name]) for name in sorted(chosen)]
 
 
 def _panel(name: str, looks: Sequence[tuple[float, Cgroup]]) -> Panel:
@@ -61,5 +80,9 @@ def _pod_cgroups(tick: Tick) -> list[tuple[str, Cgroup]]:
     return [(name, cgroup) for name, cgroup in found if cgroup is not None]
 
 
-def _held(cgroup: Cgroup) -> int:
-    return (cgroup.memory_current or 0) + (cgroup.memory_swap_current or 0)
+def _held(tick: Tick) -> tuple[int, int]:
+    cgroups = [cgroup for _, cgroup in _pod_cgroups(tick)]
+    return (
+        sum(cgroup.memory_swap_current or 0 for cgroup in cgroups),
+        sum(cgroup.memory_current or 0 for cgroup in cgroups),
+    )

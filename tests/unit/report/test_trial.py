@@ -1,7 +1,7 @@
 from memqos.model.plan import Plan, Tick
 from memqos.model.pods import PlacedPod, Pod
 from memqos.model.snapshot import Cgroup, Counters, NodeFacts, Snapshot
-from memqos.report.trial import fullest, pod_panels
+from memqos.report.trial import pod_panels, sentences, tightest
 from memqos.units import MIB
 
 
@@ -14,6 +14,7 @@ def look(seconds: int, **pods: tuple[int, int, int]) -> Tick:
             memory_current=memory * MIB,
             memory_swap_current=swap * MIB,
             memory_max=96 * MIB,
+            memory_swap_max=64 * MIB if swap else 0,
             memory_events=Counters.of({"oom_kill": kills}),
         )
         for name, (memory, swap, kills) in pods.items()
@@ -39,7 +40,16 @@ def test_a_panel_starts_at_zero_seconds_and_marks_each_kill_and_the_limit():
     assert [(marker.x, marker.y) for marker in panel.markers] == [(2, None), (None, 96)]
 
 
-def test_the_fullest_turn_counts_swap_too():
+def test_the_tightest_turn_is_the_one_with_the_most_in_swap():
     ticks = [look(0, a=(50, 0, 0)), look(1, a=(40, 20, 0)), look(2, a=(55, 0, 0))]
-    assert fullest(ticks) is ticks[1]
-    assert fullest([]) is None
+    assert tightest(ticks) is ticks[1]
+    assert tightest([ticks[0], ticks[2]]) is ticks[2]
+    assert tightest([]) is None
+
+
+def test_what_became_of_a_pod_is_one_sentence():
+    ticks = [look(0, a=(1, 0, 0), b=(96, 30, 0)), look(1, a=(0, 0, 1), b=(90, 5, 0))]
+    assert sentences(ticks) == [
+        "d/a: OOM-killed once at its limit of 96 MiB; nothing in swap, 0 B allowed",
+        "d/b: never killed at its limit of 96 MiB; up to 30 MiB in swap, 64 MiB allowed",
+    ]
