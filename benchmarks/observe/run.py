@@ -3,9 +3,10 @@
     python benchmarks/observe/run.py                                    a tree of plain files
     python benchmarks/observe/run.py --root /sys/fs/cgroup/bench --make  a real kernel, as root
 
-C and Python take turns in one run; the ratio of a round is of two neighbours in time, and the
-median over the rounds is the figure. `busy` is the share of the cgroups whose counters
-changed since the last look: what did not change is not decoded again. Both read the same files the
+C and Python take turns in one run, each after a change of its own: the first to read what changed also
+has the kernel sum it up, and finds cold caches. The ratio of a round is of two neighbours in time, and
+the median over the rounds is the figure. `busy` is the share of the cgroups whose counters changed
+since the last look: what did not change is not decoded again. Both read the same files the
 same number of times; Python also decodes, and returns a Snapshot.
 """
 
@@ -124,9 +125,9 @@ def passes(
             assert c.stdout is not None
             found = []
             for number in range(rounds + 2):
-                stir()
                 took = [0, 0]
                 for turn in (0, 1) if number % 2 else (1, 0):
+                    stir()
                     if turn:
                         c.stdin.write("\n")
                         c.stdin.flush()

@@ -64,6 +64,7 @@ class _Record(msgspec.Struct, array_like=True):
     woken_by: str
     decided_in_us: int
     notes: tuple[str, ...]
+    unread: tuple[str, ...] | None = ()
 
 
 class Encoder:
@@ -109,6 +110,7 @@ class Encoder:
             woken_by=tick.woken_by,
             decided_in_us=tick.decided_in_us,
             notes=tick.notes,
+            unread=None if before and before.unread == now.unread else now.unread,
         )
         self._pending = tick
         return zlib.compress(self._encode(record), 1)
@@ -159,6 +161,7 @@ class Decoder:
             node=node,
             cgroups={path: known[path] for path in paths},
             features=features or frozenset(),
+            unread=before.unread if record.unread is None and before else record.unread or (),
         )
         writes = _resolved(record.writes, last.plan.writes if last else (), _rich_write)
 

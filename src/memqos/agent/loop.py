@@ -2,7 +2,8 @@
 
 No single failure ends the loop. A policy that raises is left out of that turn and nothing it holds
 is given back meanwhile; a node that cannot be observed is looked at again at the next turn; pods
-that cannot be listed are those of the last turn. Each is a note of the turn's `Tick`.
+that cannot be listed are those of the last turn. Each is a note of the turn's `Tick`, and so is, once, a
+file that does not read.
 
 `run` ends on `stop`, on SIGTERM or on SIGINT, at once when it is waiting, and brings the original
 values back.
@@ -85,6 +86,8 @@ class Agent:
         """Turn once. Raises `NodeError` or `Unsupported` when the node cannot be observed."""
         snapshot = self.node.observe()
         notes, self._notes = self._notes, []
+        known = self._last.unread if self._last else ()
+        notes += [f"not read: {line}" for line in snapshot.unread if line not in known]
         try:
             self._placed = self._pods(snapshot)
             listed = True

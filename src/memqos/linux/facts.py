@@ -3,42 +3,60 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
-from memqos.errors import Unsupported
+from memqos.errors import NodeError, Unsupported
 from memqos.linux import procfs
-from memqos.linux.files import ProcFile
+from memqos.linux.procfile import ProcFile
 from memqos.model.snapshot import NodeFacts, Pressure
+
+T = TypeVar("T")
 
 
 class NodeFiles:
-    """The files of /proc that make up `NodeFacts`, kept open."""
+    """The files of /proc that make up `NodeFacts`, kept open.
+
+    `unread` is, by file, why it counted as not there at the last `read`.
+    """
 
     def __init__(self, proc: str) -> None:
         self._proc = proc
+        self.unread: dict[str, str] = {}
         names = ("meminfo", "vmstat", "swaps", "diskstats", "zoneinfo")
         self._files = {name: ProcFile(f"{proc}/{name}") for name in names}
         self._pressures = {name: ProcFile(f"{proc}/pressure/{name}") for name in ("memory", "io", "cpu")}
 
     def read(self) -> NodeFacts:
-        """Read them all; `Unsupported` without the two that every Linux has."""
-        raw = {name: file.read() for name, file in self._files.items()}
-        if raw["meminfo"] is None or raw["vmstat"] is None:
+        """Read them all.
+
+        Raises `Unsupported` without the two that every Linux has, `NodeError` when they do not read.
+        """
+        self.unread = {}
+        meminfo, vmstat = self._files["meminfo"].read(), self._files["vmstat"].read()
+        if meminfo is None or vmstat is None:
             raise Unsupported(f"{self._proc} has no meminfo or vmstat; mount /proc there")
         return NodeFacts(
-            meminfo=procfs.meminfo(raw["meminfo"]),
-            vmstat=procfs.vmstat(raw["vmstat"]),
+            meminfo=procfs.meminfo(meminfo),
+            vmstat=procfs.vmstat(vmstat),
             memory_pressure=self._pressure("memory"),
             io_pressure=self._pressure("io"),
             cpu_pressure=self._pressure("cpu"),
-            swaps=procfs.swaps(raw["swaps"]) if raw["swaps"] is not None else (),
-            disks=procfs.diskstats(raw["diskstats"]) if raw["diskstats"] is not None else {},
-            zones=procfs.zoneinfo(raw["zoneinfo"]) if raw["zoneinfo"] is not None else (),
+            swaps=self._read(self._files["swaps"], procfs.swaps) or (),
+            disks=self._read(self._files["diskstats"], procfs.diskstats) or {},
+            zones=self._read(self._files["zoneinfo"], procfs.zoneinfo) or (),
             page_size=os.sysconf("SC_PAGE_SIZE"),
         )
 
+    def _read(self, file: ProcFile, decode: Callable[[bytes], T]) -> T | None:
+        try:
+            return None if (raw := file.read()) is None else decode(raw)
+        except NodeError as error:
+            self.unread[file.path] = error.reason
+            return None
+
     def _pressure(self, name: str) -> Pressure | None:
-        raw = self._pressures[name].read()
-        return None if raw is None else procfs.pressure(name, raw)
+        return self._read(self._pressures[name], lambda raw: procfs.pressure(name, raw))
 
     @property
     def paths(self) -> list[str]:
@@ -46,7 +64,7 @@ class NodeFiles:
         return [
             file.path
             for file in (*self._files.values(), *self._pressures.values())
-            if file.read() is not None
+            if self._read(file, len) is not None
         ]
 
     def close(self) -> None:

@@ -6,6 +6,9 @@ has the last one's value, so most files of a quiet node are never decoded again.
 
 A control file prints itself into one record, so one `pread` gets it whole if the buffer is large
 enough; a read that fills its buffer is repeated with a larger one.
+
+A file that is refused, or whose text does not read, counts as not there, in that cgroup and for as long
+as it lasts: `CgroupFiles.unread` says which and why. A new kernel's new form of one file costs that file.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from memqos.errors import CgroupGone, NodeError, Unreadable
+from memqos.errors import CgroupGone
 from memqos.linux.cgroupfs import FILES
 from memqos.linux.oserror import node_error
 from memqos.model.snapshot import Cgroup
@@ -28,6 +31,10 @@ pread = os.pread
 """The one function that reads a control file; tests put faults here."""
 
 CONTROL: Final = "cgroup.subtree_control"
+"""Watched in cgroups with children: when it changes, the children have other files."""
+
+SWITCH: Final = "cgroup.pressure"
+"""Watched in cgroups without pressure files: when it is switched on, they come back (6.1)."""
 
 OBSERVED: Final = {
     field: field.replace("_", ".") for field in Cgroup.__struct_fields__ if field not in ("path", "inode")
@@ -36,7 +43,7 @@ OBSERVED: Final = {
 
 _DECODE: Final = {field: FILES[name].codec.decode for field, name in OBSERVED.items()}
 
-_ABSENT: Final = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP)
+ABSENT: Final = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP)
 """What a knob answers that this cgroup has not: no file, controller off, PSI off at boot."""
 
 
@@ -51,7 +58,7 @@ class Budget:
 class CgroupFiles:
     """The control files of one cgroup that make up its `Cgroup`.
 
-    `parent` also watches `cgroup.subtree_control`: when it changes, the children have other files.
+    `parent` tells that it has children. `unread` is, by file, why it counts as not there.
     """
 
     __slots__ = (
@@ -61,11 +68,13 @@ class CgroupFiles:
         "_fields",
         "_looked",
         "_raws",
+        "_refused",
         "_sizes",
         "directory",
         "inode",
         "parent",
         "path",
+        "unread",
     )
 
     def __init__(self, root: str, path: str, inode: int, budget: Budget, *, parent: bool) -> None:
@@ -78,6 +87,8 @@ class CgroupFiles:
         self._fds: list[int] = []
         self._sizes: list[int] = []
         self._raws: list[bytes] = []
+        self._refused: list[str] = []
+        self.unread: dict[str, str] = {}
         self._cgroup = Cgroup(path=path, inode=inode)
         self._looked = False
         self._look()
@@ -90,12 +101,17 @@ class CgroupFiles:
         try:
             directory = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise node_error(error, cgroup=self.path, knob="", directory_exists=False) from None
+            if error.errno in ABSENT or not self.path:
+                raise node_error(error, cgroup=self.path, knob="", directory_exists=False) from None
+            self.unread[""] = os.strerror(error.errno or 0)
+            return
         try:
             if os.fstat(directory).st_ino != self.inode:
                 raise CgroupGone("another cgroup was born under this path", cgroup=self.path)
             for field, name in wanted.items():
                 self._open(directory, field, name)
+            if "memory_pressure" not in self._fields:
+                self._open(directory, SWITCH, SWITCH)
             if not self.alive():
                 raise CgroupGone("the cgroup is gone", cgroup=self.path)
             self._cgroup = self._decoded(range(len(self._raws)))
@@ -116,9 +132,10 @@ class CgroupFiles:
         except OSError as error:
             if fd >= 0:
                 os.close(fd)
-            if error.errno in _ABSENT:
-                return
-            raise self._error(error, name) from None
+            if error.errno not in ABSENT:
+                self._refused.append(name)
+                self.unread[name] = os.strerror(error.errno or 0)
+            return
         self._fds.append(fd)
         self._budget.kept += 1
         self._fields.append(field)
@@ -133,9 +150,9 @@ class CgroupFiles:
     def read(self) -> tuple[Cgroup, bool]:
         """Return the cgroup as it is now, and whether its children's controllers changed.
 
-        Raises `CgroupGone` when it vanished, another `NodeError` for any other refusal.
+        Raises `CgroupGone` when it vanished.
         """
-        if not self._looked:  # the last look failed halfway
+        if not self._looked or (self._refused and self._mended()):
             return self._again()
         try:
             raws = list(map(pread, self._fds, self._sizes, repeat(0))) if self._fds else self._read_closed()
@@ -149,20 +166,27 @@ class CgroupFiles:
             return self._again()
         self._raws = raws
         self._cgroup = self._decoded(changed)
-        return self._cgroup, any(self._fields[index] == CONTROL for index in changed)
+        # what is watched stands last, see `_look`
+        last = self._fields[changed[-1]]
+        if last == SWITCH:
+            return self._again()
+        return self._cgroup, last == CONTROL
 
     def _decoded(self, changed: Iterable[int]) -> Cgroup:
         """Return the cgroup with the values that the texts at these places have now."""
         fields, raws, values = self._fields, self._raws, {}
-        field = ""
-        try:
-            for index in changed:
-                field = fields[index]
-                if field != CONTROL:
-                    values[field] = _DECODE[field](raws[index])
-        except ValueError as error:
-            self._raws = [b""] * len(fields)  # so that the next read decodes and fails again
-            raise Unreadable(str(error), cgroup=self.path, knob=OBSERVED[field]) from None
+        for index in changed:
+            field = fields[index]
+            if (decode := _DECODE.get(field)) is None:
+                continue
+            try:
+                values[field] = decode(raws[index])
+            except (ValueError, OverflowError) as error:
+                values[field] = None
+                self.unread[OBSERVED[field]] = str(error)
+            else:
+                if self.unread:
+                    self.unread.pop(OBSERVED[field], None)
         return replace(self._cgroup, **values)
 
     def _read_closed(self) -> list[bytes]:
@@ -195,15 +219,27 @@ class CgroupFiles:
         self.renew()
         return self._cgroup, self.parent
 
+    def _mended(self) -> bool:
+        """Tell whether a refused file has another answer by now."""
+        for name in self._refused:
+            try:
+                fd = os.open(f"{self.directory}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    read_whole(fd, 512)
+                finally:
+                    os.close(fd)
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    continue
+            return True
+        return False
+
     def alive(self) -> bool:
         """Tell whether the very cgroup is still at its path."""
         try:
             return os.stat(self.directory).st_ino == self.inode
         except OSError:
             return False
-
-    def _error(self, error: OSError, name: str) -> NodeError:
-        return node_error(error, cgroup=self.path, knob=name, directory_exists=self.alive())
 
     def _drop(self) -> None:
         for fd in self._fds:
@@ -215,7 +251,7 @@ class CgroupFiles:
         """Close every descriptor."""
         self._drop()
         self._looked = False
-        self._fields, self._sizes, self._raws = [], [], []
+        self._fields, self._sizes, self._raws, self._refused, self.unread = [], [], [], [], {}
 
 
 def read_whole(fd: int, size: int) -> tuple[bytes, int]:
@@ -225,39 +261,3 @@ def read_whole(fd: int, size: int) -> tuple[bytes, int]:
         size *= 4
         raw = pread(fd, size, 0)
     return raw, max(64, -(-len(raw) * 3 // 2 // 64) * 64)
-
-
-class ProcFile:
-    """A file of /proc or /sys, kept open. It comes in pieces, so it is read until nothing follows.
-
-    `read` returns `None` when the machine has no such file.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._fd = -1
-        self._missing = False
-
-    def read(self) -> bytes | None:
-        """Return the whole text."""
-        if self._missing:
-            return None
-        try:
-            if self._fd < 0:
-                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            raw = piece = pread(self._fd, 65536, 0)
-            while piece:
-                piece = pread(self._fd, 65536, len(raw))
-                raw += piece
-        except OSError as error:
-            if error.errno in _ABSENT:
-                self._missing = True
-                return None
-            raise node_error(error, cgroup="", knob=self.path, directory_exists=True) from None
-        return raw
-
-    def close(self) -> None:
-        """Close the descriptor."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1

@@ -30,6 +30,7 @@ _LAYOUTS_KEPT: Final = 8
 
 _DIGITS: Final = b"0123456789"
 _ALL_BUT_NUMBERS: Final = bytes(byte for byte in range(256) if byte not in _DIGITS + b" \n")
+_COMMAS: Final = bytes.maketrans(b"\n", b",")
 _numbers = Decoder(tuple[Annotated[int, Meta(le=2**63 - 1)], ...]).decode
 """JSON's numbers are the kernel's: no sign but minus, no leading zero; above 63 bit it goes the slow way."""
 
@@ -76,9 +77,12 @@ class Flat:
         skeleton = raw.translate(None, _DIGITS)
         for layout in self._layouts:
             if layout.skeleton == skeleton:
-                listed = raw.translate(None, _ALL_BUT_NUMBERS).replace(b"\n", b",")
+                listed = raw.translate(_COMMAS, _ALL_BUT_NUMBERS)
                 try:
-                    return layout.counters(_numbers(b"[" + listed[:-1] + b"]"))
+                    numbers = _numbers(b"[%b]" % listed[:-1])
+                    return (
+                        Counters(layout.keys, numbers) if layout.factors is None else layout.counters(numbers)
+                    )
                 except DecodeError:
                     break
         return self._slowly(raw)

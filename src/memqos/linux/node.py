@@ -3,7 +3,8 @@
 One `observe()` reads every control file that `Cgroup` has, of every cgroup, from kept
 descriptors. The identity of a cgroup is the inode of its directory. A cgroup that vanishes
 meanwhile is left out; if that shows the tree to be out of date, the pass is run once more, so
-that what was there before `observe()` began is in the snapshot.
+that what was there before `observe()` began is in the snapshot. A file that is refused or does not read
+counts as not there, and `Snapshot.unread` says so; only the root itself, meminfo and vmstat must be read.
 
 The roots may point anywhere: on a tree of plain files everything works but what only a kernel
 does (triggers, probing by writes).
@@ -18,10 +19,12 @@ from memqos.errors import CgroupGone
 from memqos.linux import features, procfs
 from memqos.linux.apply import apply_write
 from memqos.linux.facts import NodeFiles
-from memqos.linux.files import Budget, CgroupFiles, ProcFile
+from memqos.linux.files import Budget, CgroupFiles
 from memqos.linux.limits import raise_open_files
 from memqos.linux.pressure import Pressed, Trigger
+from memqos.linux.procfile import ProcFile
 from memqos.linux.tree import Tree
+from memqos.linux.unread import summary
 from memqos.model.plan import Value, Write
 from memqos.model.snapshot import Cgroup, Snapshot
 from memqos.node import Wake
@@ -84,7 +87,15 @@ class LinuxNode:
             "mglru": features.mglru(self._mglru.read()),
         }
         found = self._features | self._pressed.features | {name for name, there in now_on.items() if there}
-        return Snapshot(time_us=now, boot_id=self._boot_id, node=facts, cgroups=cgroups, features=found)
+        unread = [(path, files.unread) for path, files in self._files.items() if files.unread]
+        return Snapshot(
+            time_us=now,
+            boot_id=self._boot_id,
+            node=facts,
+            cgroups=cgroups,
+            features=found,
+            unread=summary([*self._tree.unread, *unread, ("", self._facts.unread)]),
+        )
 
     def apply(self, write: Write) -> Value | None:
         """Write one knob and return what it reads as now; see `Node.apply`."""

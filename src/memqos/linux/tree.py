@@ -3,7 +3,8 @@
 `cgroup.stat` of the top says how many cgroups live below it (`nr_descendants`). A cgroup that died
 is noticed by its kept descriptors (ENODEV). So when all that are known live and their number is
 right, they are exactly all: cgroups cannot be renamed on cgroup v2. One read replaces the walk.
-A tree without `cgroup.stat` (a test's) is walked every time.
+A tree without `cgroup.stat` (a test's) is walked every time. Where a directory is refused, what is below
+it is not seen, and `unread` says so; only at the top (and above it) that is an error.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Tree:
         self._known: int | None = None
         self.paths: dict[str, tuple[int, bool]] = {}
         """Path to (inode, has children), parents before children, names in order."""
+        self.unread: list[tuple[str, dict[str, str]]] = []
+        """Path and reason, in the form `unread.summary` takes."""
 
     def refresh(self, *, dirty: bool = False) -> bool:
         """Walk again if the tree changed, or if `dirty`; tell whether it did."""
@@ -33,6 +36,7 @@ class Tree:
             self._stat = stat
             return False
         paths: dict[str, tuple[int, bool]] = {}
+        self.unread = []
         if self._top:
             parts = self._top.split("/")
             for depth in range(len(parts)):
@@ -48,6 +52,8 @@ class Tree:
     def _visit(self, path: str, paths: dict[str, tuple[int, bool]], *, deep: bool) -> None:
         """Add a cgroup and what is below it; one that vanished meanwhile is left out."""
         directory = f"{self._root}/{path}" if path else self._root
+        names: list[str] = []
+        inode = 0
         try:
             inode = os.stat(directory).st_ino
             with os.scandir(directory) as entries:
@@ -55,7 +61,11 @@ class Tree:
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            raise node_error(error, cgroup=path, knob="", directory_exists=True) from None
+            if not deep or path == self._top:
+                raise node_error(error, cgroup=path, knob="", directory_exists=True) from None
+            self.unread.append((path, {"": os.strerror(error.errno or 0)}))
+            if not inode:
+                return
         paths[path] = (inode, bool(names) or not deep)
         if deep:
             for name in names:

@@ -3,7 +3,8 @@
 A field is named after its file, dots as underscores: `memory.swap.max` is `memory_swap_max`.
 Sizes are bytes, durations microseconds, "max" is `units.UNLIMITED`. `None` always means one thing:
 this kernel, or this cgroup, has no such file (the root has no `memory.max`, 6.1 no
-`memory.swap.peak`, a cgroup without the io controller no `io.stat`).
+`memory.swap.peak`, a cgroup without the io controller no `io.stat`), or it could not be read, and then
+`Snapshot.unread` says so.
 """
 
 from __future__ import annotations
@@ -173,7 +174,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything the policies may look at, from one pass over one node.
 
     `time_us` is the node's monotonic clock; `features` the knobs and abilities that probing found
-    (see `FEATURES`); `cgroups` is keyed by path, parents before children.
+    (see `FEATURES`); `cgroups` is keyed by path, parents before children. `unread` says, in a few lines
+    `path: knob: reason`, what was there and could not be read: it counts as not there.
     """
 
     time_us: int
@@ -181,6 +183,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     node: NodeFacts
     cgroups: Mapping[str, Cgroup]
     features: frozenset[str] = frozenset()
+    unread: tuple[str, ...] = ()
 
 
 FEATURES: Final = {

@@ -48,7 +48,12 @@ def tick(number: int = 0, padding: int = 0) -> Tick:
         zones=(Zone(0, "DMA", 1, 2, 3, 4, 5),),
     )
     snapshot = Snapshot(
-        time_us=number, boot_id="b", node=facts, cgroups={"a": cgroup}, features=frozenset({"psi"})
+        time_us=number,
+        boot_id="b",
+        node=facts,
+        cgroups={"a": cgroup},
+        features=frozenset({"psi"}),
+        unread=("a: memory.peak: no number",) * (number % 3),
     )
     size = {"memory": Quantity(Fraction(3, 2))}
     pod = Pod("ns", "p", "u", (Container("c", Resources(size, size)),), resources=Resources(), priority=3)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from memqos.agent.loop import Agent
 from memqos.agent.originals import Originals
@@ -97,6 +98,14 @@ def test_pods_that_cannot_be_listed_are_those_of_the_last_turn(node: Any, tmp_pa
     tick = turning.tick()
     assert tick.pods == (POD,)
     assert "refused" in tick.notes[0]
+
+
+def test_a_file_that_does_not_read_is_noted_once_and_again_when_it_returns(node: Any, tmp_path: Path) -> None:
+    observe, unread = node.observe, [("a: io.stat: odd",), ("a: io.stat: odd",), (), ("a: io.stat: odd",)]
+    node.observe = lambda: replace(observe(), unread=unread.pop(0))
+    turning = agent(node, tmp_path, Hold())
+    noted = ("not read: a: io.stat: odd",)
+    assert [turning.tick().notes for _ in range(4)] == [noted, (), (), noted]
 
 
 def test_a_node_that_cannot_be_seen_is_looked_at_again(node: Any, tmp_path: Path) -> None:
