@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,65 +16,11 @@ from memqos.errors import CgroupGone, ExperimentError
 from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.sim.profiles import Profile
-from memqos.units import GIB, UNLIMITED
+from memqos.sim.spec import Costs, NodeSpec
+from memqos.units import UNLIMITED
 
 PAGE = 4096
 SECOND = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """One disk: bytes and requests per second (0: no bound) and microseconds of latency."""
-
-    name: str = "vda"
-    read_bps: int = 0
-    write_bps: int = 0
-    read_iops: int = 0
-    write_iops: int = 0
-    read_latency_us: int = 100
-    write_latency_us: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSpec:
-    """What the simulated node is made of. Every field has a default that suits a small VM.
-
-    `system` is memory that the kernel and the rest of the system hold and never give back;
-    `read_ahead` as read_ahead_kb, in bytes; `page_cluster` as vm.page-cluster (2^n slots are read
-    together); `swap_disk` names the disk swap lies on.
-    """
-
-    memory: int = GIB
-    cpus: int = 2
-    disks: tuple[Disk, ...] = (Disk(),)
-    swap: int = 0
-    swap_disk: str = ""
-    swappiness: int = 60
-    read_ahead: int = 128 << 10
-    page_cluster: int = 3
-    recursiveprot: bool = True
-    thp: bool = False
-    system: int = 0
-    dirty_ratio: int = 20
-    dirty_background_ratio: int = 10
-    seed: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """CPU time of the kernel's own work, nanoseconds.
-
-    From the field study: a resident page's read costs 0.52 µs of system time, a page that must be
-    reclaimed for and read anew about 1.7 µs more.
-    """
-
-    fault: int = 700
-    scan: int = 150
-    steal: int = 250
-    read_miss: int = 900
-    copy: int = 400
-    syscall: int = 600
-    quantum: int = 1_000_000
 
 
 def _zeros(rows: int, columns: int = 0, dtype: Any = np.int64) -> Any:
@@ -88,12 +33,15 @@ class Machine:
     def __init__(self, profile: Profile, spec: NodeSpec | None = None, costs: Costs | None = None) -> None:
         self.profile = profile
         self.spec = spec or NodeSpec()
+        self.spec.check()
         self.costs = costs or Costs()
         self.pages = 0
         self.paths: dict[str, int] = {}
         self.inodes: dict[str, int] = {}
         self.disk_numbers = {disk.name: i for i, disk in enumerate(self.spec.disks)}
         self._next_inode = 1
+        self._programs: dict[int, tuple[int, int]] = {}
+        self._table_end = 0
         self._allocate()
         self.clock = np.zeros(self.spec.cpus, np.int64)
         self._add_row("", -1)
@@ -130,10 +78,6 @@ class Machine:
             dev[i, : k.D_RLAT] = row
             m.dev[i, k.D_RLAT] = disk.read_latency_us * 1000
             m.dev[i, k.D_WLAT] = disk.write_latency_us * 1000
-        if spec.swap and (spec.swap_disk or spec.disks[0].name) not in self.disk_numbers:
-            raise ExperimentError(
-                f"no disk {spec.swap_disk!r}", field="swap_disk", remedy="name one of disks"
-            )
         low = math.isqrt(16 * (spec.memory >> 10))
         kib = min(max(low, 128), 262144)
         if spec.thp:
@@ -333,6 +277,14 @@ class Machine:
         self.m.obj[o, k.O_DEV] = self.disk_numbers[disk] if disk else 0
         return o
 
+    def pages_of(self, o: int) -> int:
+        """How many pages a file or region has."""
+        return int(self.m.obj[o, k.O_PAGES])
+
+    def free_object(self, o: int) -> None:
+        """Drop all pages of a file or region, shadows and dirty ones too."""
+        self.order(control.FREE_OBJECT, o)
+
     def region(self, task: int, size: int, *, zero: bool = False) -> int:
         """Map anonymous memory into a task; nothing is charged until it is touched."""
         o = self._add_object(k.ANON_OBJ, size, 512)
@@ -340,6 +292,14 @@ class Machine:
         self.m.obj[o, k.O_MAPCG] = self.m.task[task, k.T_CG]
         self.m.obj[o, k.O_ZERO] = int(zero)
         return o
+
+    def table(self, size: int) -> int:
+        """Set aside `size` places of `tab` (pages to touch) and of `lat`; return the first."""
+        first = self._table_end
+        self._table_end += size
+        self._more_rows("tab", self._table_end)
+        self._more_rows("lat", self._table_end)
+        return first
 
     def drop_caches(self) -> None:
         """`echo 1 > /proc/sys/vm/drop_caches`: clean, unmapped page cache goes."""
@@ -379,16 +339,22 @@ class Machine:
 
     def program(self, task: int, rows: Sequence[Mapping[int, int]]) -> None:
         """Give a task what to do, from now: the `layout` P_ columns of each operation; then it exits 0."""
-        first = self.m.g[k.NPROG]
-        self._more_rows("prog", first + len(rows) + 1)
-        m = self.m
+        first, room = self._programs.get(task, (0, 0))
+        if room <= len(rows):
+            first, room = int(self.m.g[k.NPROG]), len(rows) + 8
+            self._programs[task] = (first, room)
+            self._more_rows("prog", first + room)
+            self.m.g[k.NPROG] = first + room
+        prog: Any = self.m.prog
+        prog[first : first + room] = 0
         for i, row in enumerate(rows):
             for column, value in row.items():
-                m.prog[first + i, column] = value
+                prog[first + i, column] = value
             if row[k.P_OP] == k.OP_LOOP:
-                m.prog[first + i, k.P_OBJ] += first
-        m.prog[first + len(rows), k.P_OP] = k.OP_EXIT
-        m.g[k.NPROG] = first + len(rows) + 1
+                prog[first + i, k.P_OBJ] += first
+            if row[k.P_OP] == k.OP_READ and not row.get(k.P_WRAP):
+                prog[first + i, k.P_WRAP] = self.m.obj[row[k.P_OBJ], k.O_PAGES]
+        prog[first + len(rows), k.P_OP] = k.OP_EXIT
         self.order(control.START, task, first - 1)
 
     def kill(self, task: int, code: int = 137) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.machine import Disk, Machine, NodeSpec
+from memqos.sim.machine import Machine
 from memqos.sim.profiles import PROFILES
+from memqos.sim.spec import Disk, NodeSpec
 from memqos.units import MIB
 
 PAGE = 4096

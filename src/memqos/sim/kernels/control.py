@@ -62,7 +62,7 @@ def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
         m.task[a, k.T_PC] = b
         sched.next_op(m, a)
         sched.set_state(m, a, k.T_SLEEP, m.g[k.NOW])
-        m.task[a, k.T_WAKE] = m.g[k.NOW]
+        m.task[a, k.T_WAKE] = max(m.g[k.NOW], m.task[a, k.T_READY])
     elif what == FINISH:
         sched.finish(m, a, m.g[k.NOW])
     elif what == COMPACT:

@@ -81,6 +81,21 @@ def free_object(m: Mem, o: int, only_clean: bool) -> None:
 
 
 @njit
+def free_tail(m: Mem, o: int, first: int) -> None:
+    """Munmap (`first` 0) or MADV_DONTNEED of what lies from page `first` on; a mapped file stays cached."""
+    if m.obj[o, k.O_KIND] != k.ANON_OBJ:
+        return
+    if first == 0:
+        free_object(m, o, False)
+        return
+    base = m.obj[o, k.O_BASE]
+    for page in range(base + first, base + m.obj[o, k.O_PAGES]):
+        if m.w[page] or m.aux[page]:
+            drop(m, page)
+            m.obj[o, k.O_TOUCHED] -= 1
+
+
+@njit
 def exit_task(m: Mem, t: int) -> None:
     """The process ends: its anonymous memory and page tables are freed."""
     for o in range(m.g[k.NOBJ]):

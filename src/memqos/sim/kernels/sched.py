@@ -69,6 +69,16 @@ def _writers(m: Mem) -> int:
 
 
 @njit
+def _due(m: Mem, t: int, row: int, i: int) -> bool:
+    """Whether a slowed-down operation may go on with page `i`; `g[DISK_WAIT]` when not."""
+    if m.task[t, k.T_STEP] < 0:
+        m.task[t, k.T_STEP] = m.prog[row, k.P_START]
+    when = m.task[t, k.T_STEP] + i * m.prog[row, k.P_PACE] // 1000
+    m.g[k.DISK_WAIT] = when
+    return when <= m.g[k.NOW]
+
+
+@njit
 def _read(m: Mem, t: int, row: int, end: int) -> int:
     o = m.prog[row, k.P_OBJ]
     first = m.prog[row, k.P_FIRST]
@@ -76,21 +86,29 @@ def _read(m: Mem, t: int, row: int, end: int) -> int:
     chunk = m.prog[row, k.P_CHUNK]
     cost = m.prog[row, k.P_NS]
     random = m.prog[row, k.P_PATTERN] != k.SEQUENTIAL
+    wrap = m.prog[row, k.P_WRAP]
     i = m.task[t, k.T_I]
     fate = DONE
     while i < count and m.g[k.NOW] < end:
+        if m.prog[row, k.P_PACE] and not _due(m, t, row, i):
+            fate = NAP
+            break
+        part = i % chunk
         if random:
-            if m.task[t, k.T_K] < 0:
-                m.task[t, k.T_K] = choose(m, row, i)
-            fate = pagecache.read_page(m, t, o, first + m.task[t, k.T_K], 1)
+            index = m.tab[m.prog[row, k.P_A] + i // chunk] * chunk + part
+            want = min(chunk - part, wrap - index)
+            if want <= 0:
+                i += 1
+                continue
         else:
-            fate = pagecache.read_page(m, t, o, first + i, min(chunk - i % chunk, count - i))
+            index = first + i % wrap
+            want = min(chunk - part, count - i, wrap - i % wrap)
+        fate = pagecache.read_page(m, t, o, index, want)
         if fate != DONE:
             break
         i += 1
         m.g[k.NOW] += cost
-        m.task[t, k.T_K] = -1
-        if i % chunk == 0 or random:
+        if i % chunk == 0:
             m.g[k.NOW] += m.g[k.NS_SYSCALL]
             if m.g[k.OVER_HIGH]:
                 _after_fault(m, t)
@@ -107,6 +125,8 @@ def _write(m: Mem, t: int, row: int, end: int) -> int:
     count = m.prog[row, k.P_COUNT]
     fate = DONE
     while m.task[t, k.T_I] < count and m.g[k.NOW] < end:
+        if m.prog[row, k.P_PACE] and not _due(m, t, row, m.task[t, k.T_I]):
+            return NAP
         fate = pagecache.write_page(m, t, o, m.prog[row, k.P_FIRST] + m.task[t, k.T_I])
         if fate != DONE:
             break
@@ -173,6 +193,7 @@ def next_op(m: Mem, t: int) -> None:
     m.task[t, k.T_PC] += 1
     m.task[t, k.T_I] = 0
     m.task[t, k.T_K] = -1
+    m.task[t, k.T_STEP] = -1
     m.task[t, k.T_RA_START] = 0
     m.task[t, k.T_RA_SIZE] = 0
     m.task[t, k.T_RA_ASYNC] = 0
@@ -197,6 +218,8 @@ def _step(m: Mem, t: int, end: int) -> int:
             next_op(m, t)
     elif op == k.OP_TOUCH:
         while m.task[t, k.T_I] < count and m.g[k.NOW] < end:
+            if m.prog[row, k.P_PACE] and not _due(m, t, row, m.task[t, k.T_I]):
+                return NAP
             fate = _touch(m, t, row, m.task[t, k.T_I])
             if fate != DONE:
                 break
@@ -219,7 +242,7 @@ def _step(m: Mem, t: int, end: int) -> int:
         next_op(m, t)
         return NAP
     elif op == k.OP_FREE:
-        free.free_object(m, m.prog[row, k.P_OBJ], False)
+        free.free_tail(m, m.prog[row, k.P_OBJ], m.prog[row, k.P_FIRST])
         next_op(m, t)
     elif op == k.OP_LOOP:
         target = m.prog[row, k.P_OBJ]
@@ -234,6 +257,12 @@ def _step(m: Mem, t: int, end: int) -> int:
     elif op == k.OP_MARK:
         charge.log_event(m, k.EV_MARK, t, m.prog[row, k.P_A])
         next_op(m, t)
+    elif op == k.OP_SYNC:
+        o = m.prog[row, k.P_OBJ]
+        dirty.write_chunk(m, o, m.obj[o, k.O_PAGES])
+        m.g[k.DISK_WAIT] = m.dev[m.obj[o, k.O_DEV], k.D_LAST_DONE]
+        next_op(m, t)
+        return BLOCKED
     elif op == k.OP_HOLD:
         return IDLE
     else:
@@ -243,6 +272,8 @@ def _step(m: Mem, t: int, end: int) -> int:
         if not m.g[k.OOM_DYING]:
             m.task[t, k.T_EXIT] = 137
         return ENDED
+    if fate == NAP:
+        return NAP
     return BLOCKED if fate == WAIT else GO
 
 
