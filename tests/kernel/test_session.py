@@ -80,9 +80,12 @@ def test_sigterm_ends_the_agent_within_a_second_and_takes_its_pods_away(tmp_path
     time.sleep(2)
     agent.send_signal(signal.SIGTERM)
     began = time.monotonic()
-    ended(agent)
-    # a second on real hardware; the interpreter's own end takes most of this under emulation
-    assert time.monotonic() - began < 5
+    document = ended(agent)
+    seconds = time.monotonic() - began
+    (tmp_path / "ended").write_text(f"{document['ended_in_us']} us of {seconds:.2f} s\n")
+    assert document["ended_in_us"] < 1_000_000
+    # a second on real hardware: the report's and the interpreter's own end take most of it under emulation
+    assert seconds < 5, (tmp_path / "ended").read_text()
     assert not (CGROUP / "kubepods").exists()
 
 

@@ -50,7 +50,8 @@ class _Stopped(BaseException):
 class Agent:
     """The loop over one node.
 
-    `on_tick` sees every tick, after it was recorded. With `dry_run` no knob is written.
+    `on_tick` sees every tick, after it was recorded. With `dry_run` no knob is written. `ended_in_us`
+    is how long `run` took from being told to stop until the original values were back.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class Agent:
         self._last: Snapshot | None = None
         self._placed: tuple[PlacedPod, ...] = ()
         self._notes: list[str] = []
+        self.ended_in_us: int | None = None
         self._stopping = False
+        self._told_ns = 0
         self._waiting = False
 
     def tick(self, woken_by: str = "") -> Tick:
@@ -121,9 +124,12 @@ class Agent:
             finally:
                 if self.settings.restore_on_exit and not self.enforcer.dry_run:
                     self.restored = restore(self.node, self.enforcer.originals)
+                if self._stopping:
+                    self.ended_in_us = (time.monotonic_ns() - self._told_ns) // 1000
 
     def stop(self) -> None:
         """End `run` after this turn, from any thread; a node that has a `stop` is woken at once."""
+        self._told_ns = self._told_ns or time.monotonic_ns()
         self._stopping = True
         if callable(wake := getattr(self.node, "stop", None)):
             wake()

@@ -1,15 +1,16 @@
 """`RunnerNode`: a node whose pods memqos runs itself, in one loop with the agent that manages them.
 
 The pod runner does nothing by itself; somebody must poll it. `RunnerNode` polls it whenever the agent
-waits, and ends the wait when a cgroup was made, so that the agent decides about it before its
-program starts. The agent drives a `RunnerNode` as any other node.
+waits, is woken by the end of a container as by memory pressure, and ends the wait when a cgroup was
+made, so that the agent decides about it before its program starts. The agent drives a `RunnerNode` as
+any other node.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 
 from memqos.linux.runner import ContainerEvent, PodRunner
 from memqos.model.plan import Value, Write
@@ -17,8 +18,15 @@ from memqos.model.pods import PlacedPod, Pod
 from memqos.model.snapshot import Snapshot
 from memqos.node import Node, Wake
 
-_SLICE: Final = 0.2
-"""Seconds of one wait on the node: how late the end of a container may be noticed."""
+
+class WaitingNode(Node, Protocol):
+    """A node that waits for descriptors as well, and whose wait can be ended; `LinuxNode` is one."""
+
+    def wait(self, seconds: float, also: Collection[int] = ()) -> Wake:
+        """See `Node.wait`; "ready" when a descriptor of `also` is readable."""
+
+    def stop(self) -> None:
+        """End a `wait` under way and every later one; safe in a signal handler."""
 
 
 class RunnerNode:
@@ -29,7 +37,7 @@ class RunnerNode:
 
     def __init__(
         self,
-        node: Node,
+        node: WaitingNode,
         runner: PodRunner,
         *,
         on_event: Callable[[ContainerEvent], None] = lambda event: None,
@@ -40,7 +48,6 @@ class RunnerNode:
         self._on_event = on_event
         self._until_done = until_done
         self._unstarted: list[str] = []
-        self._stopping = False
 
     def add(self, pods: Sequence[Pod]) -> None:
         """Make the cgroups of pods; they start at the first `wait`, after the agent's first turn."""
@@ -69,28 +76,24 @@ class RunnerNode:
             events = self.runner.poll()
             for event in events:
                 self._on_event(event)
-            if self._stopping or self._over():
+            if self._over():
                 return Wake("stop")
             if any(event.kind == "created" for event in events):
                 return Wake("pods")
             left = end - time.monotonic()
             if left <= 0:
                 return Wake("timeout")
-            wake = self.node.wait(min(left, self._patience()))
-            if wake.reason != "timeout":
+            wake = self.node.wait(min(left, self._until_due()), self.runner.descriptors())
+            if wake.reason in ("pressure", "stop"):
                 return wake
 
     def stop(self) -> None:
-        """End a `wait` under way and every later one, at once if `node` can be stopped; see `LinuxNode`."""
-        self._stopping = True
-        if callable(wake := getattr(self.node, "stop", None)):
-            wake()
+        """End a `wait` under way and every later one; safe in a signal handler."""
+        self.node.stop()
 
-    def _patience(self) -> float:
+    def _until_due(self) -> float:
         due = self.runner.next_due_us()
-        if due is None:
-            return _SLICE
-        return min(_SLICE, max(0.0, due / 1e6 - time.monotonic()))
+        return float("inf") if due is None else max(0.0, due / 1e6 - time.monotonic())
 
     def _over(self) -> bool:
         phases = {pod.phase for pod in self.runner.pods()}

@@ -2,17 +2,20 @@
 
 `Session.run_pods` runs pods itself (`memqos.linux.runner`) and manages them; `Session.manage` manages what a
 kubelet runs. Either ends on SIGTERM, SIGINT or after `seconds`, puts back what it changed, and returns
-a `Report`.
+a `Report`. A signal never leaves half a tree behind: before the agent's first turn it waits for that
+turn, and while the pods of `run_pods` end, a second one ends them at once.
 """
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from memqos.agent.journal import Journal
@@ -20,6 +23,7 @@ from memqos.agent.lock import Lock
 from memqos.agent.loop import Agent, Pods
 from memqos.agent.originals import Originals
 from memqos.agent.runner_node import RunnerNode
+from memqos.errors import AgentError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.linux.node import LinuxNode
 from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, PodStatus
@@ -29,13 +33,18 @@ from memqos.node import Node
 from memqos.policy.ladder import ladder
 from memqos.policy.settings import Settings
 
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 _REMEMBERED: Final = 1000
 """Writes and advice that a report holds at most: an agent runs for months."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a session did: the pods it ran, its last writes, what it put back, its last advice."""
+    """What a session did: the pods it ran, its last writes, what it put back, its last advice.
+
+    `dropped` counts the turns that the journal could not take; `ended_in_us` is the time from being
+    told to stop until the original values were back, `None` when nobody told it.
+    """
 
     pods: tuple[PodStatus, ...]
     writes: tuple[Outcome, ...]
@@ -43,13 +52,15 @@ class Report:
     advice: tuple[Advice, ...]
     ticks: int
     dropped: int
+    ended_in_us: int | None = None
 
 
 class Session:
     """A session over the cgroup tree at `cgroup_root`, keeping what must survive it in `state`.
 
-    `on_event` sees what happens to containers, `on_tick` every turn of the agent. With `dry_run` no
-    knob of the policies is written (the pod runner still writes the kubelet's, or nothing could run).
+    `on_event` sees what happens to containers, `on_tick` every turn of the agent, `on_advice` each
+    advice once. With `dry_run` no knob of the policies is written (the pod runner still writes the
+    kubelet's, or nothing could run).
     """
 
     def __init__(
@@ -60,6 +71,7 @@ class Session:
         *,
         on_event: Callable[[ContainerEvent], None] = lambda event: None,
         on_tick: Callable[[Tick], None] = lambda tick: None,
+        on_advice: Callable[[Advice], None] = lambda advice: None,
         dry_run: bool = False,
         seconds: float | None = None,
     ) -> None:
@@ -68,10 +80,12 @@ class Session:
         self._state = state
         self._on_event = on_event
         self._on_tick = on_tick
+        self._on_advice = on_advice
         self._dry_run = dry_run
         self._seconds = seconds
         self._writes: deque[Outcome] = deque(maxlen=_REMEMBERED)
         self._advice: deque[Advice] = deque(maxlen=_REMEMBERED)
+        self._signals = 0
 
     def run_pods(
         self, pods: Sequence[Pod], logs: Path, *, until_done: bool = False, grace: float | None = None
@@ -90,7 +104,8 @@ class Session:
                 with_pods.add(pods)
                 report = self._run(with_pods, with_pods.pods)
             finally:
-                for event in runner.stop(grace):
+                before = self._signals
+                for event in runner.stop(grace, hurried=lambda: self._signals > before):
                     self._on_event(event)
         return replace(report, pods=runner.pods())
 
@@ -118,24 +133,40 @@ class Session:
         finally:
             if journal is not None:
                 journal.close()
-        dropped = journal.dropped if journal else 0
-        return Report((), tuple(self._writes), agent.restored, tuple(self._advice), agent.ticks, dropped)
+        return Report(
+            pods=(),
+            writes=tuple(self._writes),
+            restored=agent.restored,
+            advice=tuple(self._advice),
+            ticks=agent.ticks,
+            dropped=journal.dropped if journal else 0,
+            ended_in_us=agent.ended_in_us,
+        )
 
     def _see(self, tick: Tick) -> None:
         self._writes.extend(outcome for outcome in tick.outcomes if outcome.status != "kept")
-        self._advice.extend(advice for advice in tick.plan.advice if advice not in self._advice)
         self._on_tick(tick)
+        for advice in tick.plan.advice:
+            if advice not in self._advice:
+                self._advice.append(advice)
+                self._on_advice(advice)
 
     @contextmanager
     def _ending(self, node: LinuxNode) -> Iterator[None]:
-        """End the node's waiting when the session's time is over."""
-        if self._seconds is None:
-            yield
-            return
-        timer = threading.Timer(self._seconds, node.stop)
-        timer.daemon = True
-        timer.start()
+        """End the node's waiting on a signal, and when the session's time is over."""
+
+        def told(number: int, frame: FrameType | None) -> None:
+            self._signals += number != signal.SIGALRM
+            node.stop()
+
+        if threading.current_thread() is not threading.main_thread():
+            raise AgentError("a session runs in a process's main thread, where signals come")
+        before = {number: signal.signal(number, told) for number in _ENDING}
+        # a timer of the kernel's, not a thread: programs are born in their cgroup while there is one thread
+        signal.setitimer(signal.ITIMER_REAL, 0.0 if self._seconds is None else max(1e-6, self._seconds))
         try:
             yield
         finally:
-            timer.cancel()
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 
 import click
@@ -72,35 +72,41 @@ def command(
     from memqos.agent.session import Session
     from memqos.cli.output import Output
     from memqos.report.plan import outcomes_table
-    from memqos.report.session import containers_table, event_line, tick_lines
+    from memqos.report.session import advice_line, containers_table, event_line, tick_lines
 
     source = PodSource(manifests, kubelet_pods)
     if not manifests and kubelet_pods is None:
         raise InputError("no pods are named", remedy="give --pods (run them) or --kubelet-pods (manage them)")
+    pods = source.load()
     output = Output(as_json=as_json)
     settings = load_settings(policy, kubelet_config)
     if interval is not None:
-        settings = replace(settings, agent=replace(settings.agent, interval_seconds=interval))
+        settings = dataclasses.replace(
+            settings, agent=dataclasses.replace(settings.agent, interval_seconds=interval)
+        )
     session = Session(
         cgroup_root,
         settings,
         state,
         on_event=lambda event: output.line(event_line(event)),
         on_tick=lambda tick: output.lines(tick_lines(tick)),
+        on_advice=lambda advice: output.line(advice_line(advice)),
         dry_run=dry_run,
         seconds=seconds,
     )
     if manifests:
-        report = session.run_pods(source.load(), logs or state / "logs", until_done=until_done, grace=grace)
+        report = session.run_pods(pods, logs or state / "logs", until_done=until_done, grace=grace)
     else:
         report = session.manage(source.placed)
     containers, writes = containers_table(report.pods), outcomes_table(report.writes)
     document = {
         "containers": containers.objects(),
         "writes": writes.objects(),
+        "advice": [dataclasses.asdict(advice) for advice in report.advice],
         "restored": outcomes_table(report.restored).objects(),
         "ticks": report.ticks,
         "ticks_not_recorded": report.dropped,
+        "ended_in_us": report.ended_in_us,
     }
     output.tables(document, *([containers] if manifests else []), writes)
     failed = any(each.status == "failed" for each in report.restored)

@@ -100,8 +100,8 @@ def _root(path: str) -> Root | None:
     if not name.endswith(".slice") or parts[-1] != "kubepods" or not all(parts):
         return None
     config = replace(KubeletConfig(cgroup_driver="systemd"), cgroup_root="/" + "/".join(parts[:-1]))
-    named = kubepods_path(config) if "_" not in name else ""
-    if not named or not (path == named or path.endswith(f"/{named}")):
+    named = kubepods_path(config)
+    if not (path == named or path.endswith(f"/{named}")):
         return None
     return Root(path.removesuffix(named), config)
 

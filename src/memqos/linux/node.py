@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 
 from memqos.errors import CgroupGone
 from memqos.linux import features, procfs
@@ -102,10 +103,13 @@ class LinuxNode:
         kernel = self._options is not None
         return apply_write(self._root, write, kernel=kernel, stopped=lambda: self._stopped)
 
-    def wait(self, seconds: float) -> Wake:
-        """Wait for memory pressure in a pod or the node, for `stop`, or for the time to pass."""
+    def wait(self, seconds: float, also: Collection[int] = ()) -> Wake:
+        """Wait for memory pressure in a pod or the node, for `stop`, or for the time to pass.
+
+        A readable descriptor of `also` ends it too, as "ready": a pidfd is when its process has ended.
+        """
         self._pressed.watch(self._files)
-        return self._pressed.wait(seconds)
+        return self._pressed.wait(seconds, also)
 
     def stop(self) -> None:
         """End a `wait` under way and every later one at once, and an order to reclaim at its next piece.

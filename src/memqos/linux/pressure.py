@@ -15,7 +15,7 @@ import os
 import re
 import select
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -112,8 +112,17 @@ class Pressed:
             self._poll.unregister(armed[1])
             os.close(armed[1])
 
-    def wait(self, seconds: float) -> Wake:
-        """Wait at most `seconds`."""
+    def wait(self, seconds: float, also: Collection[int] = ()) -> Wake:
+        """Wait at most `seconds`; "ready" when one of the descriptors `also` is readable."""
+        for fd in also:
+            self._poll.register(fd, select.EPOLLIN)
+        try:
+            return self._wait(seconds, also)
+        finally:
+            for fd in also:
+                self._poll.unregister(fd)
+
+    def _wait(self, seconds: float, also: Collection[int]) -> Wake:
         end = time.monotonic() + max(0.0, seconds)
         while True:
             left = max(0.0, end - time.monotonic())
@@ -123,13 +132,17 @@ class Pressed:
             pressed = self._signalled(events) + self._stalled()
             if pressed:
                 return Wake("pressure", tuple(sorted(pressed)))
+            if any(fd in also for fd, _ in events):
+                return Wake("ready")
             if time.monotonic() >= end:
                 return Wake("timeout")
 
     def _signalled(self, events: Iterable[tuple[int, int]]) -> list[str]:
         pressed = []
         for fd, mask in events:
-            path = self._paths[fd]
+            path = self._paths.get(fd)
+            if path is None:
+                continue
             if mask & (select.EPOLLERR | select.EPOLLHUP):
                 self._forget(path)
             else:

@@ -71,10 +71,20 @@ def limit_and_headroom(cgroups: Mapping[str, Cgroup], path: str) -> tuple[int, i
     return limit, headroom
 
 
+def oom_kills(events: Counters) -> int:
+    """How often the OOM killer came: for a group as one (`memory.oom.group`), else for each process.
+
+    `oom_kill` counts processes, and in a group the first victim twice (mm/oom_kill.c,
+    `oom_kill_process`: once itself, once as a member), so `oom_group_kill` (5.17) goes before it.
+    """
+    return events.get("oom_group_kill") or events.get("oom_kill", 0)
+
+
 def pods_table(snapshot: Snapshot, pods: Iterable[PlacedPod], *, containers: bool = False) -> Table:
     """Return who holds what: a row per pod, and per container below it when asked for.
 
-    `pressure` is the memory pressure file's `some avg10`; a pod without a cgroup has empty cells.
+    `pressure` is the memory pressure file's `some avg10`, `OOM kills` what `oom_kills` counts; a pod
+    without a cgroup has empty cells.
     """
     rows: list[tuple[str | int | float | None, ...]] = []
     for placed in sorted(pods, key=lambda placed: placed.pod.key):
@@ -98,7 +108,7 @@ def _cells(cgroups: Mapping[str, Cgroup], path: str | None) -> tuple[str | int |
     held = holding(cgroup.memory_stat) if cgroup.memory_stat is not None else None
     limit, headroom = limit_and_headroom(cgroups, cgroup.path)
     pressure = cgroup.memory_pressure.some.avg10 if cgroup.memory_pressure else None
-    kills = cgroup.memory_events.get("oom_kill") if cgroup.memory_events is not None else None
+    kills = oom_kills(cgroup.memory_events) if cgroup.memory_events is not None else None
     parts: tuple[int | None, ...] = (None,) * 5
     if held is not None:
         parts = (held.anon, held.file_clean, held.file_dirty, held.shmem, held.kernel)

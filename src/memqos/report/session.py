@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from memqos.linux.runner import ContainerEvent, PodStatus
-from memqos.model.plan import Tick
+from memqos.model.plan import Advice, Tick
 from memqos.report.plan import owners, value_text
 from memqos.report.table import Column, Table, table
 
@@ -46,6 +46,11 @@ def event_line(event: ContainerEvent) -> str:
     how = event.termination
     detail = f" {how.reason}, exit code {how.exit_code}" if how else ""
     return f"{subject}: {event.kind}{detail}" + (f" ({event.message})" if event.message else "")
+
+
+def advice_line(advice: Advice) -> str:
+    """Say what a person should know."""
+    return f"advice: {advice.subject}: {advice.problem}" + (f"; {advice.remedy}" if advice.remedy else "")
 
 
 def tick_lines(tick: Tick) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from memqos.model.plan import Tick
 from memqos.model.snapshot import Cgroup
 from memqos.report.figures import Line, Marker, Panel
+from memqos.report.pods import oom_kills
 from memqos.units import MIB, UNLIMITED, format_bytes
 
 
@@ -63,7 +64,7 @@ def _panel(name: str, looks: Sequence[tuple[float, Cgroup]]) -> Panel:
 def _kills(looks: Sequence[tuple[float, Cgroup]]) -> Iterable[float]:
     before = 0
     for seconds, cgroup in looks:
-        kills = cgroup.memory_events.get("oom_kill", 0) if cgroup.memory_events is not None else 0
+        kills = oom_kills(cgroup.memory_events) if cgroup.memory_events is not None else 0
         if kills > before:
             yield seconds
         before = max(before, kills)

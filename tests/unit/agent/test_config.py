@@ -150,3 +150,10 @@ def test_the_agent_does_not_load_pydantic_before_a_policy_is_read() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, env=path, check=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("text", ["- " * 50_000, "[" * 50_000, f"{HEAD}spec: {'{a: ' * 50_000}"])
+def test_a_policy_nested_without_end_is_one_error(text: str) -> None:
+    with pytest.raises(PolicyError, match=r"deep|nest") as caught:
+        read_policy(text, source="p.yaml")
+    assert str(caught.value).startswith("p.yaml: ")

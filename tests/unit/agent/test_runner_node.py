@@ -1,50 +1,86 @@
+"""A node whose pods memqos runs itself: when the agent is woken, and by what."""
+
+from collections.abc import Collection
+from types import SimpleNamespace
 from typing import Any
 
 from memqos.agent.runner_node import RunnerNode
 from memqos.node import Wake
 
 
-class Runner:
-    """A runner without pods."""
+class FakeNode:
+    """Notes how long, and on what, it is waited; answers with `wakes`, then "timeout"."""
+
+    def __init__(self, *wakes: str) -> None:
+        self.wakes = list(wakes)
+        self.waited: list[tuple[float, tuple[int, ...]]] = []
+        self.stopped = False
+
+    def wait(self, seconds: float, also: Collection[int] = ()) -> Wake:
+        self.waited.append((seconds, tuple(also)))
+        return Wake(self.wakes.pop(0) if self.wakes else "stop")
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class FakeRunner:
+    """Answers each poll with the next of `events`, and is never due."""
+
+    def __init__(self, *events: str, phase: str = "Running", due_us: int | None = None) -> None:
+        self.events = list(events)
+        self.phase = phase
+        self.due_us = due_us
 
     def poll(self) -> list[Any]:
-        return []
+        return [SimpleNamespace(kind=self.events.pop(0))] if self.events else []
 
     def pods(self) -> tuple[Any, ...]:
-        return ()
+        return (SimpleNamespace(phase=self.phase),)
+
+    def descriptors(self) -> tuple[int, ...]:
+        return (7,)
 
     def next_due_us(self) -> int | None:
-        return None
+        return self.due_us
 
 
-class Waiting:
-    """A node whose `wait` is over at once and, while it lasts, has `stopping` done."""
-
-    def __init__(self, stopping: Any = None) -> None:
-        self.stopping = stopping
-        self.waits = 0
-
-    def wait(self, seconds: float) -> Wake:
-        self.waits += 1
-        if self.stopping is not None:
-            self.stopping()
-        return Wake("timeout")
+def runner_node(node: FakeNode, runner: FakeRunner, **options: Any) -> RunnerNode:
+    return RunnerNode(node, runner, **options)  # type: ignore[arg-type]
 
 
-def test_a_stop_while_the_inner_node_waits_ends_the_wait_at_the_end_of_its_slice() -> None:
-    inner = Waiting()
-    node = RunnerNode(inner, Runner())  # type: ignore[arg-type]
-    inner.stopping = node.stop
-    assert node.wait(3600) == Wake("stop")
-    assert inner.waits == 1
+def test_the_end_of_a_container_is_waited_for_with_the_pressure_for_the_whole_interval() -> None:
+    node = FakeNode("stop")
+    assert runner_node(node, FakeRunner()).wait(5).reason == "stop"
+    ((seconds, also),) = node.waited
+    assert 4.9 < seconds <= 5
+    assert also == (7,)
 
 
-def test_a_stop_reaches_a_node_that_can_be_stopped() -> None:
-    inner = Waiting()
-    stops: list[bool] = []
-    inner.stop = lambda: stops.append(True)  # type: ignore[attr-defined]
-    node = RunnerNode(inner, Runner())  # type: ignore[arg-type]
-    node.stop()
-    assert stops == [True]
-    assert node.wait(3600) == Wake("stop")
-    assert inner.waits == 0
+def test_a_container_that_ended_is_looked_after_without_a_turn_of_the_agent() -> None:
+    seen: list[str] = []
+    node = FakeNode("ready", "pressure")
+    wake = runner_node(node, FakeRunner("exited"), on_event=lambda event: seen.append(event.kind)).wait(5)
+    assert (wake.reason, seen, len(node.waited)) == ("pressure", ["exited"], 2)
+
+
+def test_a_cgroup_made_anew_wakes_the_agent_before_its_program_starts() -> None:
+    node = FakeNode()
+    assert runner_node(node, FakeRunner("created")).wait(5).reason == "pods"
+    assert not node.waited
+
+
+def test_a_restart_that_is_due_shortens_the_wait() -> None:
+    node = FakeNode("stop")
+    runner_node(node, FakeRunner(due_us=0)).wait(5)
+    assert node.waited[0][0] == 0
+
+
+def test_until_done_ends_with_the_last_pod() -> None:
+    assert runner_node(FakeNode(), FakeRunner(phase="Failed"), until_done=True).wait(5).reason == "stop"
+
+
+def test_it_can_be_stopped_as_the_node_can() -> None:
+    node = FakeNode()
+    runner_node(node, FakeRunner()).stop()
+    assert node.stopped

@@ -170,6 +170,13 @@ def test_run_wants_to_know_which_pods(run) -> None:  # type: ignore[no-untyped-d
     assert "--pods" in err
 
 
+def test_run_says_so_when_the_kubelets_pods_cannot_be_read(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    missing = tmp_path / "pods.json"
+    status, _, errors = run("run", "--kubelet-pods", str(missing), "--state", str(tmp_path / "s"))
+    assert (status, str(missing) in errors) == (2, True)
+    assert not (tmp_path / "s").exists()
+
+
 def test_restore_after_nothing_restores_nothing(run, tree: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     status, out, _ = run("restore", "--cgroup-root", tree, "--state", tmp_path / "state", "--json")
     assert (status, json.loads(out)) == (exits.OK, {"restored": []})

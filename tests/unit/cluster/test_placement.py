@@ -43,6 +43,10 @@ LAYOUTS = {
         "system.slice/docker-1.scope/kubelet.slice/kubelet-kubepods.slice/"
         f"kubelet-kubepods-pod{UID_}.slice/cri-containerd-%s.scope",
     ),
+    "a cgroup root with _": (
+        f"my_pods.slice/my_pods-kubepods.slice/my_pods-kubepods-pod{UID_}.slice",
+        f"my_pods.slice/my_pods-kubepods.slice/my_pods-kubepods-pod{UID_}.slice/cri-containerd-%s.scope",
+    ),
     "kind with cgroupfs": (f"kubelet/kubepods/pod{UID}", f"kubelet/kubepods/pod{UID}/%s"),
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -105,6 +106,29 @@ def test_stop_from_a_signal_handler_ends_the_wait_within_a_second(world: Any) ->
     finally:
         signal.signal(signal.SIGUSR1, old)
         pressed.close()
+
+
+def test_a_readable_descriptor_of_somebody_elses_ends_the_wait_and_is_let_go(world: Any) -> None:
+    pressed = watch(world)
+    reader, writer = os.pipe()
+    threading.Timer(0.05, os.write, [writer, b"x"]).start()
+    assert pressed.wait(30, [reader]).reason == "ready"
+    assert pressed.wait(0.01).reason == "timeout"
+    assert pressed.wait(30, [reader]).reason == "ready"
+    for fd in (reader, writer):
+        os.close(fd)
+    pressed.close()
+
+
+def test_pressure_goes_before_a_readable_descriptor(world: Any) -> None:
+    pressed = watch(world)
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    world.file.write_text(pressure(150_000))
+    assert pressed.wait(30, [reader]).reason == "pressure"
+    for fd in (reader, writer):
+        os.close(fd)
+    pressed.close()
 
 
 def test_a_sample_fires_at_most_once_per_window(tmp_path: Path) -> None:

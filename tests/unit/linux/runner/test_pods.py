@@ -286,6 +286,20 @@ def test_stop_ends_every_pod_and_removes_the_tree(world: World) -> None:
     assert not (world.root / "kubepods").exists()
 
 
+def test_who_is_in_a_hurry_while_pods_stop_waits_for_no_grace(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.polite = False
+    world.runner.create(a_pod())
+    world.runner.start("uid-web")
+    world.runner.poll()
+    (process,) = world.started
+    monkeypatch.setattr(world.runner.tree, "kill", lambda _: setattr(process, "exit_code", 137))
+    asked = iter([False, True, True])
+    kinds = [event.kind for event in world.runner.stop(grace=3600, hurried=lambda: next(asked))]
+    assert kinds[-2:] == ["exited", "gone"]
+
+
 def test_a_pod_that_is_created_but_never_started_can_leave(world: World) -> None:
     world.runner.create(a_pod())
     world.runner.evict("uid-web")
