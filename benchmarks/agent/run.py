@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import random
 import re
 import resource
@@ -144,11 +145,27 @@ def measure(pods: int, turns: int, busy: float) -> dict[str, Any]:
             figures["writes_planned"] = len(tick.plan.writes)
             journal.close()
     figures["journal_bytes_first_turn"] = sizes[0]
-    figures["journal_bytes_per_turn"] = int(statistics.median(sizes[1:]))
     figures["rss_running_mib"] = resident()
     figures["rss_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures |= {f"{step}_ms": statistics.median(values[1:]) for step, values in times.items()}
+    figures |= {f"{step}_ms": values[1:] for step, values in times.items()}
+    figures["journal_bytes_per_turn"] = sizes[1:]
     return figures
+
+
+def rows(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the figures as benchmarks/run.py takes them."""
+    units = {"_ms": "ms", "_mib": "MiB", "_bytes": "bytes", "_turn": "bytes"}
+    found = []
+    for name, value in figures.items():
+        unit = next((unit for ending, unit in units.items() if name.endswith(ending)), "")
+        low, median, high = statistics.quantiles(value, n=4) if isinstance(value, list) else (value,) * 3
+        if unit:
+            plain = name.removesuffix("_ms").removesuffix("_mib").replace("_", " ")
+            found.append(
+                {"name": plain, "unit": unit, "median": median, "low": low, "high": high, "goal": None}
+                | {"note": ""}
+            )
+    return found
 
 
 def main() -> None:
@@ -163,10 +180,14 @@ def main() -> None:
     options = parser.parse_args()
     figures = measure(options.pods, options.turns, options.busy)
     if options.json:
-        json.dump(figures, sys.stdout, indent=2)
+        where = (
+            f"{figures['cgroups']} plain cgroups, {figures['busy']:.0%} busy, {figures['turns']} turns, "
+            f"Python {platform.python_version()}"
+        )
+        json.dump({"where": where, "rows": rows(figures)}, sys.stdout, indent=2)
         return
-    for name, figure in figures.items():
-        print(f"{name:24} {figure:.2f}" if isinstance(figure, float) else f"{name:24} {figure}")
+    for row in rows(figures):
+        print(f"{row['name']:24} {row['median']:10.2f} {row['unit']:6} {row['low']:.2f} to {row['high']:.2f}")
 
 
 if __name__ == "__main__":

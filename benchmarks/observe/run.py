@@ -1,6 +1,7 @@
 """What one `LinuxNode.observe()` costs, against a C program that does the same reads.
 
     python benchmarks/observe/run.py                                    a tree of plain files
+    python benchmarks/observe/run.py --vm 6.12                          a real kernel, in QEMU
     python benchmarks/observe/run.py --root /sys/fs/cgroup/bench --make  a real kernel, as root
 
 C and Python take turns in one run, each after a change of its own: the first to read what changed also
@@ -18,6 +19,7 @@ import json
 import mmap
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,10 +27,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from memqos.errors import LabError, ToolMissing
 from memqos.linux.files import OBSERVED
 from memqos.linux.node import LinuxNode
 
+UNAVAILABLE = 69
+GOAL = 2.0
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parents[1] / "tests/golden/kernel-6.12"
 
@@ -36,6 +42,8 @@ GOLDEN = HERE.parents[1] / "tests/golden/kernel-6.12"
 def compiled(directory: Path) -> Path:
     """Build the C program with the machine's own compiler."""
     program = directory / "reads"
+    if shutil.which("cc") is None:
+        raise ToolMissing("there is no C compiler; apt install gcc libc6-dev")
     subprocess.run(["cc", "-O2", "-Wall", "-Werror", "-o", program, HERE / "reads.c"], check=True)
     return program
 
@@ -157,34 +165,71 @@ def main() -> int:
     parser.add_argument("--cgroups", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--vm", metavar="KERNEL", help="run all this in a virtual machine with this kernel")
     arguments = parser.parse_args()
+    try:
+        report = in_guest(arguments) if arguments.vm else here(arguments)
+    except LabError as error:  # no C compiler, no QEMU, no kernel
+        print(f"observe: {error}", file=sys.stderr)
+        return UNAVAILABLE
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+        return 0
+    print(f"LinuxNode.observe() against C, {report['where']}")
+    for row in report["rows"]:
+        print(
+            f"  {row['name']}: ratio {row['median']:.2f} "
+            f"(quartiles {row['low']:.2f} to {row['high']:.2f}, goal {row['goal']:.1f}); {row['note']}"
+        )
+    return 0
+
+
+def here(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="memqos-observe-") as temporary:
         directory = Path(temporary)
+        program = compiled(directory)
         tree: PlainTree | KernelTree
         if arguments.root is None:
             tree = PlainTree(directory, arguments.cgroups)
         else:
             tree = KernelTree(arguments.root, arguments.cgroups, make=arguments.make)
         try:
-            rows = measured(tree, compiled(directory), arguments.rounds)
+            rows = measured(tree, program, arguments.rounds)
         finally:
             tree.remove()
-    where = "plain files" if arguments.root is None else f"cgroup2, kernel {platform.release()}"
-    report = {"tree": where, "python": platform.python_version(), "rounds": arguments.rounds, "rows": rows}
-    if arguments.json:
-        print(json.dumps(report, indent=2))
-        return 0
-    print(f"LinuxNode.observe() against C, {where}, Python {report['python']}, {arguments.rounds} rounds")
-    for row in rows:
-        print(
-            f"  busy {row['busy']:>4.0%}: {row['files']} files of {row['cgroups']} cgroups, "
-            f"C {row['c_ms']:.1f} ms, observe {row['observe_ms']:.1f} ms, ratio {row['ratio']:.2f} "
-            f"(quartiles {row['low']:.2f} to {row['high']:.2f}), grew {row['grown_kib']} KiB"
+    where = "plain files" if arguments.root is None else f"kernel {platform.release()}"
+    return {"where": f"{where}, Python {platform.python_version()}, {arguments.rounds} rounds", "rows": rows}
+
+
+def in_guest(arguments: argparse.Namespace) -> dict[str, Any]:
+    from memqos.lab.run import Machine, run_in_guest
+
+    argv = [
+        sys.executable,
+        str(Path(__file__).resolve()),
+        "--root",
+        "/sys/fs/cgroup/bench",
+        "--make",
+        "--json",
+    ]
+    argv += ["--cgroups", str(arguments.cgroups), "--rounds", str(arguments.rounds)]
+    with tempfile.TemporaryDirectory(prefix="memqos-observe-") as out:
+        guest = run_in_guest(
+            argv,
+            kernel=arguments.vm,
+            out_dir=Path(out),
+            machine=Machine(memory_mib=1536),
+            timeout=900,
+            environment={"PYTHONPATH": str(HERE.parents[1] / "src")},
         )
-    return 0
+    if guest.status != 0:
+        raise SystemExit(f"observe: in the guest it ended with status {guest.status}: {guest.stdout[-300:]}")
+    report: dict[str, Any] = json.loads(guest.stdout[guest.stdout.index("{") :])
+    return report | {"where": f"QEMU/{guest.accel}, {report['where']}"}
 
 
-def measured(tree: PlainTree | KernelTree, program: Path, rounds: int) -> list[dict[str, float]]:
+def measured(tree: PlainTree | KernelTree, program: Path, rounds: int) -> list[dict[str, Any]]:
+    """Return one row per share of busy cgroups, in the form of benchmarks/run.py."""
     rows = []
     with LinuxNode(str(tree.root), subtree=tree.subtree) as node:
         for busy in (0.0, 0.1, 1.0):
@@ -199,15 +244,16 @@ def measured(tree: PlainTree | KernelTree, program: Path, rounds: int) -> list[d
             quartiles = statistics.quantiles(ratios, n=4)
             rows.append(
                 {
-                    "busy": busy,
-                    "cgroups": seen,
-                    "files": len(reads(node)),
-                    "c_ms": statistics.median(c for c, _, _ in found) / 1e6,
-                    "observe_ms": statistics.median(python for _, python, _ in found) / 1e6,
-                    "ratio": statistics.median(ratios),
+                    "name": f"{seen} cgroups, {busy:.0%} changed",
+                    "unit": "times C",
+                    "median": statistics.median(ratios),
                     "low": quartiles[0],
                     "high": quartiles[2],
-                    "grown_kib": grown // 1024,
+                    "goal": GOAL,
+                    "note": f"{len(reads(node))} files, "
+                    f"C {statistics.median(c for c, _, _ in found) / 1e6:.1f} ms, "
+                    f"observe {statistics.median(python for _, python, _ in found) / 1e6:.1f} ms, "
+                    f"grew {grown // 1024} KiB",
                 }
             )
     return rows

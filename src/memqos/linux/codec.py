@@ -67,6 +67,9 @@ class Number:
 
     def decode(self, raw: bytes) -> int:
         """Read `123` or `max`."""
+        text = raw[:-1]
+        if len(text) < 20 and text.isdigit() and raw.endswith(b"\n"):  # nearly always
+            return int(text)
         text = line(raw)
         return UNLIMITED if text == b"max" and self.unlimited else decimal(text)
 

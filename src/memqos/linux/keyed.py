@@ -160,6 +160,11 @@ _IO_STAT: Final = (b"rbytes", b"wbytes", b"rios", b"wios", b"dbytes", b"dios")
 _IO_MAX: Final = (b"rbps", b"wbps", b"riops", b"wiops")
 
 
+_IO_LINE: Final = re.compile(
+    rb"([0-9]{1,10}:[0-9]{1,10})" + b"".join(b" %b=([0-9]{1,19})" % key for key in _IO_STAT) + rb"\n"
+).match
+
+
 class IoStats:
     """`io.stat`: `8:0 rbytes=1 wbytes=0 rios=1 wios=0 dbytes=0 dios=0`; debug keys are passed over."""
 
@@ -168,6 +173,15 @@ class IoStats:
 
     def decode(self, raw: bytes) -> dict[str, IoStat]:
         """Read the six counters of every device; a device without I/O may show none of them."""
+        stats, end = {}, 0
+        while (found := _IO_LINE(raw, end)) is not None:
+            device, *numbers = found.groups()
+            stats[device.decode("ascii")] = IoStat(*map(int, numbers))
+            end = found.end()
+        return stats if end == len(raw) and raw.count(b"\n") == len(stats) else self._slowly(raw)
+
+    @staticmethod
+    def _slowly(raw: bytes) -> dict[str, IoStat]:
         stats = {}
         for device, pairs in _devices(raw).items():
             if not pairs.keys().isdisjoint(_IO_STAT) and not pairs.keys() >= set(_IO_STAT):

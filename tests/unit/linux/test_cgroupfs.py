@@ -260,3 +260,17 @@ def test_a_value_of_another_type_is_refused(name: str, value: object) -> None:
 def test_what_takes_nothing_is_no_knob(name: str) -> None:
     with pytest.raises((KnobMissing, InvalidValue)):
         encode(name, 1)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"\n", b"12", b"1 2\n", b"12\n\n", b"-1\n", b"1_0\n", b"18446744073709551616\n", b"9" * 21 + b"\n"],
+)
+def test_what_is_no_single_number_is_refused(raw: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decode("memory.max", raw)
+
+
+@pytest.mark.parametrize("number", [0, 9, 10**18, 10**19 - 1, 10**19, 2**64 - 1])
+def test_every_number_of_64_bit_is_read(number: int) -> None:
+    assert decode("memory.current", b"%d\n" % number) == number

@@ -1,4 +1,8 @@
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memqos.linux.keyed import Flat, IoMaxes, IoStats, Nested, Pressures
 from memqos.model.snapshot import IoMax, IoStat, Pressure, PressureLine
@@ -64,6 +68,29 @@ def test_devices_without_io_may_be_glued_to_the_next_line() -> None:
         "8:0": IoStat(1, 2, 3, 4, 5, 6),
         "253:0": IoStat(),
     }
+
+
+LINE = b"8:0 rbytes=1 wbytes=22 rios=3 wios=4 dbytes=5 dios=66\n"
+
+
+def of_io_stat(decode: Callable[[bytes], object], raw: bytes) -> object:
+    try:
+        return decode(raw)
+    except ValueError:
+        return "refused"
+
+
+@given(
+    st.lists(st.sampled_from([LINE, LINE.replace(b"8:0", b"8:1"), LINE.replace(b"3", b"9" * 20), b"7:0 "])),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 2), st.sampled_from(b" \n:=0a9")), max_size=2),
+)
+def test_an_io_stat_reads_the_same_quickly_and_slowly_whatever_was_done_to_it(
+    lines: list[bytes], edits: list[tuple[int, int, int]]
+) -> None:
+    raw = b"".join(lines)
+    for place, cut, byte in edits:
+        raw = raw[:place] + bytes([byte]) + raw[place + cut :]
+    assert of_io_stat(IoStats().decode, raw) == of_io_stat(IoStats._slowly, raw)
 
 
 def test_debug_keys_of_io_stat_are_passed_over() -> None:
