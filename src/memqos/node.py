@@ -28,7 +28,8 @@ class Node(Protocol):
     def observe(self) -> Snapshot:
         """Return everything the policies may look at, in one pass.
 
-        A cgroup that vanishes meanwhile is left out. Raises `Unsupported` where there is no
+        A cgroup that vanishes meanwhile is left out; a file that cannot be read counts as not there, and
+        `Snapshot.unread` says so. Raises `Unsupported` where there is no
         cgroup v2 memory controller.
         """
 
