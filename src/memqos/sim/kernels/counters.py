@@ -153,13 +153,13 @@ def effective(m: Mem, root: int, c: int) -> None:
 def sums(m: Mem, c: int) -> None:
     """Bring `SUM0..3` of `c` up to date: pages on inactive/active anon/file lists of its subtree.
 
-    As the kernel's rstat: exact for a leaf, at most 64 changes late for a subtree.
+    As the kernel's rstat: exact for a leaf, at most 64 changes a CPU late for a subtree.
     """
     if m.cg[c, k.FIRST_CHILD] < 0:
         for i in range(4):
             m.cg[c, k.SUM0 + i] = m.ls[c * k.LISTS + i, k.SIZE]
         return
-    if m.cg[c, k.SUM_STAMP] > 0 and m.g[k.CHANGES] - m.cg[c, k.SUM_STAMP] < 64:
+    if m.cg[c, k.SUM_STAMP] > 0 and m.g[k.CHANGES] + 1 - m.cg[c, k.SUM_STAMP] < m.g[k.RSTAT_LAG]:
         return
     m.cg[c, k.SUM_STAMP] = m.g[k.CHANGES] + 1
     for i in range(4):

@@ -1,0 +1,184 @@
+"""The compiled kernels and the slow twin do the same, page for page, over random operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memqos.sim.kernels import layout as k
+from memqos.sim.machine import Machine
+from memqos.sim.profiles import PROFILES
+from memqos.sim.spec import Costs, Disk, NodeSpec
+from memqos.sim.twin import BIG, Group, Twin
+from memqos.units import MIB
+
+PAGE = 4096
+FILE_PAGES, HEAP_PAGES, SLOTS = 96, 96, 64
+GROUPS = ("p", "p/a", "p/b")
+COLUMNS = {
+    "max": k.E_MAX,
+    "low": k.E_LOW,
+    "scan": k.PGSCAN,
+    "steal": k.PGSTEAL,
+    "pgactivate": k.PGACTIVATE,
+    "deactivate": k.PGDEACTIVATE,
+    "refault_file": k.REFAULT_FILE,
+    "refault_anon": k.REFAULT_ANON,
+    "activate_file": k.ACTIVATE_FILE,
+    "activate_anon": k.ACTIVATE_ANON,
+    "restore_file": k.RESTORE_FILE,
+    "restore_anon": k.RESTORE_ANON,
+    "pswpin": k.PSWPIN,
+    "pswpout": k.PSWPOUT,
+}
+
+
+class Pair:
+    """A machine and its twin, given the same operations."""
+
+    def __init__(self) -> None:
+        spec = NodeSpec(
+            memory=64 * MIB,
+            cpus=1,
+            disks=(Disk(read_latency_us=0, write_latency_us=0),),
+            swap=(SLOTS + 1) * PAGE,
+            read_ahead=0,
+            page_cluster=0,
+        )
+        free_of_charge = Costs(fault=0, scan=0, steal=0, read_miss=0, copy=0, syscall=0)
+        self.machine = Machine(PROFILES["6.1"], spec, free_of_charge)
+        self.machine.m.g[k.RSTAT_LAG] = 0  # the twin's sums are never late
+        self.twin = Twin(SLOTS)
+        self.dead: set[str] = set()
+        self.tasks: dict[str, int] = {}
+        self.heaps: dict[str, int] = {}
+        # one page each, so that no tree node is charged: the twin knows none
+        self.files = [self.machine.file(PAGE) for _ in range(FILE_PAGES)]
+        for path in GROUPS:
+            parent = self.twin.groups[path.rpartition("/")[0]]
+            self.twin.group(path, parent)
+            self.machine.mkdir(path)
+            self.tasks[path] = self.machine.task(path)
+            self.heaps[path] = self.machine.region(self.tasks[path], HEAP_PAGES * PAGE)
+            # its page table is not the twin's either
+            base = int(self.machine.m.obj[self.heaps[path], k.O_BASE])
+            self.machine.m.blk[base >> 9, k.B_PT] = 1
+
+    def limit(self, path: str, field: str, pages: int) -> None:
+        group = self.twin.groups[path]
+        value = BIG if pages > 200 else pages
+        if field == "max":
+            # only upwards or far enough: writing a limit below usage is another test's
+            if group.usage > value:
+                return
+            group.maximum = value
+            self.machine.set_limit(path, k.MAX, value * PAGE)
+        elif field == "low":
+            group.low = pages
+            self.machine.set_limit(path, k.LOW, pages * PAGE)
+        else:
+            group.swap_max = value
+            self.machine.set_limit(path, k.SWAP_MAX, value * PAGE)
+
+    def read(self, path: str, index: int) -> None:
+        if path not in self.dead:
+            row = {k.P_OP: k.OP_READ, k.P_OBJ: self.files[index], k.P_COUNT: 1, k.P_CHUNK: 1}
+            self.run(path, row, self.twin.read(self.twin.groups[path], ("f", index)))
+
+    def touch(self, path: str, index: int, write: bool) -> None:
+        if path not in self.dead:
+            row = {
+                k.P_OP: k.OP_TOUCH,
+                k.P_OBJ: self.heaps[path],
+                k.P_FIRST: index,
+                k.P_COUNT: 1,
+                k.P_CHUNK: 1,
+            }
+            lives = self.twin.touch(self.twin.groups[path], (path, index), write)
+            self.run(path, row | {k.P_COUNT: 1, k.P_CHUNK: 1, k.P_WRITE: int(write)}, lives)
+
+    def run(self, path: str, row: dict[int, int], lives: bool) -> None:
+        if not lives:
+            # out of memory: what is killed is another test's; here nobody goes on
+            self.dead = set(GROUPS)
+            return
+        task = self.tasks[path]
+        self.machine.program(task, [row, {k.P_OP: k.OP_HOLD}])
+        while self.machine.m.task[task, k.T_STATE] != k.T_HOLD:
+            assert self.machine.m.task[task, k.T_STATE] != k.T_DEAD
+            self.machine.advance(self.machine.now + 1_000_000)
+
+    def compare(self) -> None:
+        if self.dead:
+            return
+        m: Any = self.machine.m
+        names = {int(m.obj[o, k.O_BASE]): ("f", i) for i, o in enumerate(self.files)}
+        for path, heap in self.heaps.items():
+            base = int(m.obj[heap, k.O_BASE])
+            names |= {base + i: (path, i) for i in range(HEAP_PAGES)}
+        for path in GROUPS:
+            c, group = self.machine.cgroup(path), self.twin.groups[path]
+            assert int(m.cg[c, k.USAGE]) == group.usage, path
+            assert int(m.cg[c, k.SWAP]) == group.swap, path
+            assert int(m.cg[c, k.AGE]) == group.age, path
+            assert [int(m.cg[c, k.COST_ANON + i]) for i in range(2)] == [
+                group.cost[True],
+                group.cost[False],
+            ], path
+            assert listed(m, c, names) == twin_listed(group), path
+            found = {name: int(m.cg[c, column]) for name, column in COLUMNS.items()}
+            assert found == {name: group.counts[name] for name in COLUMNS}, path
+
+
+def listed(m: Any, c: int, names: dict[int, tuple[str, int]]) -> list[list[tuple[str, int]]]:
+    """Pages of the four lists, oldest first."""
+    found = []
+    for number in range(4):
+        chunk, pages = m.ls[c * k.LISTS + number, k.TAIL], []
+        while chunk >= 0:
+            entries = m.pool[chunk * k.CHUNK + m.ch[chunk, k.LO] : chunk * k.CHUNK + m.ch[chunk, k.HI]]
+            pages += [names[int(page)] for page in entries if page >= 0]
+            chunk = m.ch[chunk, k.NEWER]
+        found.append(pages)
+    return found
+
+
+def twin_listed(group: Group) -> list[list[tuple[str, int]]]:
+    order = ((True, False), (True, True), (False, False), (False, True))
+    return [[page.key for page in group.lists[kind]] for kind in order]
+
+
+paths = st.sampled_from(GROUPS)
+leaves = st.sampled_from(GROUPS[1:])
+places = st.integers(0, 95)
+stretches = st.tuples(st.integers(0, 80), st.integers(1, 60))
+operations = st.one_of(
+    st.tuples(st.just("read"), leaves, stretches),
+    st.tuples(st.just("write"), leaves, stretches),
+    st.tuples(st.just("look"), leaves, stretches),
+    st.tuples(st.just("max"), paths, st.integers(40, 210)),
+    st.tuples(st.just("low"), leaves, st.integers(0, 60)),
+    st.tuples(st.just("swap"), paths, st.integers(0, 210)),
+    st.tuples(st.just("compact"), paths, st.just(0)),
+)
+
+
+@given(st.lists(operations, min_size=8, max_size=30))
+def test_the_kernels_and_the_twin_agree(done: list[tuple[str, str, Any]]) -> None:
+    pair = Pair()
+    pair.limit("p", "max", 100)
+    for what, path, argument in done:
+        if what in ("max", "low", "swap"):
+            pair.limit(path, what, argument)
+        elif what == "compact":
+            pair.machine.compact()
+        else:
+            first, count = argument
+            for index in range(first, min(96, first + count)):
+                if what == "read":
+                    pair.read(path, index)
+                else:
+                    pair.touch(path, index, what == "write")
+        pair.compare()
