@@ -22,7 +22,7 @@ def sentences(ticks: Sequence[Tick]) -> list[str]:
     for name, looks in _chosen(ticks):
         kills = sum(1 for _ in _kills(looks))
         swap = max(cgroup.memory_swap_current or 0 for _, cgroup in looks)
-        allowed = max(cgroup.memory_swap_max or 0 for _, cgroup in looks)
+        allowed = looks[-1][1].memory_swap_max or 0
         limit = format_bytes(looks[-1][1].memory_max or 0)
         fate = f"OOM-killed {kills} times" if kills > 1 else "OOM-killed once" if kills else "never killed"
         paged = f"up to {format_bytes(swap)} in swap" if swap else "nothing in swap"
