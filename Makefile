@@ -36,7 +36,13 @@ system: ## the system packages of the laboratory (QEMU, busybox): installed when
 
 .PHONY: test
 test: venv system ## every test, in real kernels too (MEMQOS_KERNEL_TESTS=0 leaves those out, =1 forces them)
+	$(MAKE) --no-print-directory fuzz
 	$(BIN)/pytest -q
+
+.PHONY: fuzz
+fuzz: venv ## 10,000 generated control files and 10,000 generated manifests
+	MEMQOS_KERNEL_TESTS=0 HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -q \
+	  tests/unit/linux/test_cgroupfs.py tests/unit/linux/test_procfs.py tests/unit/cluster/test_manifest_fuzz.py
 
 .PHONY: lock
 lock: venv ## resolve the dependencies anew into requirements/all.lock

@@ -4,7 +4,8 @@
 ran there. `MEMQOS_KERNEL_TESTS=0` leaves the kernels out, `=1` makes a missing QEMU or kernel a
 failure instead of a skip.
 
-HYPOTHESIS_PROFILE=thorough tries 10,000 examples of each property, `make check` 50.
+HYPOTHESIS_PROFILE says how many examples of each property are tried: 50 (quick, the default), 2,500
+(fuzz: what `make fuzz` takes for files and manifests, 10,000 of each in all) or 10,000 (thorough).
 """
 
 import os
@@ -22,7 +23,7 @@ KERNEL = Path(__file__).parent / "kernel"
 SWITCH = os.environ.get("MEMQOS_KERNEL_TESTS", "auto")
 
 
-for profile, examples in (("quick", 50), ("thorough", 10_000)):
+for profile, examples in (("quick", 50), ("fuzz", 2_500), ("thorough", 10_000)):
     settings.register_profile(
         profile,
         max_examples=examples,
