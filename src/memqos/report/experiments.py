@@ -120,18 +120,21 @@ def draw(result: ExperimentResult, directory: Path) -> Path | None:
     """Draw a run's curves into `directory`; `None` when it has none."""
     if not drawn(result):
         return None
-    panels = [panel for variant in result.variants for panel in _panels(variant)]
+    alone = len(result.variants) == 1
+    panels = [
+        panel for variant in result.variants for panel in _panels(variant, "" if alone else variant.name)
+    ]
     note = f"Linux {result.kernel_release}, in a virtual machine ({result.accel}); seconds are not results"
     path = directory / figure_name(result)
     save_figure(panels, path, title=f"{result.name}: {result.title}", note=note)
     return path
 
 
-def _panels(variant: VariantResult) -> list[Panel]:
+def _panels(variant: VariantResult, name: str) -> list[Panel]:
     units = dict.fromkeys(series.unit for series in variant.series if len(series.seconds) > 1)
     return [
         Panel(
-            variant.text or variant.name,
+            variant.text or name,
             "MiB" if unit == "bytes" else unit,
             tuple(_line(series) for series in variant.series if series.unit == unit),
         )

@@ -96,8 +96,7 @@ def _draw(panel: Panel, axes: Axes, top: float) -> None:
     axes.set_ylabel(panel.unit)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    if len(panel.lines) > 1:
-        axes.legend(fontsize=8, frameon=False, loc="upper left")
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
 
 
 def _say(axes: Axes, text: str, x: float, y: float, **style: Any) -> None:
