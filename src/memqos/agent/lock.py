@@ -5,13 +5,14 @@ The kernel drops the lock when the process ends, however it ends; the file's tex
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from memqos.errors import LockHeld
+from memqos.errors import AgentError, LockHeld
 
 NAME: Final = "agent.lock"
 
@@ -19,7 +20,8 @@ NAME: Final = "agent.lock"
 class Lock:
     """The state directory's lock; hold it with `with`.
 
-    Raises `LockHeld` when another process has it, saying which and since when.
+    Raises `LockHeld` when another process has it, saying which and since when; `AgentError` when the
+    directory cannot be used. A full disk is no reason: the lock itself takes no room.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -27,8 +29,12 @@ class Lock:
         self._descriptor = -1
 
     def __enter__(self) -> Lock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            where = f"the state directory {self.path.parent} cannot be used: {error.strerror}"
+            raise AgentError(f"{where}; run as root, or name another one") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -38,8 +44,9 @@ class Lock:
                 f"another agent manages this node ({holder}); end it first, or use another state directory"
             ) from None
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()}, since {since}\n".encode(), 0)
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"pid {os.getpid()}, since {since}\n".encode(), 0)
         self._descriptor = descriptor
         return self
 

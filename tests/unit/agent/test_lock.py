@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from memqos.agent.lock import Lock
-from memqos.errors import LockHeld
+from memqos.errors import AgentError, LockHeld
 
 
 def test_a_second_agent_is_told_who_has_the_node(tmp_path: Path) -> None:
@@ -29,3 +29,9 @@ def test_the_lock_goes_with_its_process_however_it_ends(tmp_path: Path) -> None:
     os.waitpid(child, 0)
     with Lock(tmp_path):
         assert (tmp_path / "agent.lock").read_text().startswith(f"pid {os.getpid()}")
+
+
+def test_a_state_directory_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AgentError, match=r"file/state cannot be used: Not a directory; run as root"):
+        Lock(tmp_path / "file/state").__enter__()
