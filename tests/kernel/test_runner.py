@@ -260,7 +260,8 @@ sys.stdin.read()
 
 
 def test_a_launch_into_a_cgroup_that_is_gone_is_a_reason(runner: PodRunner, tmp_path: Path):
-    from memqos.linux.runner.command import Command, NotStarted
+    from memqos.linux.runner.command import Command
+    from memqos.runner.world import NotStarted
 
     failed = spawn.spawn(
         Launch(Command("/bin/true", ("true",), {}, "/"), ROOT / "nowhere", 0, tmp_path / "log")

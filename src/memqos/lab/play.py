@@ -26,10 +26,11 @@ from memqos.lab.manifests import manifests_of
 from memqos.lab.recording import Executed, Happened, Look, PodLook, Recording, Written, encode
 from memqos.linux.node import LinuxNode
 from memqos.linux.runner import PodRunner
-from memqos.linux.runner.command import NotStarted, command_of, default_environment
-from memqos.linux.runner.rules import KubeletRules
+from memqos.linux.runner.command import command_of, default_environment
 from memqos.linux.runner.spawn import Launch, spawn
 from memqos.model.pods import Pod
+from memqos.runner.rules import KubeletRules
+from memqos.runner.world import NotStarted
 
 _NAP = 0.25
 """Seconds between looks at what is waited for."""

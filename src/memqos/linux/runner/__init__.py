@@ -25,8 +25,8 @@ container that ended for good stays until its pod leaves, so that its counters c
 from __future__ import annotations
 
 from memqos.linux.runner.pods import PodRunner
-from memqos.linux.runner.rules import KubeletRules, Rules
-from memqos.linux.runner.status import ContainerEvent, ContainerStatus, PodStatus, Termination
+from memqos.runner.rules import KubeletRules, Rules
+from memqos.runner.status import ContainerEvent, ContainerStatus, PodStatus, Termination
 
 __all__ = [
     "ContainerEvent",

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memqos.model.pods import Container, Pod
+from memqos.runner.world import NotStarted
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
@@ -28,14 +29,6 @@ class Command:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     working_dir: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotStarted:
-    """A program that could not be started; `exit_code` as a shell has it (126, 127), 128 for the rest."""
-
-    message: str
-    exit_code: int = 128
 
 
 def command_of(pod: Pod, container: Container, base: Mapping[str, str]) -> Command | NotStarted:

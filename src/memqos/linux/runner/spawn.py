@@ -32,7 +32,9 @@ from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
 from memqos.linux.limits import restore_in_child
-from memqos.linux.runner.command import Command, NotStarted
+from memqos.linux.runner.command import Command
+from memqos.runner import world
+from memqos.runner.world import NotStarted
 
 _THREADS: Final = Path("/proc/self/task")
 _CLONE3: Final = 435
@@ -51,22 +53,11 @@ class Launch:
     log: Path
 
 
-class Process(Protocol):
-    """A started program."""
-
-    pid: int
+class Process(world.Process, Protocol):
+    """A started program, held by a descriptor."""
 
     def fileno(self) -> int:
         """Return a descriptor that is readable once it has ended."""
-
-    def poll(self) -> int | None:
-        """Return its exit code, 128 + the signal that ended it, or `None` while it runs."""
-
-    def send(self, number: int) -> None:
-        """Send it a signal; nothing happens when it has ended."""
-
-    def close(self) -> None:
-        """Let go of its descriptor."""
 
 
 class Child:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from memqos.linux.runner.command import Command, NotStarted, command_of, default_environment, expand
+from memqos.linux.runner.command import Command, command_of, default_environment, expand
 from memqos.model.pods import Container, Pod
+from memqos.runner.world import NotStarted
 
 BASE = {"PATH": "/usr/bin:/bin"}
 

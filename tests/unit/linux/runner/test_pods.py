@@ -12,11 +12,11 @@ from memqos.errors import Busy, InputError, KnobMissing, LockHeld, NodeError, Un
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.config import KubeletConfig
 from memqos.linux.runner import KubeletRules, PodRunner
-from memqos.linux.runner.command import NotStarted
 from memqos.linux.runner.spawn import Launch
 from memqos.linux.runner.tree import OWNER
 from memqos.model.plan import Write
 from memqos.model.pods import Container, Pod, Resources
+from memqos.runner.world import NotStarted
 from memqos.units import GIB, MIB, parse_quantity
 
 SECOND = 10**6

@@ -11,8 +11,9 @@ import pytest
 
 from memqos.linux import limits
 from memqos.linux.runner import spawn as spawning
-from memqos.linux.runner.command import Command, NotStarted
+from memqos.linux.runner.command import Command
 from memqos.linux.runner.spawn import Child, Launch, spawn
+from memqos.runner.world import NotStarted
 
 
 @pytest.fixture(autouse=True)

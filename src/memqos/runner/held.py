@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from memqos.linux.runner import lifecycle
-from memqos.linux.runner.lifecycle import Run
-from memqos.linux.runner.spawn import Process
-from memqos.linux.runner.status import PodStatus
 from memqos.model.pods import PlacedPod, Pod
+from memqos.runner import lifecycle
+from memqos.runner.lifecycle import Run
+from memqos.runner.status import PodStatus
+from memqos.runner.world import Process
 
 
 @dataclass(slots=True)

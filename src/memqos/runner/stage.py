@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from memqos.errors import CgroupGone, KnobMissing
-from memqos.linux.runner.rules import Rules
-from memqos.linux.runner.tree import Tree
 from memqos.model.plan import Write
 from memqos.model.pods import PlacedPod, Pod
+from memqos.runner.rules import Rules
+from memqos.runner.world import Cgroups
 
 PATIENCE = 0.2
 """Seconds that one call may wait for killed processes to be gone."""
@@ -17,8 +17,8 @@ PATIENCE = 0.2
 class Stage:
     """Makes the cgroups that the rules name, and writes what the rules say."""
 
-    def __init__(self, tree: Tree, rules: Rules, write: Callable[[str, Write], object]) -> None:
-        """Take the tree; see `Tree.claim` for what it raises."""
+    def __init__(self, tree: Cgroups, rules: Rules, write: Callable[[Write], object]) -> None:
+        """Take the tree; see `Cgroups.claim` for what it raises."""
         self.tree = tree
         self.rules = rules
         self._write = write
@@ -51,7 +51,7 @@ class Stage:
             if write.cgroup not in cgroups:
                 continue
             try:
-                self._write(str(self.tree.root), write)
+                self._write(write)
             except KnobMissing:
                 continue
             except CgroupGone:

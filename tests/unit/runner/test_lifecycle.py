@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memqos.linux.runner.lifecycle import Run, next_due, over, phase, runs_of, to_start, to_terminate
-from memqos.linux.runner.status import Termination
 from memqos.model.pods import Container, Pod
+from memqos.runner.lifecycle import Run, next_due, over, phase, runs_of, to_start, to_terminate
+from memqos.runner.status import Termination
 
 SECOND = 10**6
 

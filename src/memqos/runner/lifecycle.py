@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from memqos.linux.runner.status import ContainerStatus, Phase, State, Termination
 from memqos.model.pods import Container, Pod
+from memqos.runner.status import ContainerStatus, Phase, State, Termination
 
 BACKOFF_US: Final = 10 * 10**6
 BACKOFF_MAX_US: Final = 300 * 10**6
