@@ -189,6 +189,7 @@ class Process:
         count = -(-action.bytes // PAGE) if action.bytes is not None else whole * action.passes
         block = max(1, action.block // PAGE)
         row = self._row(k.OP_READ, obj, count, action.bytes_per_second) | {k.P_CHUNK: block, k.P_WRAP: whole}
+        row[k.P_RA] = int(self.job.fadvise)
         if action.order.kind == "sequential":
             yield [row]
             return

@@ -178,6 +178,8 @@ BLK_COLS = 3
 OBJ_COLS = 13
 GONE, FILE_OBJ, ANON_OBJ = range(3)
 
+O_BIG = O_ZERO  # of a file: its folios are so large that no leaf node holds them
+
 # m.dev, bytes and nanoseconds
 (
     D_RBPS, D_WBPS, D_RIOPS, D_WIOPS, D_RLAT, D_WLAT, D_FREE_AT, D_LAST_DONE, D_QHEAD, D_QTAIL, D_RBYTES,
@@ -211,7 +213,7 @@ OP_EXIT, OP_READ, OP_WRITE, OP_TOUCH, OP_SLEEP, OP_FREE, OP_LOOP, OP_REQUESTS, O
 )
 (
     P_OP, P_OBJ, P_FIRST, P_COUNT, P_CHUNK, P_NS, P_PATTERN, P_A, P_B, P_WRITE, P_INTERVAL, P_LAT, P_START,
-    P_END, P_FILE, P_FCOUNT, P_FA, P_PACE, P_WRAP,
-) = range(19)  # fmt: skip
-PROG_COLS = 19
+    P_END, P_FILE, P_FCOUNT, P_FA, P_PACE, P_WRAP, P_RA,
+) = range(20)  # fmt: skip
+PROG_COLS = 20
 SEQUENTIAL, TRACE = range(2)

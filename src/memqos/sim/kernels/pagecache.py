@@ -144,12 +144,27 @@ def _issue(m: Mem, t: int, c: int, o: int, index: int, most: int) -> None:
 
 
 @njit
+def _most(m: Mem, t: int) -> int:
+    """The largest window: read_ahead_kb, twice that after POSIX_FADV_SEQUENTIAL (mm/fadvise.c)."""
+    return m.g[k.RA_PAGES] << m.prog[m.task[t, k.T_PC], k.P_RA]
+
+
+@njit
+def _fold(m: Mem, o: int, pages: int) -> None:
+    """Decide once how large a file's folios are: from 64 pages on they stand above the leaf nodes (7.2)."""
+    if m.g[k.FOLIO] > 1 and m.obj[o, k.O_TASK] < 0:
+        m.obj[o, k.O_TASK] = 0
+        m.obj[o, k.O_BIG] = 1 if pages >= 64 else 0
+
+
+@njit
 def sync_readahead(m: Mem, t: int, c: int, o: int, index: int, want: int) -> None:
     """A read missed: decide how much to read from its index."""
-    most = m.g[k.RA_PAGES]
+    most = _most(m, t)
     if most == 0:
         read_window(m, c, o, index, 1, -1)
         return
+    _fold(m, o, most)
     if want > most:
         most = max(most, min(want, IO_PAGES))
     start = m.task[t, k.T_RA_START]
@@ -190,7 +205,7 @@ def sync_readahead(m: Mem, t: int, c: int, o: int, index: int, want: int) -> Non
 @njit
 def async_readahead(m: Mem, t: int, c: int, o: int, index: int, want: int) -> None:
     """A read met the marker page: start the next window before it is needed."""
-    most = m.g[k.RA_PAGES]
+    most = _most(m, t)
     if most == 0:
         return
     if want > most:
@@ -281,6 +296,7 @@ def write_page(m: Mem, t: int, o: int, index: int) -> int:
     c = m.task[t, k.T_CG]
     page = m.obj[o, k.O_BASE] + index
     if not m.w[page] & k.RES:
+        _fold(m, o, 64)
         if not add_page(m, c, o, page, False, True):
             return FAILED
     elif m.w[page] & k.LOCKED:

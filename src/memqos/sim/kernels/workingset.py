@@ -179,7 +179,10 @@ def _enlist(m: Mem, node: int) -> None:
 
 @njit
 def _levels(m: Mem, page: int) -> int:
-    pages = m.obj[m.blk[page >> 9, k.B_OBJ], k.O_PAGES]
+    o = m.blk[page >> 9, k.B_OBJ]
+    if m.obj[o, k.O_BIG]:
+        return 0
+    pages = m.obj[o, k.O_PAGES]
     return 0 if pages <= 1 else (1 if pages <= 64 else (2 if pages <= 4096 else 3))
 
 
