@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from memqos.kubelet.config import KubeletConfig
@@ -72,7 +74,7 @@ def test_e3_400_mib_of_memory_under_100_mib_with_swap(kernel: str, written: int)
         c = simulation.machine.paths[run.cgroup]
         moved.append((int(row[c, k.PSWPIN]), int(row[c, k.PSWPOUT])))
     assert moved[0][1] == pytest.approx(written, rel=0.1)
-    for (before_in, before_out), (after_in, after_out) in zip(moved, moved[1:], strict=False):
+    for (before_in, before_out), (after_in, after_out) in pairwise(moved):
         assert after_in - before_in == pytest.approx(102_400, rel=0.02)
         assert after_out - before_out == pytest.approx(102_400, rel=0.1)
     assert run.oom_kills == 0
