@@ -70,7 +70,7 @@ def _check_nodes(m: Any) -> None:
     import numpy as np
 
     for o in range(int(m.g[k.NOBJ])):
-        if m.obj[o, k.O_KIND] != k.FILE_OBJ or m.obj[o, k.O_PAGES] <= 1:
+        if m.obj[o, k.O_KIND] != k.FILE_OBJ or m.obj[o, k.O_PAGES] <= 1 or m.obj[o, k.O_BIG]:
             continue
         base, pages = int(m.obj[o, k.O_BASE]), int(m.obj[o, k.O_PAGES])
         words = m.w[base : base + pages]
