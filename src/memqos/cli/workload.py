@@ -30,8 +30,8 @@ def command(file: Path, results: Path | None, check: bool) -> None:
     if check:
         click.echo(f"{file}: a workload of {len(workload.phases)} phases, seed {workload.seed}")
         return
-    from memqos.linux.workload import run_workload
-    from memqos.linux.workload_clock import stopped_by_signals
+    from memqos.linux.workload.clock import stopped_by_signals
+    from memqos.linux.workload.program import run_workload
 
     try:
         output = sys.stdout.fileno() if results is None else os.open(results, _APPEND, 0o644)

@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
-from memqos.linux import workload_clock, workload_requests
-from memqos.linux.workload_clock import Meter, Stop
-from memqos.linux.workload_memory import Walk
-from memqos.linux.workload_requests import serve
+from memqos.linux.workload import clock, requests
+from memqos.linux.workload.clock import Meter, Stop
+from memqos.linux.workload.memory import Walk
+from memqos.linux.workload.requests import serve
 from memqos.workload.result import RequestStats, Result
 from memqos.workload.spec import Requests
 from memqos.workload.steps import Step
@@ -16,7 +16,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ns = 10**15
-        for module in (workload_clock, workload_requests):
+        for module in (clock, requests):
             monkeypatch.setattr(module, "monotonic_ns", lambda: self.ns)
 
     def pass_ms(self, ms: float) -> None:

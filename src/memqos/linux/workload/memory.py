@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from memqos.linux.workload_content import POOL_PAGES, WORDS, Content
+from memqos.linux.workload.content import POOL_PAGES, WORDS, Content
 from memqos.workload.spec import PAGE, Allocate, MapFile
 
 if TYPE_CHECKING:

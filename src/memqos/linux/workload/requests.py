@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic_ns
 
-from memqos.linux.workload_clock import Meter, Stop
-from memqos.linux.workload_files import BlockReader
-from memqos.linux.workload_memory import Walk
+from memqos.linux.workload.clock import Meter, Stop
+from memqos.linux.workload.files import BlockReader
+from memqos.linux.workload.memory import Walk
 from memqos.workload.histogram import Histogram
 from memqos.workload.result import RequestStats, Result
 from memqos.workload.spec import Requests

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from memqos.linux.workload_clock import Meter, Pace, Stop
-from memqos.linux.workload_content import Content
+from memqos.linux.workload.clock import Meter, Pace, Stop
+from memqos.linux.workload.content import Content
 from memqos.workload.draws import BLOCKS, phase_key, places
 from memqos.workload.spec import Order, ReadFile, WriteFile
 

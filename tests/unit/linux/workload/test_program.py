@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from memqos.errors import ExperimentError
-from memqos.linux import workload as program
-from memqos.linux.workload import draws_many, run_workload
-from memqos.linux.workload_clock import Stop
-from memqos.linux.workload_memory import Region
+from memqos.linux.workload import program
+from memqos.linux.workload.clock import Stop
+from memqos.linux.workload.memory import Region
+from memqos.linux.workload.program import draws_many, run_workload
 from memqos.workload.draws import BLOCKS, phase_key, places
 from memqos.workload.parse import workload_from
 from memqos.workload.result import Result

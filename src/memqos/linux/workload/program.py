@@ -15,11 +15,11 @@ from collections.abc import Callable
 from typing import Final
 
 from memqos.errors import ExperimentError
-from memqos.linux.workload_clock import Meter, Pace, Stop
-from memqos.linux.workload_content import Content
-from memqos.linux.workload_files import BlockReader, read_file, write_file
-from memqos.linux.workload_memory import Region, Walk
-from memqos.linux.workload_requests import serve
+from memqos.linux.workload.clock import Meter, Pace, Stop
+from memqos.linux.workload.content import Content
+from memqos.linux.workload.files import BlockReader, read_file, write_file
+from memqos.linux.workload.memory import Region, Walk
+from memqos.linux.workload.requests import serve
 from memqos.workload.draws import phase_key, places
 from memqos.workload.result import RequestStats, Result
 from memqos.workload.spec import (
