@@ -2,8 +2,9 @@
 
 One YAML document, `kind: Experiment`; `memqos/lab/experiments/` holds the field study's. Every
 `${name}` in it is replaced by the variant's value, so that variants differ in what they `set` and in
-nothing else. Names are the kernel's: a measure says `io("reader", "rbytes", "after")`, where "after"
-is a `mark` of the timeline; without a mark it means "at this sample" (series) or "at the end".
+nothing else; `${here}` is the file's own directory. Names are the kernel's: a measure says
+`io("reader", "rbytes", "after")`, where "after" is a `mark` of the timeline; without a mark it means "at
+this sample" (series) or "at the end".
 """
 
 from __future__ import annotations
@@ -217,11 +218,10 @@ def read(path: Path) -> Experiment:
 def play(experiment: Experiment, name: str) -> Play:
     """Return one variant with its values filled in; raises `ExperimentError`."""
     variant = next((each for each in experiment.variants if each.name == name), Variant(name=name))
+    values = {"here": str(Path(experiment.source).resolve().parent), **variant.set}
 
     def filled(part: str) -> Any:
-        return _fill(
-            msgspec.to_builtins(getattr(experiment, part)), variant.set, experiment.place(f"$.{part}")
-        )
+        return _fill(msgspec.to_builtins(getattr(experiment, part)), values, experiment.place(f"$.{part}"))
 
     steps = filled("timeline")
     timeline = []
@@ -242,7 +242,7 @@ def play(experiment: Experiment, name: str) -> Play:
         timeline=timeline,
         files=sizes,
         kubelet=filled("kubelet"),
-        policy=_fill(policy, variant.set, experiment.place("$.policy")),
+        policy=_fill(policy, values, experiment.place("$.policy")),
         every=experiment.every,
     )
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from memqos.errors import LabError
 from memqos.model.snapshot import Counters, Snapshot
+from memqos.workload.result import Result
 
 
 class PodLook(Struct, frozen=True, gc=False):
@@ -68,7 +69,8 @@ class Recording(Struct, frozen=True, kw_only=True):
     """One variant as it ran.
 
     `devices` are "major:minor" by disk, `cgroups` paths by "pod" and "pod/container", `logs` what the
-    containers printed last, `kernel_log` the kernel's lines about killed processes.
+    containers printed last, `results` what their workloads did, `kernel_log` the kernel's lines about
+    killed processes.
     """
 
     variant: str
@@ -82,12 +84,13 @@ class Recording(Struct, frozen=True, kw_only=True):
     writes: list[Written] = []
     kernel_log: list[str] = []
     logs: dict[str, str] = {}
+    results: dict[str, list[Result]] = {}
     seconds: float = 0.0
 
 
 def encode(recording: Recording) -> bytes:
-    """Write a recording as JSON."""
-    return msgspec.json.encode(recording, enc_hook=_plain)
+    """Write a recording as JSON, the same bytes for the same recording."""
+    return msgspec.json.encode(recording, enc_hook=_plain, order="deterministic")
 
 
 def decode(data: bytes, *, source: str = "") -> Recording:

@@ -108,6 +108,10 @@ class Runner(ABC):
             times.append(now)
         return min((each for each in times if each is not None), default=None)
 
+    def now_us(self) -> int:
+        """Microseconds of the runner's clock."""
+        return self._clock()
+
     @property
     def placed(self) -> tuple[PlacedPod, ...]:
         """The pods that have cgroups."""

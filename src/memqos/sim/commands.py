@@ -11,6 +11,8 @@ stress-ng --vm N --vm-bytes SIZE [--vm-keep] [--vm-hang S] [--timeout S]
                        same memory again and again, else mapped anew; hang 0 is for ever. A killed one is
                        started again, as stress-ng does
 memqos workload FILE   the phases of the file (`memqos.workload.spec`)
+python3 -m memqos.lab.load mib= step= every= passes= pause=
+                       the laboratory's own program that holds memory
 =====================  ==================================================================================
 
 `sh -c "exec …"` of one of these, and a path before the program's name, are understood too. md5sum,
@@ -25,6 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from memqos.errors import ExperimentError
+from memqos.units import MIB
 from memqos.workload.spec import (
     Allocate,
     Free,
@@ -48,6 +51,7 @@ class Job:
     """What a process does: phases, nanoseconds of CPU a page, how many processes, started again when killed.
 
     `fadvise`: it announces sequential reading (POSIX_FADV_SEQUENTIAL), which doubles the readahead.
+    It prints its `results` as JSON lines, or what it `says` after its n-th touch phase.
     """
 
     workload: Workload
@@ -55,6 +59,8 @@ class Job:
     processes: int = 1
     respawn: bool = False
     fadvise: bool = False
+    results: bool = False
+    says: Callable[[int], str] | None = None
 
 
 def understand(argv: Sequence[str], workloads: Mapping[str, Workload] | None = None) -> Job:
@@ -69,7 +75,9 @@ def understand(argv: Sequence[str], workloads: Mapping[str, Workload] | None = N
         found = (workloads or {}).get(argv[2])
         if found is None:
             raise ExperimentError(f"the workload file {argv[2]} is not given", remedy="add it to workloads")
-        return Job(found, 300)
+        return Job(found, 300, results=True)
+    if name.startswith("python") and list(argv[1:3]) == ["-m", "memqos.lab.load"]:
+        name, argv = "memqos.lab.load", argv[2:]
     parser = _PARSERS.get(name)
     job = parser(list(argv[1:])) if parser else None
     if job is None:
@@ -169,6 +177,36 @@ def _stress(args: list[str]) -> Job | None:
     return replace(Job(Workload(phases), 400), processes=int(number), respawn=True)
 
 
+def _load(args: list[str]) -> Job | None:
+    settings = {"mib": 64.0, "step": 0.0, "every": 0.0, "passes": -1.0, "pause": 0.0}
+    for word in args:
+        name, _, value = word.partition("=")
+        number = seconds_of(value)
+        if name not in settings or number is None:
+            return None
+        settings[name] = number
+    size = int(settings["mib"])
+    step = int(settings["step"]) or size
+    ends = [min(size, start + step) for start in range(0, size, step)]
+    phases: list[Phase] = [Allocate("held", size * MIB)]
+    for start, end in zip([0, *ends], ends, strict=False):
+        phases.append(Touch("held", write=True, offset=start * MIB, size=(end - start) * MIB))
+        if settings["every"]:
+            phases.append(Sleep(settings["every"]))
+    pause: tuple[Phase, ...] = (Sleep(settings["pause"]),) if settings["pause"] else ()
+    if settings["passes"] >= 0:
+        times = int(settings["passes"]) or None
+        phases.append(Repeat((Touch("held", write=True), *pause), times))
+    phases.append(Hold())
+
+    def says(turn: int) -> str:
+        if turn < len(ends):
+            return f"held {ends[turn]} MiB\n"
+        return f"pass {turn - len(ends) + 1}\n"
+
+    return Job(Workload(tuple(phases)), 400, says=says)
+
+
 _PARSERS: dict[str, Callable[[list[str]], Job | None]] = {
     "md5sum": _hash(5670),
     "sha256sum": _hash(10_000),
@@ -176,4 +214,5 @@ _PARSERS: dict[str, Callable[[list[str]], Job | None]] = {
     "dd": _dd,
     "sleep": _sleep,
     "stress-ng": _stress,
+    "memqos.lab.load": _load,
 }

@@ -37,7 +37,7 @@ def _size(pages: int) -> int:
 class SimNode:
     """One `Machine` as a `memqos.node.Node`."""
 
-    def __init__(self, machine: Machine, on_events: Callable[[list[Event]], None] | None = None) -> None:
+    def __init__(self, machine: Machine, on_events: Callable[[list[Event]], object] | None = None) -> None:
         self.machine = machine
         self.on_events = on_events
         self._stopped = False

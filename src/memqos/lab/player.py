@@ -1,0 +1,265 @@
+"""Play one variant of an experiment in a world, and record what the node showed.
+
+A world is a real kernel (`play`, inside the guest) or a simulated one (`simulated`); pods run by the pod
+runner under a kubelet's rules, managed by the agent where the variant has a policy. All else is here, so
+that the same file means the same in both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import msgspec
+
+from memqos.errors import LabError
+from memqos.lab.evictor import Evictor
+from memqos.lab.experiment import Exec, Play, Sample, Step, Wait
+from memqos.lab.manage import Manager, manager_of
+from memqos.lab.manifests import manifests_of
+from memqos.lab.recording import Executed, Happened, Look, PodLook, Recording, Written
+from memqos.model.pods import Pod
+from memqos.node import Node
+from memqos.runner.pods import Runner
+from memqos.runner.status import PodStatus
+from memqos.workload.result import Result
+
+_NAP = 0.25
+"""Seconds between looks at what is waited for."""
+
+TAIL = 4000
+"""Characters kept of what a program printed."""
+
+
+class Executing(Protocol):
+    """A command of the timeline that runs."""
+
+    def poll(self) -> int | None:
+        """Return its exit status once it has ended."""
+
+    def close(self) -> tuple[float, float, str]:
+        """Return its seconds of the processor (user, kernel) and what it printed."""
+
+
+class World(Protocol):
+    """Where a variant is played."""
+
+    @property
+    def node(self) -> Node:
+        """What the agent manages."""
+
+    @property
+    def runner(self) -> Runner:
+        """What runs the pods."""
+
+    @property
+    def release(self) -> str:
+        """The kernel's release."""
+
+    @property
+    def devices(self) -> Mapping[str, str]:
+        """The disks, by name: their major:minor."""
+
+    def now(self) -> float:
+        """Seconds of the world's clock, the one its runner and node use."""
+
+    def execute(self, pod: Pod, cgroup: str, name: str) -> Executing:
+        """Start what the only container of `pod` says, in a cgroup; raises `LabError`."""
+
+    def drop_caches(self) -> None:
+        """Write everything back, then drop the clean page cache."""
+
+    def logs(self) -> dict[str, str]:
+        """What the containers printed last, by "pod/container"."""
+
+    def close(self) -> list[str]:
+        """Let go of the world; return the kernel's lines about killed processes."""
+
+
+class Player:
+    """Plays one variant."""
+
+    def __init__(
+        self, play: Play, world: World, say: Callable[[str], None], *, evictor: Evictor | None = None
+    ) -> None:
+        self._play = play
+        self._world = world
+        self._say = say
+        self._evictor = evictor
+        self._node, self._runner = world.node, world.runner
+        self._pods: dict[str, Pod] = {pod.name: pod for pod in manifests_of(play).pods}
+        self._manager: Manager | None = manager_of(play.policy, self._node, lambda: self._runner.placed)
+        self._began = self._next_sample = world.now()
+        self._record = Recording(variant=play.name, release=world.release, devices=dict(world.devices))
+
+    def run(self) -> Recording:
+        """Play the timeline to its end and return the recording."""
+        for step in self._play.timeline:
+            if step.at is not None:
+                self._pass(step.at - self._seconds)
+            self._say(f"{self._play.name}: {_words(step)}")
+            self._note(step.action, "timeline", _words(step))
+            getattr(self, f"_{step.action}")(getattr(step, step.action))
+        if self._play.every > 0:
+            self._look_at_all()
+        for name, text in self._world.logs().items():
+            self._record.logs[name] = text[-TAIL:]
+            self._record.results[name] = results_in(text)
+        self._runner.stop(grace=1)
+        self._record.kernel_log.extend(self._world.close())
+        return msgspec.structs.replace(self._record, seconds=self._seconds)
+
+    def _start(self, name: str) -> None:
+        pod = self._pods[name]
+        placed = self._runner.create(pod)
+        assert placed.cgroup is not None
+        self._record.cgroups[name] = placed.cgroup
+        self._record.cgroups.update({f"{name}/{each}": path for each, path in placed.containers.items()})
+        self._manage()
+        self._runner.start(pod.uid)
+        self._pass(0)
+
+    def _stop(self, name: str) -> None:
+        pod = self._pods[name]
+        self._runner.evict(pod.uid, "Stopped", grace=1)
+        self._until(lambda: all(each.pod.uid != pod.uid for each in self._runner.placed), 30, f"{name} to go")
+
+    def _mark(self, name: str) -> None:
+        self._record.marks[name] = self._look()
+
+    def _sleep(self, seconds: float) -> None:
+        self._pass(seconds)
+
+    def _sample(self, sample: Sample) -> None:
+        for _ in range(sample.count):
+            self._pass(sample.every)
+            self._record.samples.append(self._look())
+
+    def _exec(self, step: Exec) -> None:
+        pod = self._pods[step.pod]
+        container = next(c for c in pod.all_containers if step.container in ("", c.name))
+        name = step.name or f"exec{len(self._record.execs) + 1}"
+        cgroup = self._record.cgroups[f"{step.pod}/{container.name}"]
+        began = self._world.now()
+        process = self._world.execute(_with_command(pod, container.name, step.command), cgroup, name)
+        self._until(
+            lambda: process.poll() is not None, step.timeout, f"{' '.join(step.command)} in {step.pod}"
+        )
+        real = self._world.now() - began
+        user, sys, output = process.close()
+        self._record.execs[name] = Executed(
+            started=began - self._began,
+            real=real,
+            user=user,
+            sys=sys,
+            status=process.poll() or 0,
+            output=output[-TAIL:],
+        )
+
+    def _wait(self, step: Wait) -> None:
+        pod = self._pods[step.pod]
+
+        def reached() -> bool:
+            if step.until == "said":
+                return any(
+                    step.word in text
+                    for name, text in self._world.logs().items()
+                    if name.startswith(pod.name)
+                )
+            statuses = [each for each in self._runner.statuses() if each.uid == pod.uid]
+            if step.until == "running":
+                return bool(statuses) and all(each.state == "running" for each in statuses)
+            return bool(statuses) and all(each.state == "terminated" for each in statuses)
+
+        self._until(reached, step.timeout, f"{step.pod} to have {step.until} {step.word}")
+
+    def _drop_caches(self, wanted: bool) -> None:
+        if wanted:
+            self._world.drop_caches()
+
+    def _until(self, reached: Callable[[], bool], timeout: float, what: str) -> None:
+        deadline = self._world.now() + timeout
+        while not reached():
+            if self._world.now() > deadline:
+                raise LabError(f"waited {timeout:g} s in vain for {what.strip()}")
+            self._pass(_NAP, coarse=False)
+
+    def _pass(self, seconds: float, *, coarse: bool = True) -> None:
+        """Let time pass: run what is due, manage, look at the node as often as asked."""
+        deadline = self._world.now() + seconds
+        while True:
+            events = self._runner.poll()
+            for event in events:
+                self._note(event.kind, f"{event.pod}/{event.container}".rstrip("/"), event.message)
+            if self._manager is not None and any(event.kind == "created" for event in events):
+                self._manage()
+            if self._evictor is not None:
+                self._evictor.look(self._node, self._runner, self._note)
+            now = self._world.now()
+            if self._play.every > 0 and now >= self._next_sample:
+                self._next_sample = now + self._play.every
+                self._look_at_all()
+            if now >= deadline:
+                return
+            due = min(deadline, self._next_sample) if self._play.every > 0 else deadline
+            if self._evictor is not None:
+                due = min(due, self._evictor.next_us / 1e6)
+            self._runner.wait(max(0.0, due - now) if coarse or not events else 0.0)
+
+    def _look_at_all(self) -> None:
+        self._manage()
+        self._record.samples.append(self._look())
+
+    def _manage(self) -> None:
+        if self._manager is None:
+            return
+        for cgroup, knob, value, status, why in self._manager.turn():
+            self._record.writes.append(Written(self._seconds, cgroup, knob, value, status, why))
+
+    def _look(self) -> Look:
+        seconds, snapshot = self._seconds, self._node.observe()
+        names = {pod.uid: pod.name for pod in self._pods.values()}
+        return Look(seconds, snapshot, {names[each.uid]: self._pod(each) for each in self._runner.pods()})
+
+    def _pod(self, status: PodStatus) -> PodLook:
+        ends = [each.last for each in status.containers if each.last is not None]
+        last = max(ends, key=lambda end: end.finished_us, default=None)
+        return PodLook(
+            phase=status.phase,
+            running=sum(each.state == "running" for each in status.containers),
+            restarts=sum(each.restarts for each in status.containers),
+            oom_kills=sum(each.oom_kills for each in status.containers),
+            exit_code=None if last is None else last.exit_code,
+            reason=status.reason or ("" if last is None else last.reason),
+        )
+
+    @property
+    def _seconds(self) -> float:
+        return self._world.now() - self._began
+
+    def _note(self, what: str, subject: str, text: str) -> None:
+        self._record.events.append(Happened(self._seconds, what, subject, text))
+
+
+def _with_command(pod: Pod, container: str, command: tuple[str, ...]) -> Pod:
+    """Return the pod with one container that runs another command: what exec runs, with its env."""
+    found = next(each for each in pod.all_containers if each.name == container)
+    return replace(pod, containers=(replace(found, command=command, args=()),), init_containers=())
+
+
+def _words(step: Step) -> str:
+    value = getattr(step, step.action)
+    detail = value if isinstance(value, (str, int, float)) else getattr(value, "pod", "")
+    return f"{step.action.replace('_', ' ')} {detail}".strip()
+
+
+def results_in(text: str) -> list[Result]:
+    """The results that a workload has printed, one JSON line each; other lines are passed over."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("{"):
+            with contextlib.suppress(msgspec.DecodeError):
+                found.append(msgspec.json.decode(line, type=Result))
+    return found

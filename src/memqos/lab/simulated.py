@@ -1,0 +1,230 @@
+"""Experiments on the simulated kernel: the same file, the same player, virtual time.
+
+The machine is that of the file: its memory less what a kernel keeps back, its disks, its settings. Files
+lie at /data as in the guest; a `memqos workload FILE` is read from this machine's FILE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from memqos.errors import ExperimentError, InputError
+from memqos.kubelet.allocatable import NodeCapacity
+from memqos.lab.evictor import Evictor
+from memqos.lab.experiment import Experiment, Play, size_of
+from memqos.lab.manage import kubelet_of
+from memqos.lab.manifests import manifests_of
+from memqos.lab.player import Player
+from memqos.lab.recording import Recording
+from memqos.lab.results import ExperimentResult, check, evaluate_variant
+from memqos.model.pods import Pod
+from memqos.runner.rules import KubeletRules
+from memqos.sim.commands import understand
+from memqos.sim.machine import SECOND, Machine
+from memqos.sim.node import SimNode
+from memqos.sim.pods import Program, SimPods
+from memqos.sim.process import Files
+from memqos.sim.profiles import profile
+from memqos.sim.spec import Disk, NodeSpec
+from memqos.sim.stat import Look
+from memqos.units import MIB
+from memqos.workload.parse import load_workload
+from memqos.workload.spec import Workload
+
+KERNELS: Final = ("6.1", "6.12", "7.2")
+
+_SYSTEM: Final = 64 * MIB
+"""What a guest's kernel and its few processes hold: MemTotal less MemFree before the first pod, on 6.12."""
+
+
+def node_of(experiment: Experiment) -> NodeSpec:
+    """The simulated machine of an experiment; raises `ExperimentError`.
+
+    A guest of 1 GiB has a MemTotal of 967 MiB, one of 1400 MiB 1335 MiB: the kernel's image and tables
+    take 41 MiB, and struct page a 64th.
+    """
+    node = experiment.node
+    memory = size_of(experiment, "$.node.memory", node.memory)
+    disks = []
+    for name, disk in experiment.disks.items():
+        bps = size_of(experiment, f"$.disks.{name}.bandwidth", disk.bandwidth) if disk.bandwidth else 0
+        disks.append(Disk(name, read_bps=bps, write_bps=bps, read_iops=disk.iops, write_iops=disk.iops))
+    swap = experiment.disks.get("swap")
+    unknown = sorted(set(node.sysctl) - _SYSCTLS.keys())
+    if unknown:
+        raise ExperimentError(
+            f"the sysctl {unknown[0]} is not simulated",
+            source=experiment.place("$.node.sysctl"),
+            remedy=f"use {', '.join(sorted(_SYSCTLS))}",
+        )
+    settings: dict[str, Any] = {
+        _SYSCTLS[name]: _number(experiment, name, value) for name, value in node.sysctl.items()
+    }
+    spec = NodeSpec(
+        memory=(memory - 41 * MIB - memory // 64) // 4096 * 4096,
+        cpus=node.cpus,
+        disks=tuple(disks) or (Disk(),),
+        swap=0 if swap is None else size_of(experiment, "$.disks.swap.size", swap.size),
+        swap_disk="" if swap is None else "swap",
+        swappiness=node.swappiness,
+        read_ahead=node.read_ahead_kb << 10,
+        thp=node.thp == "always",
+        system=_SYSTEM,
+    )
+    spec = replace(spec, **settings)
+    try:
+        spec.check()
+    except InputError as error:
+        raise error.at(source=experiment.source, field="node") from None
+    return spec
+
+
+_SYSCTLS: Final = {
+    "vm.page-cluster": "page_cluster",
+    "vm.dirty_ratio": "dirty_ratio",
+    "vm.dirty_background_ratio": "dirty_background_ratio",
+    "vm.swappiness": "swappiness",
+}
+
+
+def _number(experiment: Experiment, name: str, value: str) -> int:
+    if not value.strip().isdigit():
+        raise ExperimentError(f"{value!r} is no number", source=experiment.place(f"$.node.sysctl.{name}"))
+    return int(value)
+
+
+class SimWorld:
+    """One variant's simulated node as a world to play in."""
+
+    def __init__(self, experiment: Experiment, variant: Play, kernel: str, seed: int = 1) -> None:
+        chosen = profile(kernel)
+        if experiment.node.mglru is not None:
+            chosen = chosen.with_mglru() if experiment.node.mglru else chosen.classic()
+        spec = replace(node_of(experiment), seed=seed)
+        self.machine = Machine(chosen, spec)
+        self.node = SimNode(self.machine)
+        self.release = f"{kernel} (simulated)"
+        rules = KubeletRules(kubelet_of(variant.kubelet), NodeCapacity(memory=spec.memory, swap=spec.swap))
+        self.config = rules.config
+        disk = "data" if "data" in experiment.disks else ""
+        files = Files(self.machine, {f"/data/{path}": size for path, size in variant.files.items()}, disk)
+        self.runner = SimPods(self.node, rules, files, workloads_of(experiment, variant))
+        look = Look(self.machine)
+        self.devices = {disk.name: look.device(i) for i, disk in enumerate(spec.disks)}
+
+    def now(self) -> float:
+        """Virtual seconds."""
+        return self.machine.now / SECOND
+
+    def execute(self, pod: Pod, cgroup: str, name: str) -> Executing:
+        """Start a command in a cgroup; raises `ExperimentError` for one that is not simulated."""
+        container = pod.containers[0]
+        return Executing(self.runner.run(cgroup, [*container.command, *container.args]))
+
+    def drop_caches(self) -> None:
+        """Write everything back, then drop the clean page cache."""
+        self.node.drop_caches()
+
+    def logs(self) -> dict[str, str]:
+        """What the containers printed last."""
+        return {
+            name: "".join(line for program in programs for line in program.log)
+            for name, programs in self.runner.logs.items()
+        }
+
+    def close(self) -> list[str]:
+        """Return a line for each process the OOM killer took."""
+        return self.runner.killed
+
+
+class Executing:
+    """A command of the timeline in the simulation."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def poll(self) -> int | None:
+        """Return its exit status once it has ended."""
+        return self._program.poll()
+
+    def close(self) -> tuple[float, float, str]:
+        """Return its seconds of the processor (user, kernel) and what it printed."""
+        return (*self._program.used(), "".join(self._program.log))
+
+
+def workloads_of(experiment: Experiment, variant: Play) -> dict[str, Workload]:
+    """Read the workload files that the variant's commands name; raises `ExperimentError`."""
+    found = {}
+    commands = [
+        [*container.command, *container.args]
+        for pod in manifests_of(variant).pods
+        for container in pod.all_containers
+    ]
+    commands += [list(step.exec.command) for step in variant.timeline if step.exec is not None]
+    for argv in commands:
+        if len(argv) == 3 and argv[0].rpartition("/")[2] == "memqos" and argv[1] == "workload":
+            found[argv[2]] = load_workload(Path(argv[2]))
+    return found
+
+
+def check_commands(experiment: Experiment, variant: Play) -> None:
+    """Raise `ExperimentError` for a command that is not simulated, naming file and field."""
+    workloads = workloads_of(experiment, variant)
+    for pod in manifests_of(variant).pods:
+        for container in pod.all_containers:
+            _understood(experiment, [*container.command, *container.args], workloads, "$.pods", pod.name)
+    for index, step in enumerate(variant.timeline):
+        if step.exec is not None:
+            place = f"$.timeline[{index}].exec"
+            _understood(experiment, step.exec.command, workloads, place, step.exec.pod)
+
+
+def _understood(
+    experiment: Experiment, argv: Sequence[str], workloads: Mapping[str, Workload], path: str, pod: str
+) -> None:
+    try:
+        understand(argv, workloads)
+    except InputError as error:
+        raise ExperimentError(
+            error.problem, source=experiment.place(path), field=f"pod {pod}", remedy=error.remedy
+        ) from None
+
+
+def record(
+    experiment: Experiment,
+    variant: Play,
+    kernel: str,
+    *,
+    seed: int = 1,
+    evictions: bool = True,
+    say: Callable[[str], None] = lambda text: None,
+) -> Recording:
+    """Play one variant on a new simulated node and return what was seen.
+
+    Without `evictions` there is no eviction manager, as in the guest. Raises `InputError` for what cannot
+    be simulated, `LabError` for a wait in vain.
+    """
+    check_commands(experiment, variant)
+    world = SimWorld(experiment, variant, kernel, seed)
+    evictor = Evictor(world.config, world.runner.now_us()) if evictions else None
+    return Player(variant, world, say, evictor=evictor).run()
+
+
+def evaluate(experiment: Experiment, recordings: Sequence[Recording], kernel: str) -> ExperimentResult:
+    """Ask recordings of all variants what the experiment asks, and whether it holds."""
+    variants = tuple(evaluate_variant(experiment, each) for each in recordings)
+    return ExperimentResult(
+        name=experiment.name,
+        title=experiment.title,
+        study=experiment.study,
+        kernel=f"sim {kernel}",
+        kernel_release=f"{kernel} (simulated)",
+        kernel_version="",
+        accel="simulated",
+        seconds=round(sum(each.seconds for each in recordings), 1),
+        variants=variants,
+        checks=check(experiment, variants, kernel),
+    )
