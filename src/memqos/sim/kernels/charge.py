@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import counters, free, io, reclaim
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 RETRIES = 16
@@ -142,7 +142,7 @@ def handle_over_high(m: Mem, c: int) -> None:
         return
 
 
-@njit
+@inlined
 def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
     """Take free pages of the node, reclaiming below the min watermark; False when there are none.
 
@@ -168,7 +168,7 @@ def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
     return True
 
 
-@njit
+@inlined
 def _after(m: Mem, c: int, batch: int) -> None:
     i = c
     while i > 0:
@@ -241,7 +241,7 @@ def kernel_memory(m: Mem, c: int, size: int) -> bool:
     return True
 
 
-@njit
+@inlined
 def new_page(m: Mem, c: int, noretry: bool) -> bool:
     """Allocate and charge one page for `c`; False when readahead must stop or the task dies."""
     if not take_free(m, 1, noretry):

@@ -7,7 +7,7 @@ mm/page_counter.c (`page_counter_try_charge`, `propagate_protected_usage`,
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 
@@ -26,7 +26,7 @@ def propagate(m: Mem, c: int) -> None:
     m.cg[c, k.LOW_USAGE] = used
 
 
-@njit
+@inlined
 def charge_tree(m: Mem, c: int, pages: int) -> int:
     """Charge a cgroup and its ancestors; return -1, or the one whose `max` is in the way (nothing charged).
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import lists
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 
@@ -98,7 +98,7 @@ def wait_write(m: Mem) -> bool:
     return True
 
 
-@njit
+@inlined
 def allowed_at(m: Mem, c: int, d: int, write: int) -> int:
     """When `io.max` of `c` and its ancestors lets the next request start (0: at once)."""
     when = 0

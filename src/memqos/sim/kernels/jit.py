@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite.binding import Linkage  # type: ignore[import-untyped]
 from numba.core import codegen
 from numba.core import config as numba_config
 
@@ -41,21 +42,35 @@ _CACHE = str(_cache_dir())
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
-def njit(function: _F) -> _F:
-    """Compile a kernel that only other kernels call."""
+def _compiled(function: _F, **more: Any) -> _F:
     if config.DISABLE_JIT:
         return function
-    inner: Any = _numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
+    inner: Any = _numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS, **more)(function)
     resolve = inner.get_call_template
     # numba would compile a version for every constant passed
     inner.get_call_template = lambda args, kws: resolve(tuple(map(_numba.types.unliteral, args)), kws)
     return cast(_F, inner)
 
 
+def njit(function: _F) -> _F:
+    """Compile a kernel that only other kernels call."""
+    return _compiled(function)
+
+
+def inlined(function: _F) -> _F:
+    """Compile a kernel into each of its callers: a call passes every array of the machine, some 15 ns."""
+    return _compiled(function, forceinline=True)
+
+
 @contextmanager
 def _one_unit(name: str) -> Iterator[None]:
-    """While this lasts, only the function called `name` links what it needs, and all of it."""
-    original, verify = _library.finalize, _library._verify_declare_only_symbols
+    """While this lasts, only the function called `name` links what it needs, and all of it.
+
+    There everything else is made internal, so that LLVM drops unused arguments (each call passes every
+    array of the machine) and inlines what is called once.
+    """
+    methods = ("finalize", "_optimize_final_module", "_verify_declare_only_symbols")
+    finalize, optimize, verify = (getattr(_library, method) for method in methods)
 
     def below(library: Any, found: dict[int, Any]) -> dict[int, Any]:
         for other in library._linking_libraries:
@@ -64,18 +79,30 @@ def _one_unit(name: str) -> Iterator[None]:
                 below(other, found)
         return found
 
-    def finalize(library: Any) -> None:
+    def finalize_alone(library: Any) -> None:
         needed = library._linking_libraries
         library._linking_libraries = list(below(library, {}).values()) if library.name == name else []
-        original(library)
+        finalize(library)
         library._linking_libraries = needed
 
-    _library.finalize = finalize
-    _library._verify_declare_only_symbols = lambda library: verify(library) if library.name == name else None
+    def optimize_whole(library: Any) -> None:
+        if library.name == name:
+            for function in library._final_module.functions:
+                if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                    function.linkage = Linkage.internal
+        optimize(library)
+
+    def verify_whole(library: Any) -> None:
+        if library.name == name:
+            verify(library)
+
     try:
+        for method, replacement in zip(methods, (finalize_alone, optimize_whole, verify_whole), strict=True):
+            setattr(_library, method, replacement)
         yield
     finally:
-        _library.finalize, _library._verify_declare_only_symbols = original, verify
+        for method, original in zip(methods, (finalize, optimize, verify), strict=True):
+            setattr(_library, method, original)
 
 
 def entry(function: _F) -> _F:

@@ -12,7 +12,7 @@ alone and move only when eviction meets it (`folio_update_gen`), so `take` leave
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 
@@ -32,7 +32,7 @@ def _free_chunk(m: Mem, chunk: int) -> None:
     m.g[k.CHUNK_FREE] = chunk
 
 
-@njit
+@inlined
 def put_head(m: Mem, lid: int, page: int) -> None:
     """Add a page at the newest end; its word's position is set, its list and size are the caller's."""
     chunk = m.ls[lid, k.HEAD]
@@ -80,7 +80,7 @@ def put_tail(m: Mem, lid: int, page: int) -> None:
     m.w[page] = (m.w[page] & ~k.POS) | pos
 
 
-@njit
+@inlined
 def take_tail(m: Mem, lid: int) -> int:
     """Take the oldest page off; -1 when the list is empty. The size is the caller's."""
     while True:
@@ -105,13 +105,13 @@ def take_tail(m: Mem, lid: int) -> int:
         _free_chunk(m, chunk)
 
 
-@njit
+@inlined
 def list_of(word: int) -> int:
     """The list a resident page's word names."""
     return ((word & k.CG_MASK) >> k.CG_SHIFT) * k.LISTS + ((word & k.LIST_MASK) >> k.LIST_SHIFT)
 
 
-@njit
+@inlined
 def remove(m: Mem, page: int) -> None:
     """Take a page out of the middle of its list."""
     word = m.w[page]
@@ -119,7 +119,7 @@ def remove(m: Mem, page: int) -> None:
     m.ls[list_of(word), k.SIZE] -= 1
 
 
-@njit
+@inlined
 def add(m: Mem, page: int, number: int) -> None:
     """Put a resident page on list `number` of its cgroup, newest end."""
     word = (m.w[page] & ~k.LIST_MASK) | (number << k.LIST_SHIFT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import classic, counters, lists, shrink, workingset
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 ANON, FILE = 0, 1
@@ -23,7 +23,7 @@ def size_of(m: Mem, c: int, kind: int, seq: int) -> int:
     return m.ls[c * k.LISTS + kind * 4 + seq % 4, k.SIZE]
 
 
-@njit
+@inlined
 def place_seq(m: Mem, c: int, word: int, active: bool) -> int:
     """The generation a page enters when it is added to the lists (lru_gen_add_folio, kernel.md 4.2)."""
     kind = 0 if word & k.ANON else 1
@@ -47,7 +47,7 @@ def place_seq(m: Mem, c: int, word: int, active: bool) -> int:
     return oldest if oldest + MIN_GENS >= newest else oldest + 1
 
 
-@njit
+@inlined
 def add(m: Mem, page: int, active: bool) -> None:
     """Put a resident page on the list of the generation it belongs to."""
     word = m.w[page]
@@ -271,7 +271,7 @@ def _choose_type(m: Mem, c: int, swappiness: int) -> int:
     return FILE if left <= right else ANON
 
 
-@njit
+@inlined
 def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
     """sort_folio: a page of another generation or a protected tier moves on instead of being evicted."""
     word = m.w[page]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from memqos.sim.kernels import charge, io, lists, mglru, workingset
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 DONE, WAIT, FAILED = range(3)
 IO_PAGES = 320  # bdi io_pages: max_sectors_kb 1280
 
 
-@njit
+@inlined
 def accessed(m: Mem, page: int) -> None:
     """folio_mark_accessed, once per page and read."""
     word = m.w[page]
@@ -43,7 +43,7 @@ def accessed(m: Mem, page: int) -> None:
         m.cg[c, k.PGACTIVATE] += 1
 
 
-@njit
+@inlined
 def into_lru(m: Mem, page: int, active: bool) -> None:
     """folio_add_lru: a new page joins the lists of its cgroup."""
     word = m.w[page]
@@ -239,7 +239,7 @@ def throttled(m: Mem, c: int, o: int, write: int) -> bool:
     return False
 
 
-@njit
+@inlined
 def read_page(m: Mem, t: int, o: int, index: int, want: int) -> int:
     """Read one page of a file through a descriptor; WAIT: again at `g[DISK_WAIT]`.
 

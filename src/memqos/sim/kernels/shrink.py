@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import counters, io, workingset
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 FREED, KEEP, ACTIVATE = range(3)
@@ -99,7 +99,7 @@ def _activate(m: Mem, page: int, c: int) -> int:
     return ACTIVATE
 
 
-@njit
+@inlined
 def _references(m: Mem, word: int) -> int:
     """folio_check_references: 0 reclaim, 1 keep, 2 activate, 3 reclaim if clean; `g[R1]` the new word."""
     young = word & k.MAPPED and word & k.YOUNG
@@ -119,7 +119,7 @@ def _references(m: Mem, word: int) -> int:
     return 3 if referenced and not word & k.ANON else 0
 
 
-@njit
+@inlined
 def shrink_page(m: Mem, page: int, c: int) -> int:
     """Decide about one isolated page of cgroup `c`: FREED (uncharge it), KEEP or ACTIVATE.
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from memqos.sim.kernels import counters
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 
-@njit
+@inlined
 def age(m: Mem, c: int, pages: int) -> None:
     """workingset_age_nonresident: at `c` and every ancestor."""
     while c >= 0:
@@ -33,7 +33,7 @@ def note_cost(m: Mem, c: int, kind: int, cost: int) -> None:
         c = m.cg[c, k.PARENT]
 
 
-@njit
+@inlined
 def refs_of(m: Mem, word: int) -> int:
     """folio_lru_refs: accesses through file descriptors as MGLRU counts them (kernel.md 4.3)."""
     refs = (word & k.REFS_MASK) >> k.REFS_SHIFT
@@ -42,7 +42,7 @@ def refs_of(m: Mem, word: int) -> int:
     return refs + (1 if word & k.WS else 0)
 
 
-@njit
+@inlined
 def tier_of(m: Mem, refs: int, ws: int) -> int:
     """lru_tier_from_refs."""
     if m.g[k.MGLRU_72]:
@@ -52,7 +52,7 @@ def tier_of(m: Mem, refs: int, ws: int) -> int:
     return 0 if refs == 0 else (1 if refs == 1 else (2 if refs <= 3 else 3))
 
 
-@njit
+@inlined
 def shadow_of(m: Mem, word: int, c: int) -> int:
     """The shadow an evicted page leaves: the word to keep in its place."""
     kept = (word & (k.ANON | k.ZERO)) | k.SHADOW
@@ -177,7 +177,7 @@ def _enlist(m: Mem, node: int) -> None:
     m.cg[owner, k.NODES] += 1
 
 
-@njit
+@inlined
 def _levels(m: Mem, page: int) -> int:
     o = m.blk[page >> 9, k.B_OBJ]
     if m.obj[o, k.O_BIG]:
@@ -186,7 +186,7 @@ def _levels(m: Mem, page: int) -> int:
     return 0 if pages <= 1 else (1 if pages <= 64 else (2 if pages <= 4096 else 3))
 
 
-@njit
+@inlined
 def node_need(m: Mem, page: int) -> int:
     """Bytes of tree nodes that adding this file page would allocate."""
     levels = _levels(m, page)
@@ -219,7 +219,7 @@ def _drop_node(m: Mem, page: int) -> None:
         above = m.g[k.XA3] + (page >> shift)
 
 
-@njit
+@inlined
 def node_add(m: Mem, c: int, page: int, had_shadow: bool) -> None:
     """A file page enters its tree, its nodes' kernel memory charged by the caller before."""
     levels = _levels(m, page)
@@ -247,7 +247,7 @@ def node_add(m: Mem, c: int, page: int, had_shadow: bool) -> None:
         m.xa[node, k.X_SHADOW] -= 1
 
 
-@njit
+@inlined
 def node_remove(m: Mem, page: int, leave_shadow: bool) -> None:
     """A resident file page leaves its tree, with or without a shadow in its place."""
     if _levels(m, page) == 0:
@@ -301,7 +301,7 @@ def shrink_nodes(m: Mem, c: int) -> None:
         scan -= 128
 
 
-@njit
+@inlined
 def evict_file(m: Mem, page: int, c: int) -> None:
     """An isolated clean file page leaves memory; a shadow stays. The caller uncharges it."""
     word = m.w[page]
