@@ -142,7 +142,7 @@ def handle_over_high(m: Mem, c: int) -> None:
         return
 
 
-@inlined
+@njit
 def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
     """Take free pages of the node, reclaiming below the min watermark; False when there are none.
 
@@ -168,7 +168,7 @@ def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
     return True
 
 
-@inlined
+@njit
 def _after(m: Mem, c: int, batch: int) -> None:
     i = c
     while i > 0:

@@ -47,7 +47,7 @@ def place_seq(m: Mem, c: int, word: int, active: bool) -> int:
     return oldest if oldest + MIN_GENS >= newest else oldest + 1
 
 
-@inlined
+@njit
 def add(m: Mem, page: int, active: bool) -> None:
     """Put a resident page on the list of the generation it belongs to."""
     word = m.w[page]
@@ -271,7 +271,7 @@ def _choose_type(m: Mem, c: int, swappiness: int) -> int:
     return FILE if left <= right else ANON
 
 
-@inlined
+@njit
 def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
     """sort_folio: a page of another generation or a protected tier moves on instead of being evicted."""
     word = m.w[page]

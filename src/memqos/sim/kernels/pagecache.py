@@ -239,7 +239,7 @@ def throttled(m: Mem, c: int, o: int, write: int) -> bool:
     return False
 
 
-@inlined
+@njit
 def read_page(m: Mem, t: int, o: int, index: int, want: int) -> int:
     """Read one page of a file through a descriptor; WAIT: again at `g[DISK_WAIT]`.
 

@@ -186,7 +186,7 @@ def _levels(m: Mem, page: int) -> int:
     return 0 if pages <= 1 else (1 if pages <= 64 else (2 if pages <= 4096 else 3))
 
 
-@inlined
+@njit
 def node_need(m: Mem, page: int) -> int:
     """Bytes of tree nodes that adding this file page would allocate."""
     levels = _levels(m, page)
@@ -219,7 +219,7 @@ def _drop_node(m: Mem, page: int) -> None:
         above = m.g[k.XA3] + (page >> shift)
 
 
-@inlined
+@njit
 def node_add(m: Mem, c: int, page: int, had_shadow: bool) -> None:
     """A file page enters its tree, its nodes' kernel memory charged by the caller before."""
     levels = _levels(m, page)
@@ -247,7 +247,7 @@ def node_add(m: Mem, c: int, page: int, had_shadow: bool) -> None:
         m.xa[node, k.X_SHADOW] -= 1
 
 
-@inlined
+@njit
 def node_remove(m: Mem, page: int, leave_shadow: bool) -> None:
     """A resident file page leaves its tree, with or without a shadow in its place."""
     if _levels(m, page) == 0:
