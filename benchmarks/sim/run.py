@@ -138,9 +138,8 @@ def main() -> None:
         print(json.dumps({"where": "this machine", "rows": rows}))
         return
     for each in rows:
-        print(
-            f"{each['name']:24} {each['median']:8.2f} {each['unit']:3} {each['low']:8.2f} to {each['high']:8.2f}  {each['note']}"
-        )
+        figures = f"{each['median']:8.2f} {each['unit']:3} {each['low']:8.2f} to {each['high']:8.2f}"
+        print(f"{each['name']:24} {figures}  {each['note']}")
 
 
 if __name__ == "__main__":
