@@ -8,6 +8,7 @@ and OOM kills as they happen, and `on_wait` to do something as time passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
@@ -30,6 +31,35 @@ LIMITS = {
 Event = tuple[int, int, int, int]
 
 
+LOOK_NS = 100_000_000
+"""How often a trigger is looked at: ten times a window (kernel/sched/psi.c)."""
+
+
+@dataclass(slots=True)
+class Trigger:
+    """`some 100000 1000000` on a memory.pressure: 0.1 s of stall within 1 s, at most once a second.
+
+    The stall of the window before counts for the part of it that still overlaps (`window_update`).
+    """
+
+    start: int
+    value: int = 0
+    before: int = 0
+    fired: int = -SECOND
+
+    def fires(self, now: int, total: int) -> bool:
+        """Look at the stall total; both in nanoseconds."""
+        passed, growth = now - self.start, total - self.value
+        if passed > SECOND:
+            self.start, self.value, self.before = now, total, growth
+        else:
+            growth += self.before * (SECOND - passed) // SECOND
+        if growth < SECOND // 10 or now < self.fired + SECOND:
+            return False
+        self.fired = now
+        return True
+
+
 def _size(pages: int) -> int:
     return UNLIMITED if pages >= k.UNLIMITED_PAGES else int(pages) * PAGE
 
@@ -41,6 +71,7 @@ class SimNode:
         self.machine = machine
         self.on_events = on_events
         self._stopped = False
+        self._triggers: dict[int, Trigger] = {}
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -50,15 +81,32 @@ class SimNode:
         self._stopped = True
 
     def wait(self, seconds: float) -> Wake:
-        """Let virtual time pass."""
+        """Let virtual time pass; return early when tasks of a pod or of the node stall (`Trigger`)."""
         if self._stopped:
             return Wake("stop")
         end = self.machine.now + round(seconds * SECOND)
         while self.machine.now < end:
-            events = self.machine.advance(end)
-            if events and self.on_events:
-                self.on_events(events)
+            until = min(end, self.machine.now + LOOK_NS)
+            while self.machine.now < until:
+                events = self.machine.advance(until)
+                if events and self.on_events:
+                    self.on_events(events)
+            pressed = self._pressed()
+            if pressed:
+                return Wake("pressure", pressed)
         return Wake("timeout")
+
+    def _pressed(self) -> tuple[str, ...]:
+        """The node ("") and the pods whose trigger fires now."""
+        now = self.machine.now
+        found = []
+        for path, c in self.machine.paths.items():
+            if path and not path.rpartition("/")[2].startswith("pod"):
+                continue
+            trigger = self._triggers.setdefault(self.machine.inodes[path], Trigger(now))
+            if trigger.fires(now, int(self.machine.m.cg[c, k.PSI])):
+                found.append(path)
+        return tuple(found)
 
     def observe(self) -> Snapshot:
         """Read everything, in pre-order."""
@@ -74,7 +122,15 @@ class SimNode:
 
     def _features(self) -> frozenset[str]:
         machine = self.machine
-        found = {"memory.reclaim", "memory.peak", "memory.swap", "psi", "io.max", "cgroup.kill"}
+        found = {
+            "memory.reclaim",
+            "memory.peak",
+            "memory.swap",
+            "psi",
+            "psi trigger",
+            "io.max",
+            "cgroup.kill",
+        }
         if machine.profile.reclaim_swappiness_max >= 200:
             found.add("memory.reclaim swappiness")
         if machine.profile.reclaim_swappiness_max > 200:
