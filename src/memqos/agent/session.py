@@ -92,6 +92,7 @@ class Session:
     ) -> Report:
         """Run `pods` and manage them; `grace` bounds their termination, in seconds, at the end.
 
+        The report shows the pods as they were when the time was over, before they were stopped.
         Raises `LockHeld`, `Unsupported`, and `NodeError` when the tree cannot be made.
         """
         with Lock(self._state), LinuxNode(self._root) as node, self._ending(node):
@@ -103,11 +104,12 @@ class Session:
             try:
                 with_pods.add(pods)
                 report = self._run(with_pods, with_pods.pods)
+                report = replace(report, pods=runner.pods())
             finally:
                 before = self._signals
                 for event in runner.stop(grace, hurried=lambda: self._signals > before):
                     self._on_event(event)
-        return replace(report, pods=runner.pods())
+        return report
 
     def manage(self, pods: Pods) -> Report:
         """Manage the pods that `pods` finds in each snapshot. Raises `LockHeld`, `Unsupported`."""
