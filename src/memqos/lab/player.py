@@ -33,6 +33,10 @@ TAIL = 4000
 """Characters kept of what a program printed."""
 
 
+BROKEN = "broken"
+"""The event that says why a variant was not played to its end."""
+
+
 class Executing(Protocol):
     """A command of the timeline that runs."""
 
@@ -95,14 +99,20 @@ class Player:
         self._record = Recording(variant=play.name, release=world.release, devices=dict(world.devices))
 
     def run(self) -> Recording:
-        """Play the timeline to its end and return the recording."""
+        """Play the timeline to its end and return the recording; raises `LabError`."""
         for step in self._play.timeline:
             if step.at is not None:
                 self._pass(step.at - self._seconds)
             self._say(f"{self._play.name}: {_words(step)}")
             self._note(step.action, "timeline", _words(step))
             getattr(self, f"_{step.action}")(getattr(step, step.action))
-        if self._play.every > 0:
+        return self.end()
+
+    def end(self, problem: str = "") -> Recording:
+        """Look once more, end all pods and return the recording; `problem` is why it ended early."""
+        if problem:
+            self._note(BROKEN, "timeline", problem)
+        if self._play.every > 0 or problem:
             self._look_at_all()
         for name, text in self._world.logs().items():
             self._record.logs[name] = text[-TAIL:]

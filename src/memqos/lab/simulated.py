@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from memqos.errors import ExperimentError, InputError
+from memqos.errors import ExperimentError, InputError, LabError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.lab.evictor import Evictor
 from memqos.lab.experiment import Experiment, Play, size_of
 from memqos.lab.manage import kubelet_of
 from memqos.lab.manifests import manifests_of
-from memqos.lab.player import Player
+from memqos.lab.player import BROKEN, Player
 from memqos.lab.recording import Recording
 from memqos.lab.results import ExperimentResult, check, evaluate_variant
 from memqos.model.pods import Pod
@@ -205,17 +205,22 @@ def record(
     """Play one variant on a new simulated node and return what was seen.
 
     Without `evictions` there is no eviction manager, as in the guest. Raises `InputError` for what cannot
-    be simulated, `LabError` for a wait in vain.
+    be simulated. A wait in vain ends the play; the recording says so, and has what was seen until then.
     """
     check_commands(experiment, variant)
     world = SimWorld(experiment, variant, kernel, seed)
     evictor = Evictor(world.config, world.runner.now_us()) if evictions else None
-    return Player(variant, world, say, evictor=evictor).run()
+    player = Player(variant, world, say, evictor=evictor)
+    try:
+        return player.run()
+    except LabError as error:
+        return player.end(str(error))
 
 
 def evaluate(experiment: Experiment, recordings: Sequence[Recording], kernel: str) -> ExperimentResult:
     """Ask recordings of all variants what the experiment asks, and whether it holds."""
-    variants = tuple(evaluate_variant(experiment, each) for each in recordings)
+    broken = [each.text for recording in recordings for each in recording.events if each.what == BROKEN]
+    variants = () if broken else tuple(evaluate_variant(experiment, each) for each in recordings)
     return ExperimentResult(
         name=experiment.name,
         title=experiment.title,
@@ -226,5 +231,6 @@ def evaluate(experiment: Experiment, recordings: Sequence[Recording], kernel: st
         accel="simulated",
         seconds=round(sum(each.seconds for each in recordings), 1),
         variants=variants,
-        checks=check(experiment, variants, kernel),
+        checks=() if broken else check(experiment, variants, kernel),
+        problem="; ".join(broken),
     )

@@ -1,0 +1,109 @@
+"""`memqos simulate` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+import memqos
+from memqos.cli import exits
+from memqos.cli.main import cli
+from memqos.errors import MemqosError
+
+SCENARIO = """
+apiVersion: memqos.dev/v1alpha1
+kind: Experiment
+name: small
+title: A pod that outgrows its limit
+study: It is killed, unless it may swap.
+node: {memory: 256Mi}
+disks: {swap: {size: 32Mi}}
+kubelet: {failSwapOn: false, memorySwap: {swapBehavior: LimitedSwap}}
+pods:
+  - apiVersion: v1
+    kind: Pod
+    metadata: {name: hog, annotations: {memqos.dev/swap-limit: 8Mi}}
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: main
+          command: [python3, -m, memqos.lab.load, mib=3]
+          resources: {limits: {memory: 2Mi}}
+timeline: [{start: hog}, {sleep: 2}]
+measures: {kills: {of: 'status("hog", "oom_kills")', unit: count}}
+expect: [{that: kills == KILLS, study: said}]
+"""
+
+CHOICE = """
+apiVersion: memqos.dev/v1alpha1
+kind: MemoryPolicy
+metadata: {name: default}
+spec: {swap: {mode: PodChoice, maximumPerPod: 16Mi, reserve: "0"}}
+"""
+
+
+def simulate(tmp_path: Path, *words: str, text: str = SCENARIO.replace("KILLS", "1")) -> tuple[int, str]:
+    scenario = tmp_path / "small.yaml"
+    scenario.write_text(text)
+    result = CliRunner().invoke(cli, ["simulate", str(scenario), *words])
+    return result.exit_code, str(result.exception) if isinstance(
+        result.exception, MemqosError
+    ) else result.stdout
+
+
+def test_one_run_has_a_row_for_each_pod(tmp_path: Path) -> None:
+    status, out = simulate(tmp_path)
+    assert status == exits.OK
+    row = next(line for line in out.splitlines() if line.startswith("hog "))
+    assert row.split()[:4] == ["hog", "Failed", "137", "1"]
+
+
+def test_an_expectation_that_does_not_hold_is_the_exit_code(tmp_path: Path) -> None:
+    assert simulate(tmp_path, text=SCENARIO.replace("KILLS", "0"))[0] == exits.NOT_HELD
+
+
+def test_policies_are_set_side_by_side_with_the_kubelet_alone(tmp_path: Path) -> None:
+    policy = tmp_path / "choice.yaml"
+    policy.write_text(CHOICE)
+    _, out = simulate(tmp_path, "--policy", "none", "--policy", str(policy), "--json")
+    runs = json.loads(out)["runs"]
+    assert runs["kubelet alone"]["hog"]["oom_kills"] == 1
+    assert runs["choice"]["hog"]["oom_kills"] == 0
+    assert runs["choice"]["hog"]["swapped_out"] >= 1 << 20
+
+
+def test_a_play_that_cannot_go_on_shows_what_was_seen_and_why(tmp_path: Path) -> None:
+    wait = "{wait: {pod: hog, until: said, word: never, timeout: 3}}]"
+    status, out = simulate(tmp_path, text=SCENARIO.replace("KILLS", "1").replace("{sleep: 2}]", wait))
+    assert status == exits.NOT_HELD
+    assert "not played to its end: waited 3 s in vain" in out
+    assert "hog" in out
+
+
+def test_a_report_keeps_the_recording_and_the_document(tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    simulate(tmp_path, "--report", str(report))
+    document = json.loads((report / "simulation.json").read_text())
+    assert document["runs"]["run"]["hog"]["exit"] == 137
+    assert (report / "record-run.json").exists()
+
+
+def test_a_policy_that_cannot_be_read_is_named_with_its_field(tmp_path: Path) -> None:
+    policy = tmp_path / "bad.yaml"
+    policy.write_text(CHOICE.replace("PodChoice", "Sometimes"))
+    _, problem = simulate(tmp_path, "--policy", str(policy))
+    assert "bad.yaml" in problem
+    assert "spec.swap.mode" in problem
+
+
+def test_numba_and_numpy_are_not_loaded_before_simulate_is_called() -> None:
+    code = "import sys, memqos.cli.main, memqos.cli.simulate; print({'numba', 'numpy'} & set(sys.modules))"
+    path = str(Path(memqos.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": path}
+    )
+    assert done.stdout.strip() == "set()"
