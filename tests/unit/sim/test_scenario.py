@@ -121,7 +121,10 @@ def test_the_same_scenario_and_seed_is_the_same_to_the_byte(kernel: str) -> None
         pods=(pod("a", "memqos workload service", "8Mi"), pod("b", "md5sum /data/f", "6Mi")),
         workloads={"service": service},
     )
-    one, two = (msgspec.json.encode(simulate(scenario, kernel), enc_hook=dict) for _ in range(2))
+    one, two = (
+        msgspec.json.encode(simulate(scenario, kernel), enc_hook=dict, order="deterministic")
+        for _ in range(2)
+    )
     assert one == two
 
 
