@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from memqos.cli import exits
+from memqos.cli.lab_compare import KERNELS, compare
 from memqos.cli.options import json_option
 from memqos.errors import ExperimentError
 
 if TYPE_CHECKING:
     from memqos.lab.results import ExperimentResult
 
-KERNELS: Final = ("6.1", "6.12", "7.2")
-
 
 @click.group("lab")
 def command() -> None:
     """Run experiments on real kernels in a virtual machine."""
+
+
+command.add_command(compare)
 
 
 @command.command("list")

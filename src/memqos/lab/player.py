@@ -194,10 +194,10 @@ class Player:
         while not reached():
             if self._world.now() > deadline:
                 raise LabError(f"waited {timeout:g} s in vain for {what.strip()}")
-            self._pass(_NAP, coarse=False)
+            self._pass(_NAP, until=reached)
 
-    def _pass(self, seconds: float, *, coarse: bool = True) -> None:
-        """Let time pass: run what is due, manage, look at the node as often as asked."""
+    def _pass(self, seconds: float, *, until: Callable[[], bool] | None = None) -> None:
+        """Let time pass, or less `until` something: run what is due, manage, look as often as asked."""
         deadline = self._world.now() + seconds
         while True:
             events = self._runner.poll()
@@ -211,12 +211,12 @@ class Player:
             if self._play.every > 0 and now >= self._next_sample:
                 self._next_sample = now + self._play.every
                 self._look_at_all()
-            if now >= deadline:
+            if now >= deadline or (until is not None and until()):
                 return
             due = min(deadline, self._next_sample) if self._play.every > 0 else deadline
             if self._evictor is not None:
                 due = min(due, self._evictor.next_us / 1e6)
-            self._runner.wait(max(0.0, due - now) if coarse or not events else 0.0)
+            self._runner.wait(max(0.0, due - now) if until is None or not events else 0.0)
 
     def _look_at_all(self) -> None:
         self._manage()

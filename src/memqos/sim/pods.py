@@ -65,10 +65,14 @@ class Program:
             for process in self.members:
                 self.machine.kill(process.task, code)
 
-    def hear(self, process: Process, kind: int, *, group: bool) -> None:
-        """Hear of an event of one of its processes; `group`: an OOM kill takes the whole cgroup."""
+    def hear(self, process: Process, kind: int, *, group: bool) -> bool:
+        """Hear of an event of one of its processes; `group`: an OOM kill takes the whole cgroup.
+
+        True when it ended or printed something.
+        """
         if self.ended:
-            return
+            return False
+        lines = len(self.log)
         if kind == k.EV_MARK and process.alive:
             process.go_on()
             self._listen()
@@ -78,6 +82,7 @@ class Program:
             elif not any(each.alive for each in self.members):
                 self._listen()
                 self.ended, self.code = True, process.exit_code
+        return self.ended or len(self.log) > lines
 
     def used(self) -> tuple[float, float]:
         """Seconds of the processor: of the programs themselves, and of the kernel for them."""
@@ -153,7 +158,7 @@ class SimPods(Runner):
         node.on_events = self.hear
 
     def wait(self, seconds: float) -> None:
-        """Let time pass until a program ends, a back-off or grace period is over, or `seconds` went by."""
+        """Let time pass until a program ends or prints, something is due, or `seconds` went by."""
         due = self.next_due_us()
         now = self.machine.now
         # a difference of two times that is less than they are exact must not stand still
@@ -165,8 +170,8 @@ class SimPods(Runner):
                 return
 
     def hear(self, events: list[Event]) -> bool:
-        """Pass the machine's events on to their programs; true when one of them ended."""
-        ended = False
+        """Pass the machine's events on to their programs; true when one of them ended or printed."""
+        noticed = False
         for at, kind, task, row in events:
             if kind == k.EV_OOM_KILL:
                 where = next((path for path, c in self.machine.paths.items() if c == row), "a removed cgroup")
@@ -175,9 +180,9 @@ class SimPods(Runner):
                 for program in programs:
                     for process in program.members:
                         if process.task == task:
-                            program.hear(process, kind, group=self._group(cgroup))
-                            ended = ended or program.ended
-        return ended
+                            group = self._group(cgroup)
+                            noticed = program.hear(process, kind, group=group) or noticed
+        return noticed
 
     def run(self, cgroup: str, argv: list[str], oom_score_adj: int = 0) -> Program:
         """Start a program in a cgroup; raises `ExperimentError` for one that is not simulated."""

@@ -94,6 +94,9 @@ def oom(m: Mem, over: int) -> bool:
     kill(m, victim)
     if group >= 0:
         counters.event(m, group, k.E_OOM_GROUP_KILL)
+        # mm/oom_kill.c, oom_kill_process: the first victim is killed once more, as a member of its group
+        counters.event(m, c, k.E_OOM_KILL)
+        m.g[k.G_OOM_KILL] += 1
         for t in range(m.g[k.NTASK]):
             alive = m.task[t, k.T_STATE] < k.T_DEAD and not m.task[t, k.T_KILLED]
             if alive and m.task[t, k.T_ADJ] > -1000 and counters.is_below(m, m.task[t, k.T_CG], group):

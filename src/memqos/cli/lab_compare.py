@@ -1,0 +1,131 @@
+"""`memqos lab compare`: the simulated kernel beside the real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from memqos.cli import exits
+from memqos.cli.options import json_option
+from memqos.errors import ExperimentError, LabError
+
+if TYPE_CHECKING:
+    from memqos.lab.compare import Row
+    from memqos.lab.experiment import Experiment
+
+KERNELS: Final = ("6.1", "6.12", "7.2")
+
+
+@click.command("compare")
+@click.argument("experiments", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Every experiment, and write the page (see --docs).")
+@click.option(
+    "--kernel",
+    "kernels",
+    multiple=True,
+    default=("6.12",),
+    show_default=True,
+    type=click.Choice([*KERNELS, "all"]),
+    help="On which kernels. May be given again.",
+)
+@click.option(
+    "--recorded",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Take what `memqos lab run --out DIR` left there instead of starting virtual machines; runs in "
+    "several folders of DIR count as several, and their median is compared.",
+)
+@click.option("--runs", default=1, show_default=True, help="How often each experiment runs in the machine.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out/compare"),
+    show_default=True,
+    metavar="DIR",
+    help="Where recordings of new runs go.",
+)
+@click.option(
+    "--docs",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the page in Markdown; docs/fidelity.md with --all.",
+)
+@json_option
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    experiments: tuple[str, ...],
+    every: bool,
+    kernels: tuple[str, ...],
+    recorded: Path | None,
+    runs: int,
+    out: Path,
+    docs: Path | None,
+    as_json: bool,
+) -> None:
+    """Play EXPERIMENTS in a virtual machine and in the simulator, and compare counter by counter.
+
+    Ends with 1 when a counter misses its bar.
+    """
+    from dataclasses import asdict
+
+    from memqos.cli.output import Output
+    from memqos.lab.campaign import find_experiments, list_experiments
+    from memqos.report.fidelity import page, rows_table, summary_table
+
+    if every == bool(experiments):
+        raise ExperimentError(
+            "no experiment is named", remedy="name some of `memqos lab list`, or give --all"
+        )
+    chosen = list_experiments() if every else find_experiments(experiments)
+    wanted = KERNELS if "all" in kernels else kernels
+    given = " --recorded DIR" if recorded else ""
+    if recorded is None:
+        recorded = out
+        _run(chosen, wanted, runs, out)
+    rows: list[Row] = []
+    for experiment in chosen:
+        for kernel in wanted:
+            rows += _compared(experiment, kernel, recorded)
+    output = Output(as_json=as_json)
+    plain: list[dict[str, Any]] = [{**asdict(row), "error": _finite(row.error)} for row in rows]
+    output.tables({"rows": plain}, rows_table(rows, "Simulated beside real"), summary_table(rows))
+    docs = docs or (Path("docs/fidelity.md") if every else None)
+    if docs is not None:
+        words = "--all" if every else " ".join(experiments)
+        said = f"memqos lab compare {words}" + "".join(f" --kernel {kernel}" for kernel in kernels) + given
+        docs.parent.mkdir(parents=True, exist_ok=True)
+        docs.write_text(page(rows, command=said), encoding="utf-8")
+        output.line(f"page: {docs}")
+    ctx.exit(exits.NOT_HELD if any(row.met is False for row in rows) else exits.OK)
+
+
+def _run(experiments: list[Experiment], kernels: tuple[str, ...], runs: int, out: Path) -> None:
+    from memqos.cli.progress import Progress
+    from memqos.lab.campaign import run
+
+    with Progress() as progress:
+        for number in range(1, runs + 1):
+            for result in run(experiments, kernels, out / f"run{number}", progress.show):
+                if result.problem:
+                    raise LabError(f"{result.name} on {result.kernel}: {result.problem}")
+
+
+def _compared(experiment: Experiment, kernel: str, recorded: Path) -> list[Row]:
+    from memqos.lab.compare import compare as compare_recordings
+    from memqos.lab.compare import recordings_in
+    from memqos.lab.experiment import play
+    from memqos.lab.simulated import record
+
+    rows = []
+    for name, real in recordings_in(recorded, experiment, kernel).items():
+        # the guest has no eviction manager, so neither has the simulation here
+        simulated = record(experiment, play(experiment, name), kernel, evictions=False)
+        rows += compare_recordings(experiment, kernel, real, simulated)
+    return rows
+
+
+def _finite(error: float | None) -> float | None:
+    return None if error is None or error == float("inf") else error

@@ -1,0 +1,94 @@
+"""How near the simulated kernel comes to the real one: the rows of `memqos lab compare`, for all faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memqos.lab.compare import BATCH, Row
+from memqos.report.table import Cell, Column, Table, table
+from memqos.units import format_bytes
+
+ROWS = (
+    Column("variant", "variant"),
+    Column("span", "between"),
+    Column("subject", "of"),
+    Column("counter", "counter"),
+    Column("real", "real"),
+    Column("simulated", "simulated"),
+    Column("error", "error"),
+    Column("bar", "bar"),
+    Column("met", "met"),
+)
+PLACE = (Column("experiment", "experiment"), Column("kernel", "kernel"))
+
+
+_SAID = f"""\
+The same experiment files, played in a virtual machine with a real kernel and in the simulator; what each
+pod's counters grew by between two marks of the timeline. Only counts and bytes: the machines were emulated.
+A difference within {BATCH} pages, one batch in which the kernel charges, is no miss. A bar of `-` is a
+counter that is shown and not judged. Between marks that are so many seconds apart, a program that goes
+round and round (e3) does as many rounds as its machine is fast; an emulated one is slow, and its counts
+are smaller."""
+
+
+def rows_table(rows: Sequence[Row], title: str, *, placed: bool = True) -> Table:
+    """One line per counter; `placed`: with the experiment and the kernel."""
+    columns = [*(PLACE if placed else ()), *ROWS]
+    lines: list[list[Cell]] = []
+    for row in rows:
+        place = [row.experiment, row.kernel] if placed else []
+        real, simulated = value_text(row, row.real), value_text(row, row.simulated)
+        verdict = "-" if row.met is None else "yes" if row.met else "MISS"
+        bar = "-" if row.bar is None else "exact" if row.bar == 0 else f"{row.bar:.0%}"
+        names = [row.variant, row.span, row.subject, row.counter]
+        lines.append([*place, *names, real, simulated, error_text(row), bar, verdict])
+    return table(columns, lines, title=title, empty="nothing to compare")
+
+
+def value_text(row: Row, value: float) -> str:
+    """Write a value with its unit."""
+    if row.counter == "exit code" and value == -1:
+        return "runs"
+    return format_bytes(int(value)) if row.unit == "bytes" else f"{value:,.10g}"
+
+
+def error_text(row: Row) -> str:
+    """Write how far simulated is off."""
+    if row.counter == "exit code" or row.error is None:
+        return "-"
+    return "none was real" if row.error == float("inf") else f"{row.error:+.1%}"
+
+
+def summary_table(rows: Sequence[Row]) -> Table:
+    """Per experiment and kernel: how many bars are met."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.experiment, row.kernel), []).append(row)
+    lines = []
+    for (experiment, kernel), mine in found.items():
+        judged = [row for row in mine if row.met is not None]
+        met = sum(row.met is True for row in judged)
+        runs = min(row.runs for row in mine)
+        lines.append((experiment, kernel, f"{met} of {len(judged)}", runs))
+    columns = [*PLACE, Column("met", "bars met"), Column("runs", "real runs", "count")]
+    return table(columns, lines, title="Bars met")
+
+
+def page(rows: Sequence[Row], *, command: str) -> str:
+    """The whole page in Markdown, misses left in."""
+    judged = [row for row in rows if row.met is not None]
+    met = sum(row.met is True for row in judged)
+    parts = [
+        "# The simulated kernel beside the real one",
+        f"Written by `{command}`. Misses are left in.",
+        _SAID,
+        f"**{met} of {len(judged)} bars are met.**",
+        summary_table(rows).markdown(),
+    ]
+    misses = [row for row in rows if row.met is False]
+    if misses:
+        parts += ["## Misses", rows_table(misses, "").markdown()]
+    for name, kernel in dict.fromkeys((row.experiment, row.kernel) for row in rows):
+        mine = [row for row in rows if (row.experiment, row.kernel) == (name, kernel)]
+        parts += [f"## {name} on {kernel}", rows_table(mine, "", placed=False).markdown()]
+    return "\n\n".join(parts) + "\n"
