@@ -5,9 +5,10 @@ import pytest
 import yaml
 
 from memqos.errors import ExperimentError
+from memqos.lab.campaign import check_inputs
 from memqos.lab.experiment import Experiment, play, read
 from memqos.lab.recording import Recording, decode, encode
-from memqos.lab.simulated import evaluate, node_of, record
+from memqos.lab.simulated import check_commands, evaluate, node_of, record
 from memqos.units import MIB
 
 LOAD = ["python3", "-m", "memqos.lab.load"]
@@ -133,3 +134,10 @@ def test_a_sysctl_that_is_not_simulated_is_refused(tmp_path: Path) -> None:
     wanted = experiment(tmp_path, [], {"sleep": 1}, node={"sysctl": {"vm.overcommit_memory": "2"}})
     with pytest.raises(ExperimentError, match="overcommit_memory is not simulated"):
         node_of(wanted)
+
+
+def test_every_command_of_the_example_is_simulated() -> None:
+    wanted = read(Path(__file__).parents[3] / "examples" / "scenarios" / "mixed.yaml")
+    check_inputs(wanted)
+    for name in wanted.variant_names:
+        check_commands(wanted, play(wanted, name))
