@@ -2,10 +2,10 @@
 # system.sh: the system packages of the laboratory. Installs them when root, otherwise prints the
 # line to run and goes on: what needs them says so itself.
 set -euo pipefail
-line="apt-get install -y --no-install-recommends qemu-system-x86 busybox-static zstd e2fsprogs debian-archive-keyring"
+line="apt-get install -y --no-install-recommends qemu-system-x86 busybox-static cpio zstd e2fsprogs debian-archive-keyring"
 
 ready() {
-  command -v qemu-system-x86_64 && command -v zstd && command -v dpkg-deb \
+  command -v qemu-system-x86_64 && command -v cpio && command -v zstd && command -v dpkg-deb \
     && PATH=$PATH:/usr/sbin:/sbin command -v mkfs.ext4 && [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] \
     && command -v busybox && ! head -c 4096 "$(command -v busybox)" | grep -aq ld-linux
 } >/dev/null 2>&1

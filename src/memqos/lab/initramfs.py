@@ -25,7 +25,7 @@ SYMLINK = 0o120777
 SHARE = "/run/memqos-share"
 """Where the guest finds the read-write share."""
 
-PACKAGES = "qemu-system-x86 busybox-static zstd e2fsprogs debian-archive-keyring"
+PACKAGES = "qemu-system-x86 busybox-static cpio zstd e2fsprogs debian-archive-keyring"
 APT_LINE = f"apt-get install -y --no-install-recommends {PACKAGES}"
 """What the laboratory needs of the system; `requirements/system.sh` runs the same line."""
 
