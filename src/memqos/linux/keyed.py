@@ -80,11 +80,11 @@ class Flat:
                 listed = raw.translate(_COMMAS, _ALL_BUT_NUMBERS)
                 try:
                     numbers = _numbers(b"[%b]" % listed[:-1])
-                    return (
-                        Counters(layout.keys, numbers) if layout.factors is None else layout.counters(numbers)
-                    )
                 except DecodeError:
                     break
+                if not numbers:  # one key without its number: an empty list reads too
+                    break
+                return Counters(layout.keys, numbers) if layout.factors is None else layout.counters(numbers)
         return self._slowly(raw)
 
     def _slowly(self, raw: bytes) -> Counters:

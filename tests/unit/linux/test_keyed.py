@@ -23,6 +23,18 @@ def test_the_layouts_of_two_kinds_of_cgroup_are_both_kept() -> None:
     assert flat.decode(b"anon 3\n").layout is first.layout
 
 
+def test_a_key_that_lost_its_number_is_refused_also_where_its_layout_is_known() -> None:
+    for whole, torn in (
+        (b"default 100\n", b"default \n"),
+        (b"a 1\nb 2\n", b"a \nb 2\n"),
+        (b"a 1\nb 2\n", b"a 1\nb \n"),
+    ):
+        flat = Flat()
+        flat.decode(whole)
+        with pytest.raises(ValueError, match="not a key and a number"):
+            flat.decode(torn)
+
+
 def test_a_number_of_20_digits_is_read_and_one_beyond_64_bit_is_not() -> None:
     flat = Flat()
     layout = flat.decode(b"a 1\nb 1\n").layout
