@@ -54,6 +54,10 @@ lock: venv ## resolve the dependencies anew into requirements/all.lock
 bench: venv ## every benchmark, as ratios within one run
 	$(BIN)/python benchmarks/run.py
 
+.PHONY: fidelity
+fidelity: venv system ## the simulated kernel beside real ones, counter by counter: docs/fidelity.md
+	$(BIN)/memqos lab compare --all --kernel all --docs docs/fidelity.md
+
 .PHONY: docs
 docs: venv ## write the generated pages of docs/ anew
 	$(BIN)/python docs/generate.py
