@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from memqos.cli import exits
-from memqos.cli.lab_compare import KERNELS, compare
-from memqos.cli.options import json_option
-from memqos.errors import ExperimentError
+from memqos.cli.lab_compare import compare
+from memqos.cli.options import chosen_experiments, experiments_options, json_option, kernel_option, out_option
 
 if TYPE_CHECKING:
     from memqos.lab.results import ExperimentResult
@@ -50,25 +49,8 @@ def list_(as_json: bool) -> None:
 
 
 @command.command("run")
-@click.argument("experiments", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="Every experiment.")
-@click.option(
-    "--kernel",
-    "kernels",
-    multiple=True,
-    default=("6.12",),
-    show_default=True,
-    type=click.Choice([*KERNELS, "all"]),
-    help="On which kernels. May be given again.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("out/lab"),
-    show_default=True,
-    metavar="DIR",
-    help="Where results, consoles and figures go.",
-)
+@experiments_options
+@out_option("out/lab", "results, consoles and figures")
 @click.option(
     "--docs", type=click.Path(path_type=Path), metavar="FILE", help="Also write the page in Markdown."
 )
@@ -89,18 +71,14 @@ def run(
     """
     from memqos.cli.output import Output
     from memqos.cli.progress import Progress
-    from memqos.lab.campaign import find_experiments, list_experiments, to_json
     from memqos.lab.campaign import run as run_all
+    from memqos.lab.campaign import to_json
     from memqos.report.experiments import checks_table, draw, measures_table
 
-    if every == bool(experiments):
-        raise ExperimentError(
-            "no experiment is named", remedy="name some of `memqos lab list`, or give --all"
-        )
-    chosen = list_experiments() if every else find_experiments(experiments)
+    chosen, wanted = chosen_experiments(experiments, every, kernels)
     output = Output(as_json=as_json)
     with Progress() as progress:
-        results = run_all(chosen, KERNELS if "all" in kernels else kernels, out, progress.show)
+        results = run_all(chosen, wanted, out, progress.show)
     figures = [path for result in results if (path := draw(result, out)) is not None]
     tables = [checks_table(results)]
     for name in dict.fromkeys(result.name for result in results):
@@ -127,16 +105,9 @@ def run(
 @click.option(
     "--policy", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="The admin's MemoryPolicy."
 )
-@click.option("--kernel", default="6.12", show_default=True, type=click.Choice(KERNELS))
+@kernel_option
 @click.option("--seconds", default=45.0, show_default=True, metavar="S", help="How long the pods run.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("out/try"),
-    show_default=True,
-    metavar="DIR",
-    help="Where the journal, the console and the figure go.",
-)
+@out_option("out/try", "the journal, the console and the figure")
 @json_option
 def try_(
     manifests: tuple[Path, ...], policy: Path | None, kernel: str, seconds: float, out: Path, as_json: bool
@@ -170,7 +141,7 @@ def try_(
 
 
 @command.command("shell")
-@click.option("--kernel", default="6.12", show_default=True, type=click.Choice(KERNELS))
+@kernel_option
 @click.pass_context
 def shell(ctx: click.Context, kernel: str) -> None:
     """Open a root shell on a real kernel, with a swap disk and a data disk; `exit` ends it."""

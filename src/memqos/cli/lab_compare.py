@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from memqos.cli import exits
-from memqos.cli.options import json_option
-from memqos.errors import ExperimentError, LabError
+from memqos.cli.options import chosen_experiments, experiments_options, json_option, out_option
+from memqos.errors import LabError
 
 if TYPE_CHECKING:
     from memqos.lab.compare import Row
     from memqos.lab.experiment import Experiment
 
-KERNELS: Final = ("6.1", "6.12", "7.2")
-
 
 @click.command("compare")
-@click.argument("experiments", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="Every experiment, and write the page (see --docs).")
-@click.option(
-    "--kernel",
-    "kernels",
-    multiple=True,
-    default=("6.12",),
-    show_default=True,
-    type=click.Choice([*KERNELS, "all"]),
-    help="On which kernels. May be given again.",
-)
+@experiments_options
 @click.option(
     "--recorded",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -38,14 +26,7 @@ KERNELS: Final = ("6.1", "6.12", "7.2")
     "several folders of DIR count as several, and their median is compared.",
 )
 @click.option("--runs", default=1, show_default=True, help="How often each experiment runs in the machine.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("out/compare"),
-    show_default=True,
-    metavar="DIR",
-    help="Where recordings of new runs go.",
-)
+@out_option("out/compare", "recordings of new runs")
 @click.option(
     "--docs",
     type=click.Path(path_type=Path),
@@ -72,15 +53,9 @@ def compare(
     from dataclasses import asdict
 
     from memqos.cli.output import Output
-    from memqos.lab.campaign import find_experiments, list_experiments
     from memqos.report.fidelity import page, rows_table, summary_table
 
-    if every == bool(experiments):
-        raise ExperimentError(
-            "no experiment is named", remedy="name some of `memqos lab list`, or give --all"
-        )
-    chosen = list_experiments() if every else find_experiments(experiments)
-    wanted = KERNELS if "all" in kernels else kernels
+    chosen, wanted = chosen_experiments(experiments, every, kernels)
     given = " --recorded DIR" if recorded else ""
     if recorded is None:
         recorded = out

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from memqos.errors import InputError
+from memqos.errors import ExperimentError, InputError
 
 if TYPE_CHECKING:
     from memqos.kubelet.config import KubeletConfig
+    from memqos.lab.experiment import Experiment
     from memqos.model.pods import PlacedPod, Pod
     from memqos.model.snapshot import Snapshot
     from memqos.policy.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-STATE = Path("/run/memqos")
+KERNELS: Final = ("6.1", "6.12", "7.2")
+"""The laboratory's kernels, and the simulator's."""
+
+STATE: Final = Path("/run/memqos")
 """Where an agent keeps what it must put back: gone with a reboot, as what it wrote is."""
 
 
@@ -28,6 +32,62 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")(
         command
     )
+
+
+def out_option(default: str, what: str) -> Callable[[F], F]:
+    """Add `--out`, a directory."""
+    path = click.Path(path_type=Path)
+    return click.option(
+        "--out", type=path, default=Path(default), show_default=True, metavar="DIR", help=f"Where {what} go."
+    )
+
+
+def state_option(command: F) -> F:
+    """Add `--state`."""
+    return click.option(
+        "--state",
+        type=click.Path(path_type=Path),
+        default=STATE,
+        show_default=True,
+        metavar="DIR",
+        help="What must survive the agent: the lock, original values, the journal.",
+    )(command)
+
+
+def kernel_option(command: F) -> F:
+    """Add `--kernel`, one of the laboratory's."""
+    return click.option(
+        "--kernel", default="6.12", show_default=True, type=click.Choice(KERNELS), help="Which kernel."
+    )(command)
+
+
+def experiments_options(command: F) -> F:
+    """Add EXPERIMENTS, `--all` and `--kernel`: which experiments, on which kernels."""
+    names = click.argument("experiments", nargs=-1)
+    every = click.option("--all", "every", is_flag=True, help="Every experiment.")
+    kernels = click.option(
+        "--kernel",
+        "kernels",
+        multiple=True,
+        default=("6.12",),
+        show_default=True,
+        type=click.Choice([*KERNELS, "all"]),
+        help="On which kernels. May be given again.",
+    )
+    return names(every(kernels(command)))
+
+
+def chosen_experiments(
+    names: tuple[str, ...], every: bool, kernels: tuple[str, ...]
+) -> tuple[list[Experiment], tuple[str, ...]]:
+    """Return what `experiments_options` chose; raises `ExperimentError`."""
+    from memqos.lab.campaign import find_experiments, list_experiments
+
+    if every == bool(names):
+        raise ExperimentError(
+            "no experiment is named", remedy="name some of `memqos lab list`, or give --all"
+        )
+    return list_experiments() if every else find_experiments(names), KERNELS if "all" in kernels else kernels
 
 
 def node_options(command: F) -> F:

@@ -7,19 +7,12 @@ from pathlib import Path
 import click
 
 from memqos.cli import exits
-from memqos.cli.options import STATE, json_option, node_options
+from memqos.cli.options import json_option, node_options, state_option
 
 
 @click.command("restore")
 @node_options
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path),
-    default=STATE,
-    show_default=True,
-    metavar="DIR",
-    help="The agent's state directory.",
-)
+@state_option
 @click.option("--dry-run", is_flag=True, help="Say what would be restored; write nothing.")
 @json_option
 @click.pass_context

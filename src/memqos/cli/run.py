@@ -9,13 +9,13 @@ import click
 
 from memqos.cli import exits
 from memqos.cli.options import (
-    STATE,
     PodSource,
     json_option,
     load_settings,
     node_options,
     pod_options,
     policy_options,
+    state_option,
 )
 from memqos.errors import InputError
 
@@ -24,14 +24,7 @@ from memqos.errors import InputError
 @node_options
 @pod_options
 @policy_options
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path),
-    default=STATE,
-    show_default=True,
-    metavar="DIR",
-    help="What must survive the agent: the lock, original values, the journal.",
-)
+@state_option
 @click.option(
     "--logs", type=click.Path(path_type=Path), metavar="DIR", help="Container logs. [default: STATE/logs]"
 )

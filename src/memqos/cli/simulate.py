@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from memqos.cli import exits
-from memqos.cli.options import json_option
+from memqos.cli.options import json_option, kernel_option
 from memqos.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,13 +30,7 @@ ALONE = "none"
     help="Play it under this MemoryPolicy instead of the file's own; `none` is the kubelet alone. "
     "Given again, the policies are set side by side.",
 )
-@click.option(
-    "--kernel",
-    default="6.12",
-    show_default=True,
-    type=click.Choice(["6.1", "6.12", "7.2"]),
-    help="Which kernel.",
-)
+@kernel_option
 @click.option("--seed", default=1, show_default=True, help="Same seed, same result, to the byte.")
 @click.option(
     "--evictions/--no-evictions",
