@@ -6,8 +6,10 @@ claim together is cut down to what that cgroup itself is effectively granted
 mm/memcontrol.c). Whole pages; divisions truncate; `memory.min` and `memory.low` apart.
 
 This is what the node's own reclaim keeps to (tests/kernel/test_policies.py), until nothing unprotected
-is left. An order to the root's own `memory.reclaim` does not with MGLRU: measured on 6.12 and 7.2, it
-took a protected pod's page cache like everybody's, without one `low` event; on 6.1 it kept to it.
+is left; with one exception that was measured: MGLRU on 6.12 takes from a cgroup below its `memory.low`
+like from any other, and keeps to `memory.min` (table in `memqos.policy.hierarchy`). An order to the root's
+own `memory.reclaim` does not keep to `memory.low` with MGLRU: on 6.12 and 7.2 it took a protected pod's
+page cache like everybody's, without one `low` event; on 6.1 it kept to `memory.low`.
 """
 
 from __future__ import annotations

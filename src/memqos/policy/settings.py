@@ -100,7 +100,8 @@ class HierarchySettings:
         True,
         "Give kubepods and the QoS cgroups the memory.low that their pods' protection needs to hold; "
         "off, void protection is only reported.",
-        "it makes true what the kubelet wrote, and memory.low never causes an OOM kill",
+        "memory.low never causes an OOM kill, and without it what the kubelet wrote is void; with MGLRU on "
+        "6.12 the kernel does not keep memory.low even so (echo n > /sys/kernel/mm/lru_gen/enabled)",
     )
 
 
