@@ -19,6 +19,7 @@ _DEPTH = 50
 def load(text: str, *, source: str = "") -> tuple[Any, dict[str, int]]:
     """Return the one document of a text and its lines; raises `ExperimentError`."""
     try:
+        _bound(text, source)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -29,6 +30,19 @@ def load(text: str, *, source: str = "") -> tuple[Any, dict[str, int]]:
         raise ExperimentError("is empty", source=source)
     lines: dict[str, int] = {}
     return _plain(node, "$", lines, source), lines
+
+
+def _bound(text: str, source: str) -> None:
+    """Refuse what is nested too deeply before it is composed, which recurses."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ExperimentError("is nested too deeply", source=f"{source}:{line}")
 
 
 def _plain(node: yaml.Node, path: str, lines: dict[str, int], source: str) -> Any:
