@@ -364,6 +364,28 @@ class Machine:
             self.m.task[task, k.T_EXIT] = code
             self.order(control.FINISH, task)
 
+    def trace(self, path: str, file: int, pages: Any) -> int:
+        """Read single pages of a file, in the order an array of page numbers names them; return the misses.
+
+        No time passes and no disk is asked (`kernels.trace`). Raises `CgroupGone`, `ExperimentError` for a
+        page the file does not have or that the cgroup's limits leave no room for.
+        """
+        c = self.cgroup(path)
+        wanted = np.ascontiguousarray(pages, np.int32)
+        if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.pages_of(file):
+            raise ExperimentError(
+                f"a trace beyond the {self.pages_of(file)} pages of its file", field="pages"
+            )
+        own = self.m.tab
+        self._replace(tab=wanted)
+        try:
+            misses = self.order(control.TRACE, c, file, len(wanted))
+        finally:
+            self._replace(tab=own)
+        if misses < 0:
+            raise ExperimentError(f"access {-1 - misses} of the trace: no room for a page in {path!r}")
+        return misses
+
     @property
     def now(self) -> int:
         """Nanoseconds since the node started."""

@@ -5,12 +5,12 @@ One entry means one compile unit (see `jit`): everything is compiled once, toget
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, counters, dirty, free, io, lists, reclaim, sched
+from memqos.sim.kernels import charge, counters, dirty, free, io, lists, reclaim, sched, trace
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import entry, njit
 from memqos.sim.kernels.layout import Mem, Row
 
-ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC = range(9)
+ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE = range(10)
 
 
 @njit
@@ -69,4 +69,6 @@ def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
         lists.compact(m)
     elif what == SYNC:
         return _sync(m)
+    elif what == TRACE:
+        return trace.trace(m, a, b, c)
     return 0
