@@ -71,8 +71,8 @@ def test_written_memory_goes_to_swap_page_by_page_with_none_of_it_zero(tmp_path:
     phases = [{"allocate": {"name": "a", "size": "96Mi"}}, {"touch": {"region": "a", "write": True}}]
     with running(tmp_path, "swapped", phases, limit=64 * MIB) as (cgroup, results):
         swapped = int((cgroup / "memory.swap.current").read_text())
-        # the limit takes all that fits; page tables and the kernel's own pages take a little of it
-        assert 32 * MIB - SLACK < swapped < 64 * MIB
+        # what is over the limit must be there; a page that came back may keep its slot (swap cache)
+        assert 32 * MIB - SLACK < swapped <= 96 * MIB
         assert stat(cgroup).get("swpout_zero", 0) < SLACK // 4096
         assert results[1].pages == 96 * MIB // 4096
         assert results[1].minor_faults >= 96 * MIB // 4096
