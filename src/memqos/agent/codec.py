@@ -19,7 +19,19 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from memqos.agent.delta import Layouts, change, changed_to, twin
-from memqos.model.plan import Advice, Outcome, Plan, Reclaim, Status, Tick, Value, Write
+from memqos.model.plan import (
+    Advice,
+    Eviction,
+    Outcome,
+    Plan,
+    Reclaim,
+    Stand,
+    Status,
+    Tick,
+    Underway,
+    Value,
+    Write,
+)
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Cgroup, IoMax, NodeFacts, Snapshot
 
@@ -46,6 +58,13 @@ class _Outcome(msgspec.Struct, array_like=True):
     error: str
 
 
+class _Underway(msgspec.Struct, array_like=True):
+    reclaiming: tuple[str, ...]
+    ended: tuple[_Outcome, ...]
+    leaving: tuple[str, ...]
+    refused: dict[str, str]
+
+
 class _Record(msgspec.Struct, array_like=True):
     whole: bool
     layouts: tuple[tuple[str, ...], ...]
@@ -65,6 +84,9 @@ class _Record(msgspec.Struct, array_like=True):
     decided_in_us: int
     notes: tuple[str, ...]
     unread: tuple[str, ...] | None = ()
+    evictions: tuple[Eviction, ...] = ()
+    stands: tuple[Stand, ...] | None = ()
+    underway: _Underway | None = None
 
 
 class Encoder:
@@ -111,6 +133,9 @@ class Encoder:
             decided_in_us=tick.decided_in_us,
             notes=tick.notes,
             unread=None if before and before.unread == now.unread else now.unread,
+            evictions=tick.plan.evictions,
+            stands=None if last and last.plan.stands == tick.plan.stands else tick.plan.stands,
+            underway=_wire_underway(tick.underway),
         )
         self._pending = tick
         return zlib.compress(self._encode(record), 1)
@@ -172,8 +197,12 @@ class Decoder:
         outcomes = _resolved(record.outcomes, last.outcomes if last else (), outcome)
         advice = last.plan.advice if record.advice is None and last else record.advice or ()
         pods = last.pods if record.pods is None and last else record.pods or ()
-        plan = Plan(writes, advice)
-        return Tick(snapshot, pods, plan, outcomes, record.woken_by, record.decided_in_us, record.notes)
+        stands = last.plan.stands if record.stands is None and last else record.stands or ()
+        plan = Plan(writes, advice, record.evictions, stands)
+        underway = _rich_underway(record.underway)
+        return Tick(
+            snapshot, pods, plan, outcomes, record.woken_by, record.decided_in_us, record.notes, underway
+        )
 
 
 @cache
@@ -236,3 +265,26 @@ def _rich_write(write: _Write) -> Write:
     if value is None:
         raise ValueError(f"{write.cgroup}: {write.knob}: a write without a value")
     return Write(write.cgroup, write.knob, value, write.why, write.policy, write.inode)
+
+
+def _wire_underway(underway: Underway) -> _Underway | None:
+    if underway == Underway():
+        return None
+    ended = tuple(
+        _Outcome(_wire_write(one.write), one.status, _wire(one.before), _wire(one.after), one.error)
+        for one in underway.ended
+    )
+    reclaiming, leaving = sorted(underway.reclaiming), sorted(underway.leaving)
+    return _Underway(tuple(reclaiming), ended, tuple(leaving), dict(underway.refused))
+
+
+def _rich_underway(wire: _Underway | None) -> Underway:
+    if wire is None:
+        return Underway()
+    ended = []
+    for one in wire.ended:
+        if isinstance(one.write, int):
+            raise ValueError("an ended order without its write")
+        write = _rich_write(one.write)
+        ended.append(Outcome(write, one.status, _rich(one.before), _rich(one.after), one.error))
+    return Underway(frozenset(wire.reclaiming), tuple(ended), frozenset(wire.leaving), wire.refused)

@@ -57,11 +57,53 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class Eviction:
+    """A pod that shall go, or one of its containers; `uid` is the pod's.
+
+    `grace` is in seconds, `None` for the pod's own terminationGracePeriodSeconds; 0 kills at once.
+    A killed container is started again as the pod's restartPolicy says; an evicted pod is not.
+    """
+
+    uid: str
+    pod: str
+    why: str
+    policy: str = ""
+    container: str | None = None
+    grace: float | None = None
+
+
+Step: TypeAlias = Literal["watch", "act", "spent"]
+"""`watch`: a cause is seen, not long enough to act on; `act`: the rung holds something; `spent`: it has
+done what it can, or cannot help here, and the trouble goes on: the next rung may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where one rung of the ladder stands about one subject (a pod's key, a cgroup, or `node`).
+
+    `since_us` is the snapshot's clock when this step began, `why` the cause in words with its figures.
+    A rung that is calm about a subject has no stand.
+    """
+
+    rung: str
+    subject: str
+    step: Step
+    since_us: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a policy wants, in no order: enforcing it orders the writes."""
+    """What a policy wants, in no order: enforcing it orders the writes.
+
+    Writes are to be held; orders (`Reclaim`) and evictions are done once and asked for anew when
+    they are wanted again. `stands` explains, and changes nothing.
+    """
 
     writes: tuple[Write, ...] = ()
     advice: tuple[Advice, ...] = ()
+    evictions: tuple[Eviction, ...] = ()
+    stands: tuple[Stand, ...] = ()
 
 
 Status: TypeAlias = Literal["written", "kept", "dry-run", "failed", "gone", "overwritten"]
@@ -80,6 +122,21 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Underway:
+    """What the loop began and did not wait for.
+
+    `reclaiming` are the cgroups in which an order to `memory.reclaim` still runs; `ended` the orders that
+    ended since the last turn, with what became of them; `leaving` the uids of pods that were told
+    to go and are still here; `refused` what the evictor would not do, by pod uid, with its reason.
+    """
+
+    reclaiming: frozenset[str] = frozenset()
+    ended: tuple[Outcome, ...] = ()
+    leaving: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """One turn of the loop, complete enough to be replayed."""
 
@@ -90,3 +147,4 @@ class Tick:
     woken_by: str = ""
     decided_in_us: int = 0
     notes: tuple[str, ...] = field(default=())
+    underway: Underway = field(default_factory=Underway)

@@ -6,19 +6,24 @@ between (its inode changed), the kernel has no such counter, or the clock did no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from memqos.model.plan import Underway
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Cgroup, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`last` and `now` of one node and boot; `last` is `None` at the first look."""
+    """`last` and `now` of one node and boot; `last` is `None` at the first look.
+
+    `underway` is what the loop began at earlier turns and has not ended, or only now has.
+    """
 
     now: Snapshot
     last: Snapshot | None = None
     pods: tuple[PlacedPod, ...] = ()
+    underway: Underway = field(default_factory=Underway)
 
     @property
     def elapsed_us(self) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from memqos.model.plan import Advice, Plan, Value, Write
+from memqos.model.plan import Advice, Eviction, Plan, Stand, Value, Write
 from memqos.model.snapshot import Cgroup
 from memqos.model.view import View
 from memqos.policy import AnyPolicy
@@ -38,11 +38,16 @@ def overlay(plans: Iterable[Plan]) -> Plan:
     """Lay the plans over each other in order; a write that replaces another says so in its why."""
     writes: dict[tuple[str, str], Write] = {}
     advice: list[Advice] = []
+    evictions: dict[tuple[str, str | None], Eviction] = {}
+    stands: list[Stand] = []
     for plan in plans:
         for write in plan.writes:
             writes[write.target] = _over(writes.get(write.target), write)
         advice.extend(plan.advice)
-    return Plan(tuple(writes.values()), tuple(advice))
+        for eviction in plan.evictions:
+            evictions.setdefault((eviction.uid, eviction.container), eviction)
+        stands.extend(plan.stands)
+    return Plan(tuple(writes.values()), tuple(advice), tuple(evictions.values()), tuple(stands))
 
 
 def _over(lower: Write | None, upper: Write) -> Write:
