@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import yaml
 
-from memqos.kubelet.config import KubeletConfig
-from memqos.model.pods import Container, Pod, Resources
-from memqos.sim.kernels import layout as k
-from memqos.sim.scenario import Scenario, Simulation
-from memqos.sim.spec import Disk, NodeSpec
-from memqos.units import GIB, MIB, UNLIMITED, parse_quantity
-from memqos.workload.spec import Allocate, Repeat, Sleep, Touch, Workload
-
-
-def pod(command: str) -> Pod:
-    limits = Resources(limits={"memory": parse_quantity("100Mi")})
-    container = Container("main", limits, command=tuple(command.split()))
-    return Pod("default", "a", "uid-a", (container,), restart_policy="Always")
+from memqos.lab.experiment import EXPERIMENTS, play, read
+from memqos.lab.simulated import record
+from memqos.units import MIB
 
 
 @pytest.mark.parametrize(
@@ -28,53 +20,36 @@ def pod(command: str) -> Pod:
 def test_e1_md5sum_twice_over_a_file_of_four_times_the_limit(
     kernel: str, events: int, stolen: int, refaults: int
 ) -> None:
-    scenario = Scenario(
-        node=NodeSpec(memory=1400 * MIB, disks=(Disk("data", 100 * MIB, 100 * MIB),)),
-        files={"/data/big": 400 * MIB},
-        pods=(pod("md5sum /data/big"),),
-        seconds=120,
-    )
-    simulation = Simulation(scenario, kernel)
-    simulation.run(0.001)
-    run = simulation.kubelet.held["default/a"].runs[0]
-    while run.starts < 2 or run.running:
-        simulation.run(0.01)
-    stat = simulation.node.observe().cgroups[run.cgroup].memory_stat or {}
-    above = simulation.node.observe().cgroups[simulation.kubelet.held["default/a"].cgroup]
-    assert above.memory_events is not None
-    assert above.memory_events["max"] == pytest.approx(events, rel=0.02)
-    assert stat["pgsteal"] == pytest.approx(stolen, rel=0.01)
-    assert stat["workingset_refault_file"] == pytest.approx(refaults, rel=0.01)
-    assert above.io_stat is not None
-    assert above.io_stat["254:0"].rbytes == 800 * MIB
-    assert above.io_stat["254:0"].rios == pytest.approx(3206, rel=0.01)
+    experiment = read(EXPERIMENTS / "e1.yaml")
+    recording = record(experiment, play(experiment, "small"), kernel)
+    reader = recording.marks["after"].snapshot.cgroups[recording.cgroups["reader"]]
+    assert reader.memory_events is not None
+    assert reader.memory_events["max"] == pytest.approx(events, rel=0.02)
+    assert reader.memory_stat is not None
+    assert reader.memory_stat["pgsteal"] == pytest.approx(stolen, rel=0.01)
+    assert reader.memory_stat["workingset_refault_file"] == pytest.approx(refaults, rel=0.01)
+    assert reader.io_stat is not None
+    assert reader.io_stat[recording.devices["data"]].rbytes == 800 * MIB
+    assert reader.io_stat[recording.devices["data"]].rios == pytest.approx(3206, rel=0.01)
 
 
 @pytest.mark.parametrize(("kernel", "written"), [("6.1", 78_135), ("6.12", 81_021), ("7.2", 84_086)])
-def test_e3_400_mib_of_memory_under_100_mib_with_swap(kernel: str, written: int) -> None:
-    grow = Workload(
-        (Allocate("h", 400 * MIB), Touch("h", write=True), Repeat((Touch("h", write=True),), 2), Sleep(99))
-    )
-    scenario = Scenario(
-        node=NodeSpec(memory=GIB, swap=768 * MIB, swap_disk="s", disks=(Disk("s", 100 * MIB, 100 * MIB),)),
-        pods=(pod("memqos workload grow"),),
-        workloads={"grow": grow},
-        kubelet=KubeletConfig(fail_swap_on=False),
-        seconds=120,
-    )
-    simulation = Simulation(scenario, kernel)
-    simulation.run(0.0001)
-    run = simulation.kubelet.held["default/a"].runs[0]
-    simulation.machine.set_limit(run.cgroup, k.SWAP_MAX, UNLIMITED)
-    moved = []
-    for done in (2, 3, 4):
-        while len(run.processes[0].results) < done:
-            simulation.run(0.02)
-        row = simulation.machine.m.cg
-        c = simulation.machine.paths[run.cgroup]
-        moved.append((int(row[c, k.PSWPIN]), int(row[c, k.PSWPOUT])))
-    assert moved[0][1] == pytest.approx(written, rel=0.1)
-    for (before_in, before_out), (after_in, after_out) in pairwise(moved):
+def test_e3_400_mib_of_memory_under_100_mib_with_swap(tmp_path: Path, kernel: str, written: int) -> None:
+    document = yaml.safe_load((EXPERIMENTS / "e3.yaml").read_text())
+    said = ("held 400 MiB", "pass 1", "pass 2")
+    document["timeline"] = [{"start": "hog"}]
+    for word in said:
+        wait = {"pod": "hog", "until": "said", "word": word, "timeout": 180}
+        document["timeline"] += [{"wait": wait}, {"mark": word.replace(" ", "-")}]
+    for part in ("series", "measures", "expect"):
+        del document[part]
+    (tmp_path / "e3.yaml").write_text(yaml.safe_dump(document))
+    experiment = read(tmp_path / "e3.yaml")
+    recording = record(experiment, play(experiment, "run"), kernel)
+    looks = [recording.marks[word.replace(" ", "-")] for word in said]
+    swapped = [[look.snapshot.node.vmstat[key] for key in ("pswpin", "pswpout")] for look in looks]
+    assert swapped[0][1] == pytest.approx(written, rel=0.1)
+    for (before_in, before_out), (after_in, after_out) in pairwise(swapped):
         assert after_in - before_in == pytest.approx(102_400, rel=0.02)
         assert after_out - before_out == pytest.approx(102_400, rel=0.1)
-    assert run.oom_kills == 0
+    assert looks[-1].pods["hog"].oom_kills == 0

@@ -1,7 +1,8 @@
 """The kubelet's eviction manager, looking at a node every 10 s of the world's clock.
 
 What it decides is `memqos.kubelet.eviction`'s; here it is carried out: one pod at a time, which gets
-`Evicted` as its reason, and after one the next look is at once when that pod is gone.
+`Evicted` as its reason, and after one the next look is at once when that pod is gone. While the node is
+short of memory new pods may be refused (`admits`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from memqos.kubelet.eviction import (
     POD_CLEANUP_TIMEOUT_US,
     EvictionConfig,
     EvictionState,
+    admit,
     effective_grace_seconds,
     synchronize,
 )
 from memqos.kubelet.signals import observe
-from memqos.model.pods import PlacedPod
+from memqos.model.pods import PlacedPod, Pod
 from memqos.node import Node
 from memqos.runner.pods import Runner
 
@@ -33,6 +35,10 @@ class Evictor:
         self._rules = EvictionConfig.of(config)
         self._state = EvictionState()
         self._leaving = ""
+
+    def admits(self, pod: Pod) -> bool:
+        """Whether the kubelet lets a new pod start under the node's present conditions."""
+        return admit(self._state.conditions, pod, pod_level=self.config.pod_level_resources)
 
     def look(self, node: Node, runner: Runner, note: Callable[[str, str, str], None]) -> None:
         """Look if it is time to, and begin to evict the pod that must go; `note` hears of conditions."""

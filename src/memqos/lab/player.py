@@ -33,6 +33,9 @@ TAIL = 4000
 """Characters kept of what a program printed."""
 
 
+_REFUSED = PodLook(phase="Failed", running=0, restarts=0, oom_kills=0, reason="Evicted")
+"""A pod that was not admitted (pkg/kubelet/eviction/eviction_manager.go `Admit`)."""
+
 BROKEN = "broken"
 """The event that says why a variant was not played to its end."""
 
@@ -93,6 +96,7 @@ class Player:
         self._say = say
         self._evictor = evictor
         self._node, self._runner = world.node, world.runner
+        self._refused: dict[str, PodLook] = {}
         self._pods: dict[str, Pod] = {pod.name: pod for pod in manifests_of(play).pods}
         self._manager: Manager | None = manager_of(play.policy, self._node, lambda: self._runner.placed)
         self._began = self._next_sample = world.now()
@@ -123,6 +127,12 @@ class Player:
 
     def _start(self, name: str) -> None:
         pod = self._pods[name]
+        self._refused.pop(name, None)
+        if self._evictor is not None and not self._evictor.admits(pod):
+            self._record.cgroups[name] = self._runner.rules.pod_cgroup(pod)
+            self._refused[name] = _REFUSED
+            self._note("refused", pod.key, "the node is short of memory")
+            return
         placed = self._runner.create(pod)
         assert placed.cgroup is not None
         self._record.cgroups[name] = placed.cgroup
@@ -231,7 +241,8 @@ class Player:
     def _look(self) -> Look:
         seconds, snapshot = self._seconds, self._node.observe()
         names = {pod.uid: pod.name for pod in self._pods.values()}
-        return Look(seconds, snapshot, {names[each.uid]: self._pod(each) for each in self._runner.pods()})
+        held = {names[each.uid]: self._pod(each) for each in self._runner.pods()}
+        return Look(seconds, snapshot, {**self._refused, **held})
 
     def _pod(self, status: PodStatus) -> PodLook:
         ends = [each.last for each in status.containers if each.last is not None]

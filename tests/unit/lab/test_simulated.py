@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -12,6 +13,7 @@ from memqos.lab.simulated import check_commands, evaluate, node_of, record
 from memqos.units import MIB
 
 LOAD = ["python3", "-m", "memqos.lab.load"]
+SWAPPING = {"failSwapOn": False, "memorySwap": {"swapBehavior": "NoSwap"}}
 
 
 def pod(name: str, *command: str, limit: str = "", **spec: Any) -> dict[str, Any]:
@@ -141,3 +143,71 @@ def test_every_command_of_the_example_is_simulated() -> None:
     check_inputs(wanted)
     for name in wanted.variant_names:
         check_commands(wanted, play(wanted, name))
+
+
+def test_a_pod_without_requests_is_refused_while_the_node_is_short_of_memory(tmp_path: Path) -> None:
+    wanted = starved(tmp_path)
+    late = pod("late", "sleep", "infinity")
+    timeline = [*wanted.timeline, {"start": "late"}, {"sleep": 2}]
+    wanted = msgspec.structs.replace(wanted, pods=[*wanted.pods, late], timeline=timeline)
+    recording = played(wanted)
+    assert [each.subject for each in recording.events if each.what == "refused"] == ["default/late"]
+    last = recording.samples[-1].pods["late"]
+    assert (last.phase, last.reason, last.running) == ("Failed", "Evicted", 0)
+    assert recording.cgroups["late"] not in recording.samples[-1].snapshot.cgroups
+
+
+def test_pods_start_and_stop_when_the_timeline_says(tmp_path: Path) -> None:
+    steps = ({"at": 3.0, "start": "a"}, {"at": 5.0, "stop": "a"}, {"sleep": 2})
+    recording = played(experiment(tmp_path, [pod("a", "sleep", "100")], *steps))
+    at = {each.what: each.seconds for each in recording.events}
+    assert at["started"] == pytest.approx(3, abs=0.01)
+    assert at["gone"] == pytest.approx(5, abs=0.3)
+    assert recording.samples[-1].pods["a"].running == 0
+
+
+def test_the_swap_policy_saves_the_pod_whose_user_chose_swap_and_says_why(tmp_path: Path) -> None:
+    hog = pod("hog", *LOAD, "mib=6", limit="4Mi")
+    hog["metadata"]["annotations"] = {"memqos.dev/swap-limit": "8Mi"}
+    wanted = experiment(
+        tmp_path, [hog], {"start": "hog"}, {"sleep": 3}, disks={"swap": {"size": "64Mi"}}, kubelet=SWAPPING
+    )
+    alone = played(wanted)
+    spec = {"swap": {"mode": "PodChoice", "maximumPerPod": "16Mi", "reserve": "0"}}
+    head = {"apiVersion": "memqos.dev/v1alpha1", "kind": "MemoryPolicy", "metadata": {"name": "default"}}
+    managed = played(msgspec.structs.replace(wanted, policy={**head, "spec": spec}))
+    assert [each.samples[-1].pods["hog"].oom_kills for each in (alone, managed)] == [1, 0]
+    pswpout = [each.samples[-1].snapshot.node.vmstat["pswpout"] for each in (alone, managed)]
+    assert pswpout[1] > 256 > pswpout[0]
+    assert alone.writes == []
+    assert any("chose 8 MiB of swap" in each.why for each in managed.writes)
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12", "7.2"])
+def test_the_same_pods_and_seed_are_the_same_to_the_byte(tmp_path: Path, kernel: str) -> None:
+    service = tmp_path / "service.yaml"
+    service.write_text(yaml.safe_dump(SERVICE))
+    pods = [
+        pod("service", "memqos", "workload", str(service), limit="6Mi"),
+        pod("reader", "md5sum", "/data/f", limit="4Mi"),
+    ]
+    rest = {"files": [{"path": "f", "size": "12Mi"}], "disks": {"data": {"size": "32Mi"}}}
+    steps = ({"start": "service"}, {"start": "reader"}, {"sleep": 3})
+    wanted = experiment(tmp_path, pods, *steps, **rest)
+    one, two = (encode(record(wanted, play(wanted, "run"), kernel, seed=7)) for _ in range(2))
+    assert one == two
+    served = decode(one).results["service/main"][-1].requests
+    assert served is not None
+    assert served.completed == 200
+
+
+SERVICE = {
+    "apiVersion": "memqos.dev/v1alpha1",
+    "kind": "Workload",
+    "phases": [
+        {"allocate": {"name": "heap", "size": "4Mi"}},
+        {"touch": {"region": "heap", "write": True}},
+        {"requests": {"region": "heap", "pages": 4, "order": {"zipf": 1.0, "scatter": True},
+                      "perSecond": 200, "seconds": 1}},
+    ],
+}  # fmt: skip
