@@ -45,13 +45,10 @@ KNOWN = "md5sum, sha256sum, cat, dd, sleep, stress-ng --vm, memqos workload"
 INTERPRETER = 903 * 4096
 """Anonymous memory of a bare Python 3.11 (memory.stat of a guest, alike on three kernels)."""
 
-READ_NS = 520
-"""System time of reading a resident page (field study: 0.544 s for 4 GiB)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a process does: phases, nanoseconds of CPU a page, how many processes, started again when killed.
+    """What a process does: phases, its own CPU time a page (ns), how many processes, whether it is respawned.
 
     `fadvise`: it announces sequential reading (POSIX_FADV_SEQUENTIAL), which doubles the readahead.
     It prints its `results` as JSON lines, or what it `says` after its n-th touch phase.
@@ -107,7 +104,7 @@ def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
         if len(args) != 1 or args[0].startswith("-"):
             return None
         workload = Workload((ReadFile(args[0], block=32 << 10),))
-        return Job(workload, READ_NS + page_ns, fadvise=True)
+        return Job(workload, page_ns, fadvise=True)
 
     return parse
 
@@ -115,7 +112,7 @@ def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
 def _cat(args: list[str]) -> Job | None:
     if not args or any(arg.startswith("-") for arg in args):
         return None
-    return Job(Workload(tuple(ReadFile(arg) for arg in args)), READ_NS + 100, fadvise=True)
+    return Job(Workload(tuple(ReadFile(arg) for arg in args)), 100, fadvise=True)
 
 
 def _dd(args: list[str]) -> Job | None:
@@ -136,7 +133,7 @@ def _dd(args: list[str]) -> Job | None:
         if size is None or not zero:
             return None
         phases.append(WriteFile(target, size, block=block, sync="fsync" in options.get("conv", "")))
-    return Job(Workload(tuple(phases)), READ_NS + 200) if phases else None
+    return Job(Workload(tuple(phases)), 200) if phases else None
 
 
 def seconds_of(text: str) -> float | None:

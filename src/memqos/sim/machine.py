@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from memqos.errors import CgroupGone, ExperimentError
-from memqos.sim.kernels import control
+from memqos.sim.kernels import control, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
@@ -61,7 +61,8 @@ class Machine:
             sw=_zeros(max(1, slots)),
             blk=_zeros(1, k.BLK_COLS, np.int32), obj=_zeros(16, k.OBJ_COLS), task=_zeros(16, k.TASK_COLS),
             prog=_zeros(16, k.PROG_COLS), dev=_zeros(len(spec.disks), k.DEV_COLS),
-            q=_zeros(len(spec.disks) * k.Q_CAP, k.Q_COLS), ev=_zeros(k.EV_CAP, k.EV_COLS),
+            q=_zeros(len(spec.disks) * k.Q_CAP, k.Q_COLS), ps=_zeros(spec.cpus, k.PS_COLS),
+            tr=_zeros(k.TR_CAP, k.TR_COLS), ev=_zeros(k.EV_CAP, k.EV_COLS),
             tab=_zeros(1, dtype=np.int32), lat=_zeros(1),
         )  # fmt: skip
         self.m = m
@@ -94,7 +95,7 @@ class Machine:
             k.RSTAT_LAG: 64 * spec.cpus, k.STOCK_CG: -1, k.SWRA_HITS: 4, k.CUR: -1,
             k.RNG: spec.seed * 2654435761 % 0xFFFFFFFF or 1,
             k.DIRTY_RATIO: spec.dirty_ratio, k.BG_RATIO: spec.dirty_background_ratio,
-            k.NEXT_PSI: 2 * SECOND, k.MGLRU: int(profile.mglru), k.PARTIAL_WALK: int(profile.partial_walk),
+            k.NEXT_PSI: psi.PERIOD, k.MGLRU: int(profile.mglru), k.PARTIAL_WALK: int(profile.partial_walk),
             k.COST_612: int(profile.cost_counts_scanned), k.ZEROMAP: int(profile.zeromap),
             k.SHADOW_SLAB_ONLY: int(profile.shadow_cap_from_slab and profile.mglru),
             k.MGLRU_72: int(profile.mglru_reworked and profile.mglru), k.RA_61: int(profile.readahead_merged),
@@ -148,6 +149,7 @@ class Machine:
             more = len(self.m.ch) - chunks
             self._more_rows("pool", (chunks + more) * k.CHUNK)
             self._string_chunks(chunks, chunks + more, free_list)
+        self._more_rows("ps", (c + 1) * self.spec.cpus)
         row = self.m.cg
         m = self.m
         for field in (k.FIRST_CHILD, k.LAST_CHILD, k.NEXT, k.ITER, k.NODES_HEAD, k.NODES_TAIL):
@@ -157,13 +159,14 @@ class Machine:
         row[c, k.PARENT] = parent
         row[c, k.ONLINE] = 1
         row[c, k.MAX_SEQ] = 3
-        row[c, k.PSI_LAST] = m.g[k.NOW]
         if parent >= 0:
             if row[parent, k.LAST_CHILD] >= 0:
                 row[row[parent, k.LAST_CHILD], k.NEXT] = c
             else:
                 row[parent, k.FIRST_CHILD] = c
             row[parent, k.LAST_CHILD] = c
+        for cpu in range(self.spec.cpus):
+            m.ps[c * self.spec.cpus + cpu, k.S_LAST] = m.g[k.NOW]
         m.g[k.NCG] = c + 1
         self.paths[path] = c
         self.inodes[path] = self._next_inode
@@ -316,7 +319,7 @@ class Machine:
         m = self.m
         row = {
             k.T_KIND: kind, k.T_CG: c, k.T_READY: m.g[k.NOW], k.T_STARTED: m.g[k.NOW], k.T_K: -1,
-            k.T_PREV: -10,
+            k.T_PREV: -10, k.T_CPU: t % self.spec.cpus, k.T_POSTED: m.g[k.NOW],
             k.T_STATE: k.T_SLEEP, k.T_WAKE: m.g[k.NOW],
         }  # fmt: skip
         for field, value in row.items():

@@ -15,7 +15,7 @@ from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
 from memqos.model.plan import Reclaim, Value, Write
 from memqos.model.snapshot import Cgroup, Counters, Disk, IoMax, NodeFacts, Snapshot, Swap, Zone
 from memqos.node import Wake
-from memqos.sim.kernels import control
+from memqos.sim.kernels import control, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND, Machine
 from memqos.sim.stat import Look
@@ -99,12 +99,13 @@ class SimNode:
     def _pressed(self) -> tuple[str, ...]:
         """The node ("") and the pods whose trigger fires now."""
         now = self.machine.now
+        self.machine.order(control.LOOK, psi.POLL)
         found = []
         for path, c in self.machine.paths.items():
             if path and not path.rpartition("/")[2].startswith("pod"):
                 continue
             trigger = self._triggers.setdefault(self.machine.inodes[path], Trigger(now))
-            if trigger.fires(now, int(self.machine.m.cg[c, k.PSI])):
+            if trigger.fires(now, int(self.machine.m.cg[c, k.PSI_POLL])):
                 found.append(path)
         return tuple(found)
 

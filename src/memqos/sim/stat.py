@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from memqos.model.snapshot import Counters, IoMax, IoStat, Pressure, PressureLine
+from memqos.sim.kernels import control, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, Machine
 from memqos.units import UNLIMITED
@@ -41,6 +42,7 @@ class Look:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.profile = machine.profile
+        machine.order(control.LOOK, psi.AVGS)
         m: Any = machine.m
         count = int(m.g[k.NCG])
         self.local = m.cg[:count]
@@ -149,10 +151,13 @@ class Look:
         return lines
 
     def pressure(self, c: int, first: int) -> Pressure:
-        """A `*.pressure` file: `first` is 0 for memory, 2 for io, 4 for cpu (which has no full line)."""
-        lines = [self._line(c, first + i) for i in range(1 if first == 4 else 2)]
-        return Pressure(*lines)
+        """A `*.pressure` file: `first` is 0 for memory, 2 for io, 4 for cpu (whose full the root has not)."""
+        some = self._line(c, first)
+        if first == 4 and c == 0:
+            return Pressure(some, PressureLine(0.0, 0.0, 0.0, 0))
+        return Pressure(some, self._line(c, first + 1))
 
     def _line(self, c: int, i: int) -> PressureLine:
-        averages = [round(int(n) / 1e6, 2) for n in self.local[c, k.PSI_AVG + 3 * i : k.PSI_AVG + 3 * i + 3]]
+        loads = self.local[c, k.PSI_AVG + 3 * i : k.PSI_AVG + 3 * i + 3]
+        averages = [int(n) * 100 // psi.FIXED / 100 for n in loads]  # LOAD_INT, LOAD_FRAC
         return PressureLine(averages[0], averages[1], averages[2], int(self.local[c, k.PSI + i]) // 1000)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from memqos.sim.kernels import control, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import Machine
 from memqos.sim.profiles import PROFILES
@@ -101,6 +102,11 @@ class Bench:
 
     def get(self, path: str, field: int) -> int:
         return int(self.machine.m.cg[self.machine.cgroup(path), field])
+
+    def stalled(self, path: str, which: int = 0) -> float:
+        """Seconds of pressure: memory some, memory full, io some, io full, cpu some, cpu full."""
+        self.machine.order(control.LOOK, psi.AVGS)
+        return self.get(path, k.PSI + which) / 1e9
 
     def read(self, path: str, file: int, passes: int = 1, first: int = 0, count: int | None = None) -> None:
         """Read a file (or `count` of its pages) `passes` times, to the end."""

@@ -127,12 +127,8 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
         if word & k.RAHEAD:
             m.w[page] = word & ~k.RAHEAD
             m.g[k.SWRA_HITS] += 1
-        if word & k.LOCKED:
-            m.g[k.DISK_WAIT] = io.done_at(m, m.g[k.SWAP_DEV], page)
-            m.g[k.WAIT_WS] = m.w[page] & k.WS
-            if m.g[k.DISK_WAIT] > m.g[k.NOW]:
-                return WAIT
-            io.complete(m, m.g[k.NOW])
+        if word & k.LOCKED and io.still_read(m, m.g[k.SWAP_DEV], page):
+            return WAIT
         if not m.w[page] & k.MAPPED:
             _map(m, c, page, write)
         elif write and m.w[page] & k.SWAPCACHE:
@@ -158,7 +154,8 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
         if m.w[page] & k.RES and not m.w[page] & k.LOCKED:
             _map(m, c, page, write)
             return DONE
-        m.g[k.DISK_WAIT] = io.done_at(m, m.g[k.SWAP_DEV], page)
+        if not io.still_read(m, m.g[k.SWAP_DEV], page):
+            m.g[k.DISK_WAIT] = m.g[k.NOW]
         return WAIT
     if not write:
         m.cg[c, k.PGFAULT] += 1
@@ -222,11 +219,8 @@ def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
         m.task[t, k.T_MMAP_MISS] = max(0, m.task[t, k.T_MMAP_MISS] - 1)
         pagecache.async_readahead(m, t, c, o, index, m.g[k.RA_PAGES])
     m.g[k.IN_FAULT] = 0
-    if m.w[page] & k.LOCKED:
-        m.g[k.DISK_WAIT] = io.done_at(m, m.obj[o, k.O_DEV], page)
-        if m.g[k.DISK_WAIT] > m.g[k.NOW]:
-            return WAIT
-        io.complete(m, m.g[k.NOW])
+    if m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):
+        return WAIT
     if not m.w[page] & k.RES:
         m.g[k.DISK_WAIT] = m.g[k.NOW]
         return WAIT

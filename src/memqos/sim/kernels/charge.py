@@ -53,7 +53,7 @@ def kill(m: Mem, t: int) -> None:
     if t == m.g[k.CUR]:
         m.g[k.OOM_DYING] = 1
     else:
-        free.exit_task(m, t)
+        free.exit_task(m, t, m.g[k.NOW])
         log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
 
 

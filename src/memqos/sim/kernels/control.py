@@ -5,12 +5,12 @@ One entry means one compile unit (see `jit`): everything is compiled once, toget
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, counters, dirty, free, io, lists, reclaim, sched, trace
+from memqos.sim.kernels import charge, counters, dirty, free, io, lists, program, psi, reclaim, sched, trace
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import entry, njit
 from memqos.sim.kernels.layout import Mem, Row
 
-ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE = range(10)
+ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE, LOOK = range(11)
 
 
 @njit
@@ -60,7 +60,7 @@ def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
         free.free_object(m, a, b != 0)
     elif what == START:
         m.task[a, k.T_PC] = b
-        sched.next_op(m, a)
+        program.next_op(m, a)
         sched.set_state(m, a, k.T_SLEEP, m.g[k.NOW])
         m.task[a, k.T_WAKE] = max(m.g[k.NOW], m.task[a, k.T_READY])
     elif what == FINISH:
@@ -71,4 +71,6 @@ def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
         return _sync(m)
     elif what == TRACE:
         return trace.trace(m, a, b, c)
+    elif what == LOOK:
+        psi.look(m, a, m.g[k.NOW])
     return 0

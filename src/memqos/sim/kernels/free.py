@@ -5,7 +5,7 @@ mm/truncate.c, mm/memory.c (`zap_pte_range`), exit.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, lists, shrink, workingset
+from memqos.sim.kernels import counters, lists, psi, shrink, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -96,10 +96,12 @@ def free_tail(m: Mem, o: int, first: int) -> None:
 
 
 @njit
-def exit_task(m: Mem, t: int) -> None:
-    """The process ends: its anonymous memory and page tables are freed."""
+def exit_task(m: Mem, t: int, now: int) -> None:
+    """The process ends: its anonymous memory and page tables are freed, nothing waits for it any more."""
     for o in range(m.g[k.NOBJ]):
         if m.obj[o, k.O_KIND] == k.ANON_OBJ and m.obj[o, k.O_TASK] == t:
             free_object(m, o, False)
             m.obj[o, k.O_KIND] = k.GONE
+    psi.move(m, t, m.task[t, k.T_STATE], k.T_DEAD, now)
     m.task[t, k.T_STATE] = k.T_DEAD
+    m.task[t, k.T_ENDED] = now

@@ -159,6 +159,22 @@ def submit(m: Mem, d: int, c: int, page: int, pages: int, kind: int) -> int:
 
 
 @njit
+def still_read(m: Mem, d: int, page: int) -> bool:
+    """Whether a locked page's read is still in flight: until `g[DISK_WAIT]`.
+
+    Who waits for a page that was hot before it was evicted stalls for memory too (mm/filemap.c,
+    folio_wait_bit_common): `g[WAIT_WS]`.
+    """
+    when = done_at(m, d, page)
+    if when <= m.g[k.NOW]:
+        complete(m, m.g[k.NOW])
+        return False
+    m.g[k.DISK_WAIT] = when
+    m.g[k.WAIT_WS] = m.w[page] & k.WS
+    return True
+
+
+@njit
 def done_at(m: Mem, d: int, page: int) -> int:
     """When the read in flight that covers `page` will be done; now if there is none."""
     head = m.dev[d, k.D_QHEAD]

@@ -53,6 +53,8 @@ class Mem(NamedTuple):
     prog: Table  # int64: what they do
     dev: Table  # int64: disks
     q: Table  # int64: requests in flight, a ring per disk
+    ps: Table  # int64: pressure of one cgroup on one CPU, row `cgroup * NCPU + cpu`
+    tr: Table  # int64: changes of tasks' states that pressure has not seen yet, by time
     ev: Table  # int64: what happened, for the host to read
     tab: Row  # int32: which pages a program touches, drawn by the host
     lat: Row  # int64: latencies of requests, nanoseconds
@@ -118,8 +120,8 @@ CH_COLS = 4
     NS_FAULT, NS_SCAN, NS_STEAL, NS_COPY, NS_READ_MISS, NS_SYSCALL, QUANTUM,
     # counters of the whole node
     G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
-    IN_KERNEL,
-) = range(114)  # fmt: skip
+    IN_KERNEL, USER, TR_HEAD, TR_TAIL,
+) = range(117)  # fmt: skip
 G_SIZE = 128
 
 DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
@@ -150,11 +152,22 @@ IO = 144  # 4 per device: rbytes, wbytes, rios, wios
 IO_RBYTES, IO_WBYTES, IO_RIOS, IO_WIOS = range(4)
 IOMAX = 160  # 4 per device: rbps, wbps, riops, wiops; 0 is no limit
 IOTOKEN = 176  # 2 per device: when the next read, write may start
-PSI = 184  # memory some, memory full, io some, io full, cpu some: total ns
-PSI_LAST, N_RUNNING, N_IOWAIT, N_MEMSTALL = 189, 190, 191, 192
-PSI_AVG = 200  # 3 windows (10, 60, 300 s) per PSI total, in 1e-6 percent
-PSI_PREV = 215
+PSI = 184  # memory some, memory full, io some, io full, cpu some, cpu full: total ns
+PSI_POLL = 190  # memory some, memory full as triggers see them: total ns
+PSI_AVG = 192  # 3 windows (10, 60, 300 s) per PSI total, in percent / 2048
+PSI_PREV = 210
 CG_COLS = 224
+
+# m.ps: tasks by state (enum psi_task_count), since when, times by pressure state, what was collected
+S_RUN, S_ONCPU, S_IO, S_MEM, S_MEMRUN, S_LAST = range(6)
+S_TIME, S_AVGS, S_POLL = 6, 13, 20  # as PSI, then non-idle
+S_NONIDLE = 6
+PS_COLS = 28
+
+# m.tr
+R_TIME, R_CG, R_CPU, R_OLD, R_NEW = range(5)
+TR_COLS = 5
+TR_CAP = 1 << 12
 
 # m.xa
 X_RES, X_SHADOW, X_OWNER, X_NEXT, X_PREV = range(5)
@@ -201,10 +214,11 @@ EV_OOM_KILL, EV_EXIT, EV_OOM, EV_MARK = range(4)
 (
     T_STATE, T_KIND, T_CG, T_ADJ, T_WAKE, T_PC, T_I, T_ROUND, T_RA_START, T_RA_SIZE, T_RA_ASYNC, T_PREV,
     T_MMAP_MISS, T_EXIT, T_KILLED, T_USER, T_SYS, T_IOWAIT, T_STALL, T_STARTED, T_ENDED, T_RNG, T_DIRTIED,
-    T_OVER, T_STEP, T_READY, T_K, T_ACCESSES,
-) = range(28)  # fmt: skip
-TASK_COLS = 28
+    T_OVER, T_STEP, T_READY, T_K, T_ACCESSES, T_CPU, T_POSTED,
+) = range(30)  # fmt: skip
+TASK_COLS = 30
 T_RUN, T_IO, T_MEM, T_BOTH, T_SLEEP, T_HOLD, T_DEAD = range(7)
+ON_CPU, ON_CPU_STALLED = 7, 8  # of a task in T_RUN while it has its turn: pressure tells them apart
 PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)
 
 # m.prog: operation and its numbers

@@ -259,12 +259,8 @@ def read_page(m: Mem, t: int, o: int, index: int, want: int) -> int:
     elif m.w[page] & k.RAHEAD and not throttled(m, c, o, 0):
         m.w[page] &= ~k.RAHEAD
         async_readahead(m, t, c, o, index, want)
-    if m.w[page] & k.LOCKED:
-        m.g[k.DISK_WAIT] = io.done_at(m, m.obj[o, k.O_DEV], page)
-        m.g[k.WAIT_WS] = m.w[page] & k.WS
-        if m.g[k.DISK_WAIT] > m.g[k.NOW]:
-            return WAIT
-        io.complete(m, m.g[k.NOW])
+    if m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):
+        return WAIT
     if not m.w[page] & k.RES:
         m.g[k.DISK_WAIT] = m.g[k.NOW]
         return WAIT
@@ -299,11 +295,7 @@ def write_page(m: Mem, t: int, o: int, index: int) -> int:
         _fold(m, o, 64)
         if not add_page(m, c, o, page, False, True):
             return FAILED
-    elif m.w[page] & k.LOCKED:
-        m.g[k.DISK_WAIT] = io.done_at(m, m.obj[o, k.O_DEV], page)
-        m.g[k.WAIT_WS] = m.w[page] & k.WS
-        if m.g[k.DISK_WAIT] > m.g[k.NOW]:
-            return WAIT
-        io.complete(m, m.g[k.NOW])
+    elif m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):
+        return WAIT
     set_dirty(m, c, o, page)
     return DONE

@@ -1,0 +1,285 @@
+"""What tasks do: the operations of a program, page by page, until a turn ends or the task must wait.
+
+A task's program is a row of `m.prog` per operation. What the program itself computes is its user time
+(`P_NS` a page, counted in `g[USER]`); everything else a turn takes is the kernel's work for it.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import anon, charge, dirty, free, pagecache
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
+
+GO, BLOCKED, ENDED, NAP, IDLE = 10, 11, 12, 13, 14
+
+
+@njit
+def _compute(m: Mem, time: int) -> None:
+    """The program itself is busy for so long."""
+    m.g[k.NOW] += time
+    m.g[k.USER] += time
+
+
+@njit
+def choose(m: Mem, row: int, turn: int) -> int:
+    """The page access number `turn` goes to, counted from the operation's first page."""
+    if m.prog[row, k.P_PATTERN] == k.SEQUENTIAL:
+        return turn % m.prog[row, k.P_CHUNK]
+    return m.tab[m.prog[row, k.P_A] + turn]
+
+
+@njit
+def _touch(m: Mem, t: int, row: int, turn: int) -> int:
+    """Touch page number `T_K` of the region; pick it first unless it is being retried."""
+    o = m.prog[row, k.P_OBJ]
+    if m.task[t, k.T_K] < 0:
+        m.task[t, k.T_K] = m.prog[row, k.P_FIRST] + choose(m, row, turn)
+    index = m.task[t, k.T_K]
+    write = m.prog[row, k.P_WRITE] != 0
+    page = m.obj[o, k.O_BASE] + index
+    word = m.w[page]
+    fate = DONE
+    if m.obj[o, k.O_KIND] == k.ANON_OBJ:
+        if not word & k.MAPPED or (write and word & k.SWAPCACHE):
+            fate = anon.fault(m, t, o, page, write)
+        else:
+            m.w[page] = word | k.YOUNG
+    elif not word & k.MAPPED or (write and not word & k.DIRTY):
+        fate = anon.file_fault(m, t, o, index, write)
+    else:
+        m.w[page] = word | k.YOUNG
+    if fate == DONE:
+        m.task[t, k.T_K] = -1
+        m.task[t, k.T_ACCESSES] += 1
+        _compute(m, m.prog[row, k.P_NS])
+    return fate
+
+
+@njit
+def _after_fault(m: Mem, t: int) -> None:
+    if m.g[k.OVER_HIGH]:
+        charge.handle_over_high(m, m.task[t, k.T_CG])
+
+
+@njit
+def _writers(m: Mem) -> int:
+    count = 0
+    for t in range(m.g[k.NTASK]):
+        alive = m.task[t, k.T_STATE] < k.T_DEAD and m.task[t, k.T_KIND] == 0
+        if alive and m.prog[m.task[t, k.T_PC], k.P_OP] == k.OP_WRITE:
+            count += 1
+    return max(1, count)
+
+
+@njit
+def _due(m: Mem, t: int, row: int, i: int) -> bool:
+    """Whether a slowed-down operation may go on with page `i`; `g[DISK_WAIT]` when not."""
+    if m.task[t, k.T_STEP] < 0:
+        m.task[t, k.T_STEP] = m.prog[row, k.P_START]
+    when = m.task[t, k.T_STEP] + i * m.prog[row, k.P_PACE] // 1000
+    m.g[k.DISK_WAIT] = when
+    return when <= m.g[k.NOW]
+
+
+@njit
+def _read(m: Mem, t: int, row: int, end: int) -> int:
+    o = m.prog[row, k.P_OBJ]
+    first = m.prog[row, k.P_FIRST]
+    count = m.prog[row, k.P_COUNT]
+    chunk = m.prog[row, k.P_CHUNK]
+    cost = m.prog[row, k.P_NS]
+    random = m.prog[row, k.P_PATTERN] != k.SEQUENTIAL
+    wrap = m.prog[row, k.P_WRAP]
+    i = m.task[t, k.T_I]
+    fate = DONE
+    while i < count and m.g[k.NOW] < end:
+        if m.prog[row, k.P_PACE] and not _due(m, t, row, i):
+            fate = NAP
+            break
+        part = i % chunk
+        if random:
+            index = m.tab[m.prog[row, k.P_A] + i // chunk] * chunk + part
+            want = min(chunk - part, wrap - index)
+            if want <= 0:
+                i += 1
+                continue
+        else:
+            index = first + i % wrap
+            want = min(chunk - part, count - i, wrap - i % wrap)
+        fate = pagecache.read_page(m, t, o, index, want)
+        if fate != DONE:
+            break
+        i += 1
+        m.g[k.NOW] += m.g[k.NS_COPY]
+        _compute(m, cost)
+        if i % chunk == 0:
+            m.g[k.NOW] += m.g[k.NS_SYSCALL]
+            if m.g[k.OVER_HIGH]:
+                _after_fault(m, t)
+        if m.g[k.KSWAPD_WAKE]:
+            break
+    m.task[t, k.T_ACCESSES] += i - m.task[t, k.T_I]
+    m.task[t, k.T_I] = i
+    return fate
+
+
+@njit
+def _write(m: Mem, t: int, row: int, end: int) -> int:
+    o = m.prog[row, k.P_OBJ]
+    count = m.prog[row, k.P_COUNT]
+    fate = DONE
+    while m.task[t, k.T_I] < count and m.g[k.NOW] < end:
+        if m.prog[row, k.P_PACE] and not _due(m, t, row, m.task[t, k.T_I]):
+            return NAP
+        fate = pagecache.write_page(m, t, o, m.prog[row, k.P_FIRST] + m.task[t, k.T_I])
+        if fate != DONE:
+            break
+        m.task[t, k.T_I] += 1
+        m.task[t, k.T_ACCESSES] += 1
+        m.g[k.NOW] += m.g[k.NS_COPY]
+        _compute(m, m.prog[row, k.P_NS])
+        m.task[t, k.T_DIRTIED] += 1
+        if m.g[k.OVER_HIGH]:
+            _after_fault(m, t)
+        if m.task[t, k.T_DIRTIED] >= dirty.INTERVAL:
+            m.task[t, k.T_DIRTIED] = 0
+            nap = dirty.pause(m, m.task[t, k.T_CG], o, _writers(m))
+            if nap:
+                m.g[k.DISK_WAIT] = m.g[k.NOW] + nap
+                return WAIT
+        if m.g[k.KSWAPD_WAKE] or m.g[k.FLUSH_WAKE]:
+            break
+    return fate
+
+
+@njit
+def _requests(m: Mem, t: int, row: int, end: int) -> int:
+    """An open loop: request i arrives at its time, touches pages, reads a file; its latency is recorded.
+
+    `T_ROUND` is the request, `T_I` how far it is. NAP: nothing has arrived yet.
+    """
+    pages = m.prog[row, k.P_COUNT]
+    steps = pages + m.prog[row, k.P_FCOUNT]
+    while m.g[k.NOW] < end and m.task[t, k.T_ROUND] < m.prog[row, k.P_B]:
+        number = m.task[t, k.T_ROUND]
+        arrival = m.prog[row, k.P_START] + number * m.prog[row, k.P_INTERVAL] // 1000
+        i = m.task[t, k.T_I]
+        if i == 0 and m.task[t, k.T_K] < 0:
+            if arrival > m.g[k.NOW]:
+                m.g[k.DISK_WAIT] = arrival
+                return NAP
+            if m.prog[row, k.P_END] and m.g[k.NOW] >= m.prog[row, k.P_END]:
+                m.prog[row, k.P_B] = number
+                break
+        if i < pages:
+            fate = _touch(m, t, row, number * pages + i)
+        else:
+            place = m.tab[m.prog[row, k.P_FA] + number * (steps - pages) + i - pages]
+            fate = pagecache.read_page(m, t, m.prog[row, k.P_FILE], place, 1)
+            if fate == DONE:
+                m.g[k.NOW] += m.g[k.NS_COPY]
+                _compute(m, m.prog[row, k.P_NS])
+        if fate != DONE:
+            return fate
+        if m.g[k.OVER_HIGH]:
+            _after_fault(m, t)
+        m.task[t, k.T_I] = i + 1
+        if i + 1 >= steps:
+            m.lat[m.prog[row, k.P_LAT] + number] = max(1, m.g[k.NOW] - arrival)
+            m.task[t, k.T_I] = 0
+            m.task[t, k.T_ROUND] = number + 1
+        if m.g[k.KSWAPD_WAKE]:
+            break
+    return DONE
+
+
+@njit
+def next_op(m: Mem, t: int) -> None:
+    """Go on to the next operation of the program."""
+    m.task[t, k.T_PC] += 1
+    m.task[t, k.T_I] = 0
+    m.task[t, k.T_K] = -1
+    m.task[t, k.T_STEP] = -1
+    m.task[t, k.T_RA_START] = 0
+    m.task[t, k.T_RA_SIZE] = 0
+    m.task[t, k.T_RA_ASYNC] = 0
+    m.task[t, k.T_PREV] = -10
+    m.task[t, k.T_MMAP_MISS] = 0
+
+
+@njit
+def step(m: Mem, t: int, end: int) -> int:
+    """Run the task's operation until its end, `end`, or a wait."""
+    row = m.task[t, k.T_PC]
+    op = m.prog[row, k.P_OP]
+    count = m.prog[row, k.P_COUNT]
+    fate = DONE
+    if op == k.OP_READ:
+        fate = _read(m, t, row, end)
+        if m.task[t, k.T_I] >= count:
+            next_op(m, t)
+    elif op == k.OP_WRITE:
+        fate = _write(m, t, row, end)
+        if m.task[t, k.T_I] >= count:
+            next_op(m, t)
+    elif op == k.OP_TOUCH:
+        while m.task[t, k.T_I] < count and m.g[k.NOW] < end:
+            if m.prog[row, k.P_PACE] and not _due(m, t, row, m.task[t, k.T_I]):
+                return NAP
+            fate = _touch(m, t, row, m.task[t, k.T_I])
+            if fate != DONE:
+                break
+            m.task[t, k.T_I] += 1
+            if m.g[k.OVER_HIGH]:
+                _after_fault(m, t)
+            if m.g[k.KSWAPD_WAKE]:
+                break
+        if m.task[t, k.T_I] >= count:
+            next_op(m, t)
+    elif op == k.OP_REQUESTS:
+        fate = _requests(m, t, row, end)
+        if fate == NAP:
+            return NAP
+        if m.task[t, k.T_ROUND] >= m.prog[row, k.P_B]:
+            m.task[t, k.T_ROUND] = 0
+            next_op(m, t)
+    elif op == k.OP_SLEEP:
+        m.g[k.DISK_WAIT] = m.g[k.NOW] + m.prog[row, k.P_NS]
+        next_op(m, t)
+        return NAP
+    elif op == k.OP_FREE:
+        free.free_tail(m, m.prog[row, k.P_OBJ], m.prog[row, k.P_FIRST])
+        next_op(m, t)
+    elif op == k.OP_LOOP:
+        target = m.prog[row, k.P_OBJ]
+        m.prog[row, k.P_A] += 1
+        again = count == 0 or m.prog[row, k.P_A] < count
+        if not again:
+            m.prog[row, k.P_A] = 0
+        next_op(m, t)
+        if again:
+            m.task[t, k.T_PC] = target
+        m.g[k.NOW] += m.g[k.NS_SYSCALL]
+    elif op == k.OP_MARK:
+        charge.log_event(m, k.EV_MARK, t, m.prog[row, k.P_A])
+        next_op(m, t)
+    elif op == k.OP_SYNC:
+        o = m.prog[row, k.P_OBJ]
+        dirty.write_chunk(m, o, m.obj[o, k.O_PAGES])
+        m.g[k.DISK_WAIT] = m.dev[m.obj[o, k.O_DEV], k.D_LAST_DONE]
+        next_op(m, t)
+        return BLOCKED
+    elif op == k.OP_HOLD:
+        return IDLE
+    else:
+        m.task[t, k.T_EXIT] = m.prog[row, k.P_A]
+        return ENDED
+    if m.g[k.OOM_DYING] or fate == FAILED:
+        if not m.g[k.OOM_DYING]:
+            m.task[t, k.T_EXIT] = 137
+        return ENDED
+    if fate == NAP:
+        return NAP
+    return BLOCKED if fate == WAIT else GO
