@@ -1,4 +1,4 @@
-"""The seam: everything memqos does to a node goes through these three methods.
+"""The seam: everything memqos does to a node goes through these methods.
 
 `LinuxNode` (`memqos.linux.node`) is a real kernel, `SimNode` the simulated one, `ReplayNode` a
 journal. Typed values cross the seam, never text. One contract suite, `tests/contract`, holds
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from memqos.model.plan import Value, Write
+from memqos.model.plan import Outcome, Value, Write
 from memqos.model.snapshot import Snapshot
 
 
@@ -39,6 +39,27 @@ class Node(Protocol):
         The kernel may round, and a value it keeps to itself (`memory.reclaim`) reads as `None`.
         Raises `NodeError`: `CgroupGone` when the path is no longer there or has another inode than
         `write.inode`; `KnobMissing`, `Refused`, `Busy`, `InvalidValue` as the kernel answers.
+        """
+
+    def begin(self, order: Write) -> None:
+        """Start an order (a `Reclaim` to `memory.reclaim`) and return at once; the node carries it out.
+
+        One order at a time in a cgroup: a second is `Busy`. `CgroupGone` and `InvalidValue` as `apply`
+        raises them; what the kernel answers later is an outcome of `ended`.
+        """
+
+    def cancel(self, cgroup: str) -> None:
+        """Have the order in `cgroup` stopped at its next piece (a few MiB); nothing when none runs."""
+
+    def underway(self) -> frozenset[str]:
+        """Return the cgroups whose order has not ended, as of the last `ended`."""
+
+    def ended(self) -> tuple[Outcome, ...]:
+        """Return the orders that ended since the last call.
+
+        Their status is "written" (all was taken), "partial", "stopped", "gone" or "failed"; `after` holds
+        the bytes that surely were taken: the kernel does not say how much it took of a piece that it broke
+        off.
         """
 
     def wait(self, seconds: float) -> Wake:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from memqos.errors import CgroupGone, InvalidValue, KnobMissing
-from memqos.model.plan import Reclaim, Write
+from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
+from memqos.model.plan import Outcome, Reclaim, Write
 from memqos.node import Node, Wake
 from memqos.units import GIB, MIB, UNLIMITED
 
@@ -200,3 +200,80 @@ def test_a_node_may_be_stopped_and_closed_twice(world: Any) -> None:
     node.close()
     node.stop()
     node.close()
+
+
+def ended(node: Node, seconds: float = 20) -> list[Outcome]:
+    """Wait until no order is under way, and return what became of them."""
+    deadline, found = time.monotonic() + seconds, list(node.ended())
+    while node.underway():
+        assert time.monotonic() < deadline
+        node.wait(0.01)
+        found += node.ended()
+    return found
+
+
+def test_an_order_runs_beside_the_caller_and_is_reported_once(world: Any, node: Node) -> None:
+    path = f"{world.base}/a"
+    world.make(path)
+    order = write(path, "memory.reclaim", Reclaim(0), node.observe().cgroups[path].inode)
+    node.begin(order)
+    assert node.underway() == {path}
+    assert ended(node) == [Outcome(order, "written", None, Reclaim(0))]
+    assert node.ended() == ()
+
+
+def test_orders_in_several_cgroups_all_end(world: Any, node: Node) -> None:
+    paths = [f"{world.base}/{name}" for name in "abcdef"]
+    for path in paths:
+        world.make(path)
+        node.begin(write(path, "memory.reclaim", Reclaim(0)))
+    assert sorted(one.write.cgroup for one in ended(node)) == paths
+    node.begin(write(paths[0], "memory.reclaim", Reclaim(0)))
+    assert [one.status for one in ended(node)] == ["written"]
+
+
+def test_a_second_order_in_one_cgroup_is_refused_while_the_first_runs(world: Any, node: Node) -> None:
+    world.make(f"{world.base}/a")
+    order = write(f"{world.base}/a", "memory.reclaim", Reclaim(0))
+    node.begin(order)
+    with pytest.raises(Busy):
+        node.begin(order)
+
+
+def test_an_order_that_cannot_be_given_is_refused_at_once(world: Any, node: Node) -> None:
+    path = f"{world.base}/a"
+    world.make(path)
+    inode = node.observe().cgroups[path].inode
+    with pytest.raises(CgroupGone):
+        node.begin(write(f"{world.base}/nobody", "memory.reclaim", Reclaim(MIB)))
+    with pytest.raises(CgroupGone, match="another cgroup was born"):
+        node.begin(write(path, "memory.reclaim", Reclaim(MIB), inode + 1))
+    for wrong in (write(path, "memory.max", MIB), write(path, "memory.max", Reclaim(MIB))):
+        with pytest.raises(InvalidValue):
+            node.begin(wrong)
+    assert not node.underway()
+
+
+def test_a_cancelled_order_ends_and_the_next_is_taken(world: Any, node: Node) -> None:
+    path = f"{world.base}/a"
+    world.make(path)
+    node.begin(write(path, "memory.reclaim", Reclaim(UNLIMITED)))
+    node.cancel(path)
+    # an empty cgroup has nothing to take: a kernel may have said so before it heard
+    assert {one.status for one in ended(node)} <= {"stopped", "partial"}
+    node.begin(write(path, "memory.reclaim", Reclaim(0)))
+    assert [one.status for one in ended(node)] == ["written"]
+
+
+def test_to_cancel_what_does_not_run_is_nothing(world: Any, node: Node) -> None:
+    node.cancel(f"{world.base}/nobody")
+    assert node.ended() == ()
+
+
+def test_a_node_is_closed_in_the_middle_of_an_order(world: Any) -> None:
+    node = world.node()
+    world.make(f"{world.base}/a")
+    node.begin(write(f"{world.base}/a", "memory.reclaim", Reclaim(UNLIMITED)))
+    start = time.monotonic()
+    node.close()
+    assert time.monotonic() - start < 5

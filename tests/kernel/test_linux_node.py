@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from memqos.errors import Busy, InvalidValue
 from memqos.linux.cgroupfs import FILES, decode
 from memqos.linux.node import LinuxNode
-from memqos.model.plan import Reclaim, Write
+from memqos.model.plan import Outcome, Reclaim, Write
 from memqos.model.snapshot import IoMax
 from memqos.units import MIB
 
@@ -27,6 +28,16 @@ held = bytearray(size)
 while True:
     for start in range(0, size, 4096):
         held[start] = (held[start] + 1) % 256
+"""
+
+
+IDLE = """
+import sys, time
+held = bytearray({size})
+for start in range(0, len(held), 4096):
+    held[start:start + 8] = (start + 1).to_bytes(8, "little")
+print("held", flush=True)
+time.sleep(600)
 """
 
 
@@ -87,6 +98,52 @@ def test_probing_takes_nothing_back(node: LinuxNode, pod: Path) -> None:
 def test_more_than_there_is_cannot_be_reclaimed_now(node: LinuxNode) -> None:
     with pytest.raises(Busy):
         node.apply(Write(POD, "memory.reclaim", Reclaim(64 * MIB), ""))
+
+
+def ended(node: LinuxNode, seconds: float = 60) -> Outcome:
+    deadline = time.monotonic() + seconds
+    while not (found := node.ended()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found[0]
+
+
+def test_an_order_for_more_than_there_is_ends_as_partial(node: LinuxNode) -> None:
+    node.begin(Write(POD, "memory.reclaim", Reclaim(64 * MIB), ""))
+    outcome = ended(node)
+    assert (outcome.status, outcome.after) == ("partial", Reclaim(0))
+
+
+def test_an_order_on_a_slow_swap_device_neither_blocks_the_caller_nor_outlives_its_cancelling(
+    node: LinuxNode, pod: Path
+) -> None:
+    facts = node.observe().node
+    (swap,) = facts.swaps
+    device = next(device for device, disk in facts.disks.items() if swap.filename.endswith(disk.name))
+    node.apply(Write(POD, "io.max", {device: IoMax(wbps=2 * MIB, rbps=2 * MIB)}, ""))
+    hog = subprocess.Popen([sys.executable, "-S", "-c", IDLE.format(size=96 * MIB)], stdout=subprocess.PIPE)
+    try:
+        (pod / "cgroup.procs").write_text(f"{hog.pid}\n")
+        assert hog.stdout is not None
+        hog.stdout.readline()
+        start = time.monotonic()
+        node.begin(Write(POD, "memory.reclaim", Reclaim(64 * MIB), ""))
+        begun = time.monotonic() - start
+        node.observe()
+        node.cancel(POD)
+        outcome = ended(node)
+        took = time.monotonic() - start
+        taken = outcome.after
+        Path(os.environ["MEMQOS_OUT"], "cancelled.txt").write_text(
+            f"begun in {begun:.3f} s, {outcome.status} after {took:.3f} s with {taken} taken\n"
+        )
+        assert begun < 2  # a fork, under emulation
+        assert isinstance(taken, Reclaim)
+        assert outcome.status == "stopped" or taken.size == 64 * MIB
+    finally:
+        hog.kill()
+        hog.wait()
+        node.apply(Write(POD, "io.max", {}, ""))
 
 
 def test_an_io_limit_for_a_disk_that_is_not_there_is_an_invalid_value(node: LinuxNode) -> None:

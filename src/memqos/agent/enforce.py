@@ -6,6 +6,8 @@
 * A value that somebody overwrote is noticed at the next turn and written again, with patience
   (`memqos.agent.contest`).
 * A knob that drops out of the plan goes back to its original, unless it holds somebody's newer value.
+* An order to reclaim is begun and not waited for; one that still runs is left to run as long as the plan asks
+  for it (whatever its size now), and is cancelled as soon as the plan does not.
 
 No `NodeError` leaves this module: each write ends in an `Outcome`.
 """
@@ -71,6 +73,9 @@ class Enforcer:
             due = [write for write in due if not _lasts(write)]
         outcomes += [self._apply(write, snapshot) for write in due]
         self._forget(outcomes, snapshot)
+        for cgroup in self.node.underway():
+            if (cgroup, "memory.reclaim") not in wanted:
+                self.node.cancel(cgroup)
         return tuple(outcomes)
 
     def _settled(self, write: Write, snapshot: Snapshot) -> Outcome | None:
@@ -79,7 +84,9 @@ class Enforcer:
         if cgroup is None or write.inode not in (0, cgroup.inode):
             return Outcome(write, "gone", error="the cgroup is not there any more")
         if isinstance(write.value, Reclaim):
-            return Outcome(write, "dry-run") if self.dry_run else None
+            if self.dry_run:
+                return Outcome(write, "dry-run")
+            return Outcome(write, "kept") if write.cgroup in self.node.underway() else None
         before, key = held(cgroup, write.knob), (write.cgroup, cgroup.inode, write.knob)
         if before is None:
             return Outcome(write, "failed", error="there is no such knob here, or none that reads back")
@@ -122,6 +129,9 @@ class Enforcer:
         cgroup = snapshot.cgroups[write.cgroup]
         before, key = held(cgroup, write.knob), (write.cgroup, cgroup.inode, write.knob)
         try:
+            if isinstance(write.value, Reclaim):
+                self.node.begin(replace(write, inode=cgroup.inode))
+                return Outcome(write, "begun")
             after = self.node.apply(replace(write, inode=cgroup.inode))
         except CgroupGone as error:
             return Outcome(write, "gone", before, error=str(error))

@@ -23,7 +23,7 @@ from memqos.agent.enforce import Enforcer
 from memqos.agent.originals import Originals
 from memqos.agent.restore import restore
 from memqos.errors import MemqosError, NodeError
-from memqos.model.plan import Outcome, Plan, Tick
+from memqos.model.plan import Outcome, Plan, Tick, Underway
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Snapshot
 from memqos.model.view import View
@@ -97,12 +97,14 @@ class Agent:
         except Exception as error:  # noqa: BLE001 - pods come from outside, and the loop lives
             notes.append(f"pods: {_name(error)}; the pods of the last turn are taken")
             listed = False
+        ended = self.node.ended()
+        underway = Underway(self.node.underway(), ended)
         begun = time.perf_counter_ns()
-        plan, whole = self._decide(View(snapshot, self._last, self._placed), notes)
+        plan, whole = self._decide(View(snapshot, self._last, self._placed, underway), notes)
         decided_in_us = (time.perf_counter_ns() - begun) // 1000
         outcomes = self.enforcer.enforce(plan, snapshot, release=whole and listed)
         notes += self.enforcer.notes
-        tick = Tick(snapshot, self._placed, plan, outcomes, woken_by, decided_in_us, tuple(notes))
+        tick = Tick(snapshot, self._placed, plan, outcomes, woken_by, decided_in_us, tuple(notes), underway)
         self._last = snapshot
         self.ticks += 1
         if self._journal is not None:

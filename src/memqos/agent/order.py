@@ -6,7 +6,7 @@
 3. Protection that falls, children before parents: a parent that falls first would dilute what its
    children are still promised.
 4. Protection that rises, parents before children, for the same reason.
-5. Orders to reclaim: they make room before a limit falls.
+5. Orders to reclaim: they begin to make room before a limit falls.
 6. Limits that fall, children before parents: a child is squeezed by its own limit, not by its
    parent's. `memory.high` before `memory.max`, so that reclaim throttles before it may kill, and
    both before `memory.swap.max`, so that what is squeezed may still go to swap.

@@ -3,7 +3,8 @@
 `observe` gives the recorded snapshots one after another, `wait` goes on to the next and ends with
 "stop" after the last. The past does not change: `apply` answers as a kernel would, with the value
 in whole pages, but the next snapshot holds what was recorded. An agent that replays should
-therefore run dry, and what its plans would have led to is the simulator's business.
+therefore run dry, and what its plans would have led to is the simulator's business. Orders under way and
+those that ended are the recorded ones.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from memqos.agent.order import as_kept
 from memqos.errors import CgroupGone
-from memqos.model.plan import Reclaim, Tick, Value, Write
+from memqos.model.plan import Outcome, Reclaim, Tick, Value, Write
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Snapshot
 from memqos.node import Wake
@@ -53,6 +54,21 @@ class ReplayNode:
         if isinstance(write.value, Reclaim):
             return None
         return as_kept(write.value, self.tick.snapshot.node.page_size)
+
+    def begin(self, order: Write) -> None:
+        """Refuse what was not there; nothing is begun in the past."""
+        self.apply(order)
+
+    def cancel(self, cgroup: str) -> None:
+        """Do nothing: what ran, ran."""
+
+    def underway(self) -> frozenset[str]:
+        """Return where an order ran."""
+        return self.tick.underway.reclaiming
+
+    def ended(self) -> tuple[Outcome, ...]:
+        """Return the orders that had ended when this turn was played."""
+        return self.tick.underway.ended
 
     def wait(self, seconds: float) -> Wake:
         """Go on to the next turn, whatever the time between them was."""

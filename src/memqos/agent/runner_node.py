@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from memqos.linux.runner import ContainerEvent, PodRunner
-from memqos.model.plan import Value, Write
+from memqos.model.plan import Outcome, Value, Write
 from memqos.model.pods import PlacedPod, Pod
 from memqos.model.snapshot import Snapshot
 from memqos.node import Node, Wake
@@ -66,6 +66,22 @@ class RunnerNode:
     def apply(self, write: Write) -> Value | None:
         """See `Node.apply`."""
         return self.node.apply(write)
+
+    def begin(self, order: Write) -> None:
+        """See `Node.begin`."""
+        self.node.begin(order)
+
+    def cancel(self, cgroup: str) -> None:
+        """See `Node.cancel`."""
+        self.node.cancel(cgroup)
+
+    def underway(self) -> frozenset[str]:
+        """See `Node.underway`."""
+        return self.node.underway()
+
+    def ended(self) -> tuple[Outcome, ...]:
+        """See `Node.ended`."""
+        return self.node.ended()
 
     def wait(self, seconds: float) -> Wake:
         """Run what is due until memory presses, a cgroup was made ("pods"), or the time is over."""

@@ -6,14 +6,14 @@ missing knob would be created, or read as "permission denied".
 
 An order to `memory.reclaim` is given in pieces. The kernel breaks one write off with EINTR when a
 signal waits, but Python, its handler done, would give the same order again from its start (PEP 475),
-so a large one could outlive SIGTERM by minutes. Between two pieces `stopped` is asked.
+so a large one could outlive SIGTERM by minutes. Between two pieces `stopped` is asked, and `taken` told.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -29,18 +29,24 @@ write_fd = os.write
 """The one function that writes a control file; tests put faults here."""
 
 
-_PIECE: Final = 16 * MIB
-"""Bytes of one write to `memory.reclaim`: a third of a second at most where 50 MiB/s can be swapped out."""
+PIECE: Final = 4 * MIB
+"""Bytes of one write to `memory.reclaim`: a tenth of a second at most where 50 MiB/s can be swapped out."""
 
 
 def apply_write(
-    root: str, write: Write, *, kernel: bool = True, stopped: Callable[[], bool] = lambda: False
+    root: str,
+    write: Write,
+    *,
+    kernel: bool = True,
+    stopped: Callable[[], bool] = lambda: False,
+    taken: Callable[[int], object] = lambda size: None,
 ) -> Value | None:
     """Carry out `write` below the cgroup root `root`; see `Node.apply` for what it raises.
 
     `io.max` is the whole state of the file: devices not named in the value lose their limits.
     `kernel` is false for a tree of plain files, where a write has to take the place of the text.
-    Once `stopped`, an order to reclaim is `Busy` at its next piece; what was reclaimed stays so.
+    Once `stopped`, an order to reclaim is `Busy` at its next piece; what was reclaimed stays so, and
+    `taken` has heard of each whole piece of it.
     """
     encode(write.knob, write.value, cgroup=write.cgroup)
     if any(part in ("", ".", "..") for part in write.cgroup.split("/")) and write.cgroup:
@@ -54,7 +60,11 @@ def apply_write(
         if write.inode and inode != write.inode:
             raise CgroupGone("another cgroup was born under this path", cgroup=write.cgroup, knob=write.knob)
         try:
-            return _apply(directory, write, os.O_WRONLY | (0 if kernel else os.O_TRUNC), stopped)
+            flags = os.O_WRONLY | (0 if kernel else os.O_TRUNC)
+            if write.knob == "memory.reclaim":
+                _reclaim(directory, write, flags, stopped, taken)
+                return None
+            return _apply(directory, write, flags)
         except OSError as error:
             raise node_error(
                 error,
@@ -66,33 +76,37 @@ def apply_write(
         os.close(directory)
 
 
-def _apply(directory: int, write: Write, flags: int, stopped: Callable[[], bool]) -> Value | None:
+def _apply(directory: int, write: Write, flags: int) -> Value | None:
     value: Any = write.value
     if write.knob == "io.max" and isinstance(value, Mapping):
         held = _read(directory, write) or {}
         value = {**dict.fromkeys(held, IoMax()), **value}
     fd = os.open(write.knob, flags | os.O_CLOEXEC, dir_fd=directory)
     try:
-        for text in _texts(write, value, stopped):
+        for text in encode(write.knob, value, cgroup=write.cgroup):
             write_fd(fd, text + b"\n")
     finally:
         os.close(fd)
     return _read(directory, write) if "r" in FILES[write.knob].access else None
 
 
-def _texts(write: Write, value: Any, stopped: Callable[[], bool]) -> Iterable[bytes]:
-    if write.knob != "memory.reclaim":
-        return encode(write.knob, value, cgroup=write.cgroup)
-    return _pieces(write, value if isinstance(value, Reclaim) else Reclaim(value), stopped)
-
-
-def _pieces(write: Write, order: Reclaim, stopped: Callable[[], bool]) -> Iterator[bytes]:
-    """Cut an order; an order of 0 bytes is one piece."""
-    for done in range(0, max(1, order.size), _PIECE):
-        if stopped():
-            raise OSError(errno.EINTR, os.strerror(errno.EINTR))
-        piece = replace(order, size=min(_PIECE, order.size - done))
-        yield from encode(write.knob, piece, cgroup=write.cgroup)
+def _reclaim(
+    directory: int, write: Write, flags: int, stopped: Callable[[], bool], taken: Callable[[int], object]
+) -> None:
+    """Give an order piece by piece; an order of 0 bytes is one piece."""
+    value: Any = write.value
+    order = value if isinstance(value, Reclaim) else Reclaim(value)
+    fd = os.open(write.knob, flags | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        for done in range(0, max(1, order.size), PIECE):
+            if stopped():
+                raise OSError(errno.EINTR, os.strerror(errno.EINTR))
+            piece = replace(order, size=min(PIECE, order.size - done))
+            for text in encode(write.knob, piece, cgroup=write.cgroup):
+                write_fd(fd, text + b"\n")
+            taken(piece.size)
+    finally:
+        os.close(fd)
 
 
 def _read(directory: int, write: Write) -> Any:

@@ -22,11 +22,12 @@ from memqos.linux.apply import apply_write
 from memqos.linux.facts import NodeFiles
 from memqos.linux.files import Budget, CgroupFiles
 from memqos.linux.limits import raise_open_files
+from memqos.linux.orders import Orders
 from memqos.linux.pressure import Pressed, Trigger
 from memqos.linux.procfile import ProcFile
 from memqos.linux.tree import Tree
 from memqos.linux.unread import summary
-from memqos.model.plan import Value, Write
+from memqos.model.plan import Outcome, Value, Write
 from memqos.model.snapshot import Cgroup, Snapshot
 from memqos.node import Wake
 
@@ -65,6 +66,7 @@ class LinuxNode:
         self._mglru = ProcFile(f"{sys}/kernel/mm/lru_gen/enabled")
         self._dirty = False
         self._stopped = False
+        self._orders = Orders(self._root, kernel=self._options is not None)
         self._pressed = Pressed(self._root, proc, trigger or Trigger(), kernel=self._options is not None)
         self._pressed.watch({})  # the node's own trigger, which also tells whether one can be set
 
@@ -103,6 +105,22 @@ class LinuxNode:
         kernel = self._options is not None
         return apply_write(self._root, write, kernel=kernel, stopped=lambda: self._stopped)
 
+    def begin(self, order: Write) -> None:
+        """Start an order; see `Node.begin`."""
+        self._orders.begin(order)
+
+    def cancel(self, cgroup: str) -> None:
+        """See `Node.cancel`."""
+        self._orders.cancel(cgroup)
+
+    def underway(self) -> frozenset[str]:
+        """See `Node.underway`."""
+        return self._orders.underway()
+
+    def ended(self) -> tuple[Outcome, ...]:
+        """See `Node.ended`."""
+        return self._orders.ended()
+
     def wait(self, seconds: float, also: Collection[int] = ()) -> Wake:
         """Wait for memory pressure in a pod or the node, for `stop`, or for the time to pass.
 
@@ -120,7 +138,8 @@ class LinuxNode:
         self._pressed.stop()
 
     def close(self) -> None:
-        """Close every descriptor."""
+        """Close every descriptor, and break off every order."""
+        self._orders.close()
         for files in self._files.values():
             files.close()
         self._files.clear()

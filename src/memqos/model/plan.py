@@ -106,13 +106,20 @@ class Plan:
     stands: tuple[Stand, ...] = ()
 
 
-Status: TypeAlias = Literal["written", "kept", "dry-run", "failed", "gone", "overwritten"]
-"""`kept`: the knob held the value already; `overwritten`: written, but it reads back as another."""
+Status: TypeAlias = Literal[
+    "written", "kept", "dry-run", "failed", "gone", "overwritten", "begun", "partial", "stopped"
+]
+"""`kept`: the knob held the value already, or the order still runs; `overwritten`: written, but it reads
+back as another. Of an order (`Reclaim`): `begun`, and when it ended `written` (all of it was taken),
+`partial` (the kernel found no more) or `stopped` (no longer wanted)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one write: `before` and `after` are what the knob held; `error` why it failed."""
+    """What became of one write: `before` and `after` are what the knob held; `error` why it failed.
+
+    Of an order that ended, `after` is a `Reclaim` of the bytes that surely were taken.
+    """
 
     write: Write
     status: Status

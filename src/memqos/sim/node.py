@@ -8,16 +8,17 @@ and OOM kills as they happen, and `on_wait` to do something as time passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
-from memqos.model.plan import Reclaim, Value, Write
+from memqos.model.plan import Outcome, Reclaim, Value, Write
 from memqos.model.snapshot import Cgroup, Counters, Disk, IoMax, NodeFacts, Snapshot, Swap, Zone
 from memqos.node import Wake
 from memqos.sim.kernels import control, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND, Machine
+from memqos.sim.orders import Orders
 from memqos.sim.stat import Look
 from memqos.units import UNLIMITED
 
@@ -72,6 +73,7 @@ class SimNode:
         self.on_events = on_events
         self._stopped = False
         self._triggers: dict[int, Trigger] = {}
+        self.orders = Orders(machine)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -88,7 +90,7 @@ class SimNode:
         while self.machine.now < end:
             until = min(end, self.machine.now + LOOK_NS)
             while self.machine.now < until:
-                events = self.machine.advance(until)
+                events = self.machine.advance(min(until, self.orders.work()))
                 if events and self.on_events:
                     self.on_events(events)
             pressed = self._pressed()
@@ -286,6 +288,28 @@ class SimNode:
             return self._io_max(c, value, place)
         self.machine.set_limit(path, LIMITS[knob], int(value))
         return _size(self.machine.m.cg[c, LIMITS[knob]])
+
+    def begin(self, order: Write) -> None:
+        """Start an order; see `Node.begin`."""
+        place = {"cgroup": order.cgroup, "knob": order.knob}
+        if not isinstance(order.value, Reclaim) or order.knob != "memory.reclaim":
+            raise InvalidValue(f"{order.value!r} is no order to reclaim", **place)
+        if order.cgroup in self.orders.underway():
+            raise Busy("an order is under way here", **place)
+        self.apply(replace(order, value=replace(order.value, size=0)))
+        self.orders.begin(order, self.machine.inodes[order.cgroup])
+
+    def cancel(self, cgroup: str) -> None:
+        """See `Node.cancel`."""
+        self.orders.cancel(cgroup)
+
+    def underway(self) -> frozenset[str]:
+        """See `Node.underway`."""
+        return self.orders.underway()
+
+    def ended(self) -> tuple[Outcome, ...]:
+        """See `Node.ended`."""
+        return self.orders.ended()
 
     def _reclaim(self, path: str, order: Reclaim, place: dict[str, str]) -> None:
         swappiness = -1 if order.swappiness is None else order.swappiness

@@ -166,7 +166,7 @@ class SimPods(Runner):
         if due is not None:
             end = min(end, max(now, due * 1000))
         while self.machine.now < end:
-            if self.hear(self.machine.advance(end)):
+            if self.hear(self.machine.advance(min(end, self.node.orders.work()))):
                 return
 
     def hear(self, events: list[Event]) -> bool:

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from memqos.agent.order import as_kept
 from memqos.errors import CgroupGone, KnobMissing
-from memqos.model.plan import Reclaim, Value, Write
+from memqos.model.plan import Outcome, Reclaim, Status, Value, Write
 from memqos.model.snapshot import Cgroup, Counters, NodeFacts, Snapshot
 from memqos.node import Wake
 from memqos.policy.compose import field_of
@@ -26,6 +26,8 @@ class FakeNode:
     boot_id: str = "boot"
     time_us: int = 0
     births: int = 10
+    orders: dict[str, Write] = field(default_factory=dict)
+    finished: list[Outcome] = field(default_factory=list)
 
     def add(self, path: str, **fields: object) -> None:
         """Make a cgroup, with usual limits, under a fresh inode."""
@@ -76,6 +78,26 @@ class FakeNode:
         value = as_kept(write.value, 4096)
         self.set(write.cgroup, write.knob, value)
         return value
+
+    def begin(self, order: Write) -> None:
+        """Begin an order; it runs until a test says it ended."""
+        self.apply(order)
+        self.orders[order.cgroup] = order
+
+    def finish(self, cgroup: str, status: Status = "written") -> None:
+        """End an order, with nothing taken."""
+        self.finished.append(Outcome(self.orders.pop(cgroup), status, None, Reclaim(0)))
+
+    def cancel(self, cgroup: str) -> None:
+        if cgroup in self.orders:
+            self.finish(cgroup, "stopped")
+
+    def underway(self) -> frozenset[str]:
+        return frozenset(self.orders)
+
+    def ended(self) -> tuple[Outcome, ...]:
+        found, self.finished = tuple(self.finished), []
+        return found
 
     def wait(self, seconds: float) -> Wake:
         self.time_us += int(seconds * 1e6)

@@ -140,17 +140,40 @@ def test_a_dry_run_writes_nothing_and_remembers_nothing(node: Any) -> None:
     assert len(dry.originals) == 0
 
 
-def test_a_reclaim_order_is_done_each_time_and_not_remembered(enforcer: Enforcer, node: Any) -> None:
+ORDER = ("a", "memory.reclaim", Reclaim(MIB))
+
+
+def test_a_reclaim_order_is_begun_each_time_it_is_asked_for_anew(enforcer: Enforcer, node: Any) -> None:
     for _ in range(2):
-        assert statuses(turn(enforcer, ("a", "memory.reclaim", Reclaim(MIB)))) == ["written"]
+        assert statuses(turn(enforcer, ORDER)) == ["begun"]
+        node.finish("a", "partial")
     assert len(enforcer.originals) == 0
-
-
-def test_a_reclaim_order_that_fell_short_is_given_again_at_once(enforcer: Enforcer, node: Any) -> None:
-    node.refuse["a", "memory.reclaim"] = Busy("EAGAIN")
-    for _ in range(4):
-        assert statuses(turn(enforcer, ("a", "memory.reclaim", Reclaim(MIB)))) == ["failed"]
     assert enforcer._contests._open == {}
+
+
+def test_an_order_that_still_runs_is_left_to_run(enforcer: Enforcer, node: Any) -> None:
+    turn(enforcer, ORDER)
+    assert statuses(turn(enforcer, ("a", "memory.reclaim", Reclaim(2 * MIB)))) == ["kept"]
+    assert node.log == [ORDER]
+
+
+def test_an_order_that_drops_out_of_the_plan_is_cancelled_at_once(enforcer: Enforcer, node: Any) -> None:
+    turn(enforcer, ORDER, ("a/b", "memory.reclaim", Reclaim(MIB)))
+    turn(enforcer, ORDER)
+    assert node.underway() == {"a"}
+    assert [(one.write.cgroup, one.status) for one in node.ended()] == [("a/b", "stopped")]
+
+
+def test_an_order_is_cancelled_also_when_a_policy_could_not_answer(enforcer: Enforcer, node: Any) -> None:
+    turn(enforcer, ORDER)
+    enforcer.enforce(Plan(), node.observe(), release=False)
+    assert not node.underway()
+
+
+def test_an_order_that_is_refused_at_once_has_failed(enforcer: Enforcer, node: Any) -> None:
+    node.refuse["a", "memory.reclaim"] = InvalidValue("no such option")
+    assert statuses(turn(enforcer, ORDER)) == ["failed"]
+    assert not node.underway()
 
 
 def test_a_knob_that_drops_out_of_the_plan_goes_back(enforcer: Enforcer, node: Any) -> None:
@@ -215,7 +238,7 @@ def test_without_room_for_the_original_there_is_no_write(
 
     monkeypatch.setattr(os, "write", full)
     found = turn(enforcer, (*KEY, GIB), ("a", "memory.reclaim", Reclaim(MIB)))
-    assert sorted(statuses(found)) == ["failed", "written"]
+    assert sorted(statuses(found)) == ["begun", "failed"]
     assert node.get(*KEY) == UNLIMITED
     assert "No space left on device" in enforcer.notes[0]
     monkeypatch.undo()

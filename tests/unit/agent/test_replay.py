@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ from memqos.agent.loop import Agent
 from memqos.agent.originals import Originals
 from memqos.agent.replay import ReplayNode
 from memqos.errors import CgroupGone
-from memqos.model.plan import Reclaim, Tick, Write
+from memqos.model.plan import Plan, Reclaim, Tick, Write
 from memqos.model.pods import Container, PlacedPod, Pod
+from memqos.model.view import View
 from memqos.policy.settings import SwapSettings
 from memqos.policy.swap import SwapPolicy
 from memqos.units import MIB
@@ -55,6 +57,34 @@ def test_the_past_answers_writes_as_a_kernel_does(node: Any, tmp_path: Path) -> 
     assert past.apply(Write("a", "memory.reclaim", Reclaim(1), "why")) is None
     with pytest.raises(CgroupGone):
         past.apply(Write("a", "memory.max", 1, "why", inode=1))
+
+
+def test_the_orders_of_the_past_are_under_way_and_end_when_they_did(node: Any, tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Take:
+        name: str = "take"
+
+        def initial(self) -> None:
+            return None
+
+        def decide(self, memory: None, view: View) -> tuple[None, Plan]:
+            return None, Plan((Write("a", "memory.reclaim", Reclaim(MIB), "idle", "take"),))
+
+    with Journal(tmp_path) as journal:
+        live = Agent(node, (Take(),), lambda _: (), Originals(None, "boot"), journal=journal)
+        live.tick()
+        live.tick()
+        node.finish("a", "partial")
+        live.tick()
+    past = ReplayNode(read(tmp_path))
+    assert past.underway() == frozenset()
+    past.wait(1)
+    assert (past.underway(), past.ended()) == ({"a"}, ())
+    past.wait(1)
+    assert past.underway() == frozenset()
+    assert [(one.status, one.after) for one in past.ended()] == [("partial", Reclaim(0))]
+    past.begin(Write("a", "memory.reclaim", Reclaim(MIB), "nothing happens"))
+    past.cancel("a")
 
 
 def test_an_empty_journal_is_no_past(tmp_path: Path) -> None:

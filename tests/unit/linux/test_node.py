@@ -409,8 +409,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 def test_a_large_order_to_reclaim_is_given_in_pieces(machine: Any, written: list[bytes]) -> None:
     machine.cgroup("a")
     with node_of(machine) as node:
-        assert node.apply(Write("a", "memory.reclaim", Reclaim(40 * MIB, 60), "")) is None
-    assert written == [b"16777216 swappiness=60\n"] * 2 + [b"8388608 swappiness=60\n"]
+        assert node.apply(Write("a", "memory.reclaim", Reclaim(10 * MIB, 60), "")) is None
+    assert written == [b"4194304 swappiness=60\n"] * 2 + [b"2097152 swappiness=60\n"]
 
 
 def test_an_order_of_nothing_is_still_given_and_one_of_bytes_is_too(
@@ -419,8 +419,8 @@ def test_an_order_of_nothing_is_still_given_and_one_of_bytes_is_too(
     machine.cgroup("a")
     with node_of(machine) as node:
         node.apply(Write("a", "memory.reclaim", Reclaim(0), ""))
-        node.apply(Write("a", "memory.reclaim", 16 * MIB, ""))
-    assert written == [b"0\n", b"16777216\n"]
+        node.apply(Write("a", "memory.reclaim", 4 * MIB, ""))
+    assert written == [b"0\n", b"4194304\n"]
 
 
 def test_a_stop_ends_an_order_to_reclaim_at_its_next_piece_and_leaves_other_writes_alone(
@@ -436,7 +436,7 @@ def test_a_stop_ends_an_order_to_reclaim_at_its_next_piece_and_leaves_other_writ
         monkeypatch.setattr("memqos.linux.apply.write_fd", take_and_stop)
         with pytest.raises(Busy, match="Interrupted"):
             node.apply(Write("a", "memory.reclaim", Reclaim(UNLIMITED), ""))
-        assert (machine.root / "a/memory.reclaim").read_text() == f"{16 * MIB}\n"
+        assert (machine.root / "a/memory.reclaim").read_text() == f"{4 * MIB}\n"
         assert node.apply(Write("a", "memory.max", 8192, "")) == 8192
 
 
