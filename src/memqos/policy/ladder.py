@@ -1,8 +1,8 @@
-"""Which policies run, and in which order: kubelet, then hierarchy, then swap.
+"""Which policies run, and in which order: kubelet, hierarchy, swap, then the ladder of remedies.
 
 Each rung sees the node as the rungs before it will leave it, and of two writes to one knob the
 later rung's stands (`memqos.policy.compose`): first what Kubernetes prescribes, then what makes
-that hold, then what users chose.
+that hold, then what users chose, then what the moment asks for (`memqos.policy.manager`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from memqos.policy import AnyPolicy
 from memqos.policy.hierarchy import HierarchyPolicy
 from memqos.policy.kubelet import KubeletPolicy
+from memqos.policy.manager import Manager
+from memqos.policy.rung import AnyRung
 from memqos.policy.settings import Settings
 from memqos.policy.swap import SwapPolicy
 
@@ -17,4 +19,10 @@ from memqos.policy.swap import SwapPolicy
 def ladder(settings: Settings) -> tuple[AnyPolicy, ...]:
     """Return the policies that the settings call for, lowest first."""
     kubelet = (KubeletPolicy(settings.kubelet.config),) if settings.kubelet.write else ()
-    return (*kubelet, HierarchyPolicy(settings.hierarchy), SwapPolicy(settings.swap))
+    manager = Manager(rungs(settings), settings.watch)
+    return (*kubelet, HierarchyPolicy(settings.hierarchy), SwapPolicy(settings.swap), manager)
+
+
+def rungs(settings: Settings) -> tuple[AnyRung, ...]:
+    """Return the remedies that the settings allow, the weakest first."""
+    return ()

@@ -1,0 +1,71 @@
+"""The ladder of remedies as one policy: watch, then each rung in turn, the weakest first.
+
+The figures (`memqos.policy.signals`) and the troubles (`memqos.policy.trouble`) are made once and
+are the same for all rungs. Each rung sees the node as those below will leave it, and where they
+stand. A rung that fails is left as it stood: what it held last stays held, and an advice says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from memqos.model.plan import Advice, Plan
+from memqos.model.view import View
+from memqos.policy.compose import foresee, overlay
+from memqos.policy.history import History
+from memqos.policy.rung import AnyRung, Situation
+from memqos.policy.signals import Signals
+from memqos.policy.trouble import Troubles, WatchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerMemory:
+    """What was seen and what each rung remembers and holds, in the rungs' order."""
+
+    history: History
+    troubles: Troubles
+    memories: tuple[Any, ...]
+    held: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """All rungs, the weakest first."""
+
+    rungs: tuple[AnyRung, ...]
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    name: str = "manager"
+
+    def initial(self) -> ManagerMemory:
+        """Return the memory of a ladder that has seen nothing."""
+        nothing = tuple(Plan() for _ in self.rungs)
+        return ManagerMemory(History(), Troubles(), tuple(rung.initial() for rung in self.rungs), nothing)
+
+    def decide(self, memory: ManagerMemory, view: View) -> tuple[ManagerMemory, Plan]:
+        """Return the new memory and what all rungs together want."""
+        history = memory.history.after(view)
+        signals = Signals.of(view, history)
+        troubles = memory.troubles.after(signals, self.watch)
+        situation = Situation(view, signals, troubles)
+        memories: list[Any] = []
+        plans: list[Plan] = []
+        for rung, before, held in zip(self.rungs, memory.memories, memory.held, strict=True):
+            after, plan = _ask(rung, before, held, situation)
+            memories.append(after)
+            plans.append(plan)
+            situation = Situation(
+                foresee(situation.view, plan), signals, troubles, (*situation.stands, *plan.stands)
+            )
+        return ManagerMemory(history, troubles, tuple(memories), tuple(plans)), overlay(plans)
+
+
+def _ask(rung: AnyRung, memory: Any, held: Plan, situation: Situation) -> tuple[Any, Plan]:
+    try:
+        after, plan = rung.decide(memory, situation)
+    except Exception as error:  # noqa: BLE001 - a rung's bug must not give up what the others hold
+        problem = f"rung {rung.name} failed: {type(error).__name__}: {error}"
+        remedy = "what it held stays held; report this, with the journal"
+        lasting = tuple(write for write in held.writes if write.knob != "memory.reclaim")
+        return memory, Plan(lasting, (Advice("node", problem, remedy, rung.name),), (), held.stands)
+    return after, plan

@@ -1,0 +1,67 @@
+"""A rung of the ladder, and the situation it decides on.
+
+The rungs stand in one order, each a stronger remedy than the one below: protect, reclaim, throttle,
+limit I/O, relax, evict. A rung says of every subject where it stands (`memqos.model.plan.Stand`):
+it watches, it acts, or it is spent. Those above read that of the same turn, so that a remedy is
+taken only when the weaker ones are in force and have not helped.
+
+A rung is a pure function with a memory, as a policy is. It needs an entry and an exit condition with
+room between them, and a least time it keeps to what it chose (its dwell); what it does not ask for
+any more is undone by itself, because a plan names everything that shall be held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from memqos.model.plan import Plan, Stand
+from memqos.model.view import View
+from memqos.policy.signals import Signals
+from memqos.policy.trouble import Kind, Trouble, Troubles
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One turn as a rung sees it.
+
+    `view` is the node as the rungs below will leave it, `signals` are its figures, `stands` say
+    where the rungs below stand now.
+    """
+
+    view: View
+    signals: Signals
+    troubles: Troubles
+    stands: tuple[Stand, ...] = ()
+
+    @property
+    def now_us(self) -> int:
+        """The node's clock."""
+        return self.view.now.time_us
+
+    def pressing(self, kind: Kind | None = None) -> tuple[Trouble, ...]:
+        """Return the troubles that others may be the cause of, those of the most important pods first."""
+        return self.troubles.pressing(kind)
+
+    def stand(self, rung: str, subject: str) -> Stand | None:
+        """Return where a lower rung stands about a subject; `None` when it is calm about it."""
+        return next((one for one in self.stands if (one.rung, one.subject) == (rung, subject)), None)
+
+
+class Rung(Protocol[M]):
+    """One remedy; `M` is what it remembers from turn to turn, a frozen value."""
+
+    @property
+    def name(self) -> str:
+        """What its writes, evictions and stands are signed with."""
+
+    def initial(self) -> M:
+        """Return the memory of a rung that has seen nothing."""
+
+    def decide(self, memory: M, situation: Situation) -> tuple[M, Plan]:
+        """Return the new memory and everything that shall be held or done."""
+
+
+AnyRung: TypeAlias = Rung[Any]

@@ -1,0 +1,173 @@
+"""What every rung looks at: each pod's pressure, growth and traffic over the last window.
+
+Made once a turn from the view and the history, so that all rungs speak of the same figures.
+A rate is 0 while it is not known (`over_us` is 0 then), so that nothing is done on a first look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from memqos.model.pods import PlacedPod
+from memqos.model.snapshot import Cgroup, IoStat
+from memqos.model.view import View
+from memqos.policy.history import History, Moment, NodeSample, Sample
+from memqos.policy.importance import Importance, importance
+from memqos.units import UNLIMITED
+
+
+@dataclass(frozen=True)
+class PodSignals:
+    """One pod over a window of `over_us` microseconds; `begin` and `end` are its counters there.
+
+    The pod's own cgroup is meant throughout; its containers are in it.
+    """
+
+    placed: PlacedPod
+    cgroup: Cgroup
+    importance: Importance
+    over_us: int
+    begin: Sample
+    end: Sample
+    page_size: int
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`: the subject of stands and advice."""
+        return self.placed.pod.key
+
+    @property
+    def path(self) -> str:
+        """The pod's cgroup."""
+        return self.cgroup.path
+
+    def share(self, field: str) -> float:
+        """Return the part of the window, 0 to 1, that a `*_us` counter grew by: `share("memory_some_us")`."""
+        grown: int = getattr(self.end, field) - getattr(self.begin, field)
+        return min(1.0, max(0, grown) / self.over_us) if self.over_us else 0.0
+
+    def rate(self, field: str) -> float:
+        """Return a counter's or a size's change per second; negative where a size shrank."""
+        grown: int = getattr(self.end, field) - getattr(self.begin, field)
+        return grown * 1e6 / self.over_us if self.over_us else 0.0
+
+    @cached_property
+    def refaults(self) -> float:
+        """Bytes per second that had been taken back and were needed again, file and anonymous."""
+        return (self.rate("refaults_file") + self.rate("refaults_anon")) * self.page_size
+
+    @cached_property
+    def growth(self) -> float:
+        """Bytes per second by which memory and swap together grew."""
+        return self.rate("memory") + self.rate("swap")
+
+    @cached_property
+    def io(self) -> Mapping[str, IoStat]:
+        """Bytes and requests per second by device ("major:minor"), of devices used in the window."""
+        return _io_rates(self.begin.io, self.end.io, self.over_us)
+
+    @property
+    def current(self) -> int:
+        """Bytes charged (memory.current)."""
+        return self.cgroup.memory_current or 0
+
+    @property
+    def swap(self) -> int:
+        """Bytes swapped out."""
+        return self.cgroup.memory_swap_current or 0
+
+    @property
+    def limit(self) -> int:
+        """The pod's memory.max in bytes; `UNLIMITED` where none is set."""
+        return UNLIMITED if self.cgroup.memory_max is None else self.cgroup.memory_max
+
+    def stat(self, key: str) -> int:
+        """Return one value of the pod's memory.stat; 0 where the kernel has no such line."""
+        stat = self.cgroup.memory_stat
+        return 0 if stat is None else stat.get(key, 0)
+
+    @cached_property
+    def swappable(self) -> int:
+        """Bytes of anonymous and shared memory that the pod's own swap.max still lets out."""
+        limit = self.cgroup.memory_swap_max
+        room = 0 if limit is None else max(0, limit - self.swap)
+        return min(room, self.stat("anon") + self.stat("shmem"))
+
+    @cached_property
+    def unreclaimable(self) -> int:
+        """Bytes that no reclaim can take: what cannot be swapped, locked pages, the kernel's own.
+
+        Below it a memory.high only throttles for ever (kernel.md, the penalty of memory.high).
+        """
+        anonymous = self.stat("anon") + self.stat("shmem") - self.swappable
+        locked = self.stat("unevictable")
+        kernel = max(0, self.stat("kernel") - self.stat("slab_reclaimable"))
+        return min(self.current, anonymous + locked + kernel)
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """The node and its pods at one turn, the most important pods first."""
+
+    view: View
+    over_us: int
+    node_begin: NodeSample
+    node_end: NodeSample
+    pods: tuple[PodSignals, ...]
+
+    @classmethod
+    def of(cls, view: View, history: History) -> Signals:
+        """Measure a view against its history, whose last moment is this very view's."""
+        end = history.moments[-1]
+        begin = history.since() or end
+        pods = [_pod_signals(view, placed, begin, end) for placed in view.pods]
+        known = [pod for pod in pods if pod is not None]
+        known.sort(key=lambda pod: (pod.importance, pod.key), reverse=True)
+        return cls(view, end.time_us - begin.time_us, begin.node, end.node, tuple(known))
+
+    def node_share(self, field: str) -> float:
+        """Return the part of the window, 0 to 1, that one of the node's `*_us` counters grew by."""
+        grown: int = getattr(self.node_end, field) - getattr(self.node_begin, field)
+        return min(1.0, max(0, grown) / self.over_us) if self.over_us else 0.0
+
+    def node_rate(self, field: str) -> float:
+        """Return the change per second of one of the node's numbers."""
+        grown: int = getattr(self.node_end, field) - getattr(self.node_begin, field)
+        return grown * 1e6 / self.over_us if self.over_us else 0.0
+
+    def pod(self, key: str) -> PodSignals | None:
+        """Return a pod by `namespace/name`; `None` when it has no cgroup here."""
+        return next((pod for pod in self.pods if pod.key == key), None)
+
+    def below(self, level: Importance) -> tuple[PodSignals, ...]:
+        """Return the pods that matter less, the least important first."""
+        return tuple(pod for pod in reversed(self.pods) if pod.importance < level)
+
+
+def _pod_signals(view: View, placed: PlacedPod, begin: Moment, end: Moment) -> PodSignals | None:
+    cgroup = view.now.cgroups.get(placed.cgroup) if placed.cgroup else None
+    if cgroup is None:
+        return None
+    last = end.pods[cgroup.path]
+    first = begin.pods.get(cgroup.path)
+    if first is None or first.inode != last.inode:
+        first, over_us = last, 0
+    else:
+        over_us = end.time_us - begin.time_us
+    page_size = view.now.node.page_size
+    return PodSignals(placed, cgroup, importance(placed.pod), over_us, first, last, page_size)
+
+
+def _io_rates(begin: Mapping[str, IoStat], end: Mapping[str, IoStat], over_us: int) -> Mapping[str, IoStat]:
+    rates = {}
+    for device, now in end.items():
+        then = begin.get(device, IoStat())
+        if over_us and now != then:
+            per_second = [
+                max(0, getattr(now, name) - getattr(then, name)) * 10**6 // over_us
+                for name in IoStat.__struct_fields__
+            ]
+            rates[device] = IoStat(*per_second)
+    return rates

@@ -1,0 +1,80 @@
+from typing import Any
+
+import pytest
+
+from memqos.model.snapshot import IoStat
+from memqos.policy.importance import importance
+from memqos.units import MIB
+
+Scene = Any
+
+
+def test_nothing_is_known_at_the_first_look(busy: Scene) -> None:
+    busy.stall("shop", 5.0)
+    shop = busy.situation().signals.pod("default/shop")
+    assert (shop.over_us, shop.share("memory_some_us"), shop.growth) == (0, 0.0, 0.0)
+
+
+def test_a_stall_share_is_what_the_total_grew_by_over_the_window(busy: Scene) -> None:
+    busy.situation()
+    busy.stall("shop", 0.25, full=0.1)
+    shop = busy.situation().signals.pod("default/shop")
+    assert shop.share("memory_some_us") == pytest.approx(0.25)
+    assert shop.share("memory_full_us") == pytest.approx(0.1)
+
+
+def test_looks_close_together_are_measured_over_a_whole_window(busy: Scene) -> None:
+    busy.situation()
+    for _ in range(10):
+        busy.situation(0.2)
+    busy.stall("shop", 0.2)
+    shop = busy.situation(0.2).signals.pod("default/shop")
+    assert shop.over_us == 1_000_000
+    assert shop.share("memory_some_us") == pytest.approx(0.2)
+
+
+def test_a_storm_of_looks_keeps_few_moments(busy: Scene) -> None:
+    for _ in range(500):
+        busy.situation(0.01)
+    assert len(busy.history.moments) <= 30
+
+
+def test_another_boot_begins_anew(busy: Scene) -> None:
+    busy.situation()
+    busy.boot_id = "other"
+    assert busy.situation().signals.over_us == 0
+
+
+def test_a_cgroup_born_again_has_no_rates(busy: Scene) -> None:
+    busy.situation()
+    busy.change("shop", inode=99, memory_current=0)
+    assert busy.situation().signals.pod("default/shop").over_us == 0
+
+
+def test_the_most_important_pods_come_first_and_the_least_is_below_all(busy: Scene) -> None:
+    busy.pod("batch", priority=-5)
+    signals = busy.situation().signals
+    assert [pod.key for pod in signals.pods] == ["default/shop", "default/hog", "default/batch"]
+    assert [pod.key for pod in signals.below(signals.pods[0].importance)] == ["default/batch", "default/hog"]
+
+
+def test_of_equal_priority_the_qos_class_decides(scene: Scene) -> None:
+    scene.pod("besteffort")
+    scene.pod("burstable", request=MIB)
+    ranks = [importance(placed.pod) for placed in scene.pods]
+    assert ranks[0] < ranks[1]
+
+
+def test_traffic_is_per_second_and_per_device(busy: Scene) -> None:
+    busy.situation()
+    busy.traffic("hog", rbytes=20 * MIB, rios=100)
+    hog = busy.situation(2.0).signals.pod("default/hog")
+    assert hog.io == {"8:0": IoStat(rbytes=10 * MIB, rios=50)}
+
+
+def test_anonymous_memory_counts_as_unreclaimable_but_for_what_may_swap(busy: Scene) -> None:
+    busy.change("hog", memory_stat={"anon": 200 * MIB, "file": 40 * MIB}, memory_swap_max=50 * MIB)
+    busy.change("hog", memory_swap_current=20 * MIB)
+    hog = busy.situation().signals.pod("default/hog")
+    assert hog.swappable == 30 * MIB
+    assert hog.unreclaimable == 170 * MIB

@@ -1,0 +1,76 @@
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+Scene = Any
+
+
+def victims(scene: Scene, seconds: float = 1.0) -> list[tuple[str, str]]:
+    return [(one.kind, one.victim) for one in scene.situation(seconds).pressing()]
+
+
+def test_a_pod_that_stalls_is_in_trouble_and_since_when(busy: Scene) -> None:
+    assert victims(busy) == []
+    busy.stall("shop", 0.3)
+    situation = busy.situation()
+    (trouble,) = situation.pressing("memory")
+    assert (trouble.victim, trouble.share, trouble.since_us) == ("default/shop", 0.3, situation.now_us)
+    assert str(trouble) == "default/shop waits for memory 30 % of the time"
+
+
+def test_a_trouble_lasts_until_it_was_calm_for_the_calm_time(busy: Scene) -> None:
+    victims(busy)
+    busy.stall("shop", 0.3)
+    assert victims(busy)
+    for _ in range(5):
+        assert victims(busy)
+    busy.stall("shop", 0.04)  # above half of the threshold: not calm
+    assert victims(busy)
+    seconds = 0
+    while victims(busy):
+        seconds += 1
+    assert seconds == 10
+
+
+def test_the_most_important_victim_comes_first(busy: Scene) -> None:
+    victims(busy)
+    busy.stall("hog", 0.9)
+    busy.stall("shop", 0.1)
+    assert victims(busy) == [("memory", "default/shop"), ("memory", "default/hog")]
+
+
+def test_whoever_runs_into_its_own_limit_is_nobody_elses_victim(busy: Scene) -> None:
+    victims(busy)
+    busy.stall("shop", 0.5)
+    busy.count("shop", "memory_events", "max", 100)
+    situation = busy.situation()
+    assert situation.pressing() == ()
+    assert situation.troubles.of["memory", "default/shop"].own
+
+
+def test_a_pod_that_is_gone_has_no_trouble(busy: Scene) -> None:
+    victims(busy)
+    busy.stall("hog", 0.5)
+    assert victims(busy)
+    busy.gone("hog")
+    assert victims(busy) == []
+
+
+@given(stalls=st.lists(st.floats(0, 1), min_size=1, max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_trouble_begins_without_a_stall_or_ends_before_the_calm_time(
+    stalls: list[float], new_scene: Callable[[], Scene]
+) -> None:
+    scene = new_scene()
+    scene.pod("shop", priority=1000)
+    scene.situation()
+    troubled, calm = False, 0
+    for stall in stalls:
+        scene.stall("shop", stall)
+        now = bool(scene.situation().pressing())
+        calm = 0 if stall > 0.026 else calm + 1
+        assert now or not troubled or calm >= 10
+        assert troubled or not now or stall > 0.049
+        troubled = now
