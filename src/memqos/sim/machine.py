@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -56,8 +56,9 @@ class Machine:
         chunks = total * 5 // 4 // k.CHUNK + groups * k.LISTS * 2 + 64
         m = k.Mem(
             g=_zeros(k.G_SIZE), cg=_zeros(groups, k.CG_COLS), w=_zeros(1), aux=_zeros(1, dtype=np.int32),
-            pool=_zeros(chunks * k.CHUNK, dtype=np.int32), ch=_zeros(chunks, k.CH_COLS, np.int32),
+            pool=_zeros((chunks + 1) * k.CHUNK, dtype=np.int32), ch=_zeros(chunks, k.CH_COLS, np.int32),
             ls=_zeros(groups * k.LISTS, k.LS_COLS), xa=_zeros(1, k.XA_COLS, np.int32),
+            xn=_zeros(1, dtype=np.int16),
             sw=_zeros(max(1, slots)),
             blk=_zeros(1, k.BLK_COLS, np.int32), obj=_zeros(16, k.OBJ_COLS), task=_zeros(16, k.TASK_COLS),
             prog=_zeros(16, k.PROG_COLS), dev=_zeros(len(spec.disks), k.DEV_COLS),
@@ -147,7 +148,7 @@ class Machine:
             free_list = self.m.g[k.CHUNK_FREE]
             self._more_rows("ch", chunks + more)
             more = len(self.m.ch) - chunks
-            self._more_rows("pool", (chunks + more) * k.CHUNK)
+            self._more_rows("pool", (chunks + more + 1) * k.CHUNK)
             self._string_chunks(chunks, chunks + more, free_list)
         self._more_rows("ps", (c + 1) * self.spec.cpus)
         row = self.m.cg
@@ -264,14 +265,15 @@ class Machine:
         self._more_rows("blk", (len(self.m.w) >> 9) + 1)
         size = len(self.m.w)
         leaves, middle = (size >> 6) + 1, (size >> 12) + 1
-        xa = np.zeros((leaves + middle + (size >> 18) + 2, k.XA_COLS), np.int32)
-        before: Any = old.xa
+        nodes = leaves + middle + (size >> 18) + 2
+        xa, xn = _zeros(nodes, k.XA_COLS, np.int32), _zeros(nodes, dtype=np.int16)
         if old.g[k.XA2]:
             a, b = old.g[k.XA2], old.g[k.XA3]
-            xa[:a] = before[:a]
-            xa[leaves : leaves + b - a] = before[a:b]
-            xa[leaves + middle : leaves + middle + len(before) - b] = before[b:]
-        self._replace(xa=xa)
+            for new, before in ((xa, cast(Any, old.xa)), (xn, cast(Any, old.xn))):
+                new[:a] = before[:a]
+                new[leaves : leaves + b - a] = before[a:b]
+                new[leaves + middle : leaves + middle + len(before) - b] = before[b:]
+        self._replace(xa=xa, xn=xn)
         self.m.g[k.XA2] = leaves
         self.m.g[k.XA3] = leaves + middle
 

@@ -77,8 +77,8 @@ def _check_nodes(m: Any) -> None:
         words = m.w[base : base + pages]
         for node in range(base >> 6, (base + pages + 63) >> 6):
             part = words[(node << 6) - base : ((node + 1) << 6) - base]
-            assert m.xa[node, k.X_RES] == np.count_nonzero(part & k.RES)
-            assert m.xa[node, k.X_SHADOW] == np.count_nonzero((part & k.SHADOW) != 0)
+            assert m.xn[node] & k.NODE_PAGES == np.count_nonzero(part & k.RES)
+            assert m.xn[node] >> 8 == np.count_nonzero((part & k.SHADOW) != 0)
 
 
 def touch_row(region: int, pages: int, *, write: bool) -> dict[int, int]:

@@ -5,7 +5,7 @@ mm/vmscan.c; kernel.md 2.3-2.5. Costs: 6.1 counts pages sent to swap, 6.12 also 
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, lists, shrink, workingset
+from memqos.sim.kernels import counters, evict, lists, shrink, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -121,7 +121,15 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
     freed = 0
     m.g[k.SC_PAGEOUT] = 0
     m.g[k.SC_UNQUEUED] = 0
-    for _ in range(count):
+    done = 0
+    while done < count:
+        if kind:
+            gone = evict.batch(m, c, k.INACTIVE_FILE, count - done, 0)
+            freed += gone
+            done += gone
+            if done == count:
+                break
+        done += 1
         page = lists.take_tail(m, lid)
         m.ls[lid, k.SIZE] -= 1
         fate = shrink.shrink_page(m, page, c)

@@ -5,7 +5,7 @@ mm/truncate.c, mm/memory.c (`zap_pte_range`), exit.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, lists, psi, shrink, workingset
+from memqos.sim.kernels import counters, lists, nodes, psi, shrink
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -41,14 +41,14 @@ def drop(m: Mem, page: int) -> None:
             if word & k.MAPPED:
                 m.cg[c, k.N_MAPPED] -= 1
             m.cg[c, k.N_FILE] -= 1
-            workingset.node_remove(m, page, False)
+            nodes.remove(m, page, False)
         m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
         m.w[page] = 0
         m.g[k.FREE] += 1
         m.g[k.CHANGES] += 1
         counters.uncharge(m, c, 1)
     elif word & k.SHADOW and not word & k.ANON:
-        workingset.forget_shadow(m, page)
+        nodes.forget_shadow(m, page)
     if m.aux[page]:
         shrink.free_slot(m, page)
     m.w[page] = 0

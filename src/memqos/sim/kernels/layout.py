@@ -46,6 +46,7 @@ class Mem(NamedTuple):
     ch: Table  # int32: chunks of the pool
     ls: Table  # int64: LRU lists, 8 per cgroup
     xa: Table  # int32: page-cache tree nodes (struct xa_node), 64 pages each
+    xn: Row  # int16: and how many pages and shadows each holds
     sw: Row  # int64: swap slots
     blk: Table  # int32: 512-page blocks (one page table each)
     obj: Table  # int64: files and anonymous regions
@@ -170,8 +171,11 @@ TR_COLS = 5
 TR_CAP = 1 << 12
 
 # m.xa
-X_RES, X_SHADOW, X_OWNER, X_NEXT, X_PREV = range(5)
-XA_COLS = 5
+X_OWNER, X_NEXT, X_PREV = range(3)
+XA_COLS = 3
+# m.xn: pages (nodes, in an upper one), shadows in the high byte
+NODE_PAGES = 0xFF
+NODE_SHADOW = 1 << 8
 XA_NODE_BYTES = 584
 
 # m.sw: page | cgroup << 32 | in use << 44 | zero << 45

@@ -32,23 +32,46 @@ def _free_chunk(m: Mem, chunk: int) -> None:
     m.g[k.CHUNK_FREE] = chunk
 
 
+@njit
+def open_head(m: Mem, lid: int) -> int:
+    """Begin a new chunk at the newest end of a list; this may compact all lists."""
+    new = _new_chunk(m)
+    chunk = m.ls[lid, k.HEAD]
+    m.ch[new, k.LO] = 0
+    m.ch[new, k.HI] = 0
+    m.ch[new, k.NEWER] = -1
+    m.ch[new, k.OLDER] = chunk
+    if chunk >= 0:
+        m.ch[chunk, k.NEWER] = new
+    else:
+        m.ls[lid, k.TAIL] = new
+    m.ls[lid, k.HEAD] = new
+    return new
+
+
+@inlined
+def head_room(m: Mem, lid: int) -> tuple[int, int]:
+    """The next place at the newest end of a list, and where its chunk ends."""
+    chunk = m.ls[lid, k.HEAD]
+    if chunk < 0:
+        return 0, 0
+    return (chunk << k.CHUNK_SHIFT) + m.ch[chunk, k.HI], (chunk + 1) << k.CHUNK_SHIFT
+
+
+@inlined
+def set_head(m: Mem, lid: int, at: int) -> None:
+    """Say that the newest chunk of a list is filled up to place `at`."""
+    chunk = m.ls[lid, k.HEAD]
+    if chunk >= 0:
+        m.ch[chunk, k.HI] = at - (chunk << k.CHUNK_SHIFT)
+
+
 @inlined
 def put_head(m: Mem, lid: int, page: int) -> None:
     """Add a page at the newest end; its word's position is set, its list and size are the caller's."""
     chunk = m.ls[lid, k.HEAD]
     if chunk < 0 or m.ch[chunk, k.HI] == k.CHUNK:
-        new = _new_chunk(m)
-        chunk = m.ls[lid, k.HEAD]
-        m.ch[new, k.LO] = 0
-        m.ch[new, k.HI] = 0
-        m.ch[new, k.NEWER] = -1
-        m.ch[new, k.OLDER] = chunk
-        if chunk >= 0:
-            m.ch[chunk, k.NEWER] = new
-        else:
-            m.ls[lid, k.TAIL] = new
-        m.ls[lid, k.HEAD] = new
-        chunk = new
+        chunk = open_head(m, lid)
     hi = m.ch[chunk, k.HI]
     pos = (chunk << k.CHUNK_SHIFT) + hi
     m.ch[chunk, k.HI] = hi + 1
@@ -80,6 +103,19 @@ def put_tail(m: Mem, lid: int, page: int) -> None:
     m.w[page] = (m.w[page] & ~k.POS) | pos
 
 
+@njit
+def drop_tail(m: Mem, lid: int) -> None:
+    """Give the oldest chunk of a list back; it holds nothing any more."""
+    chunk = m.ls[lid, k.TAIL]
+    newer = m.ch[chunk, k.NEWER]
+    m.ls[lid, k.TAIL] = newer
+    if newer < 0:
+        m.ls[lid, k.HEAD] = -1
+    else:
+        m.ch[newer, k.OLDER] = -1
+    _free_chunk(m, chunk)
+
+
 @inlined
 def take_tail(m: Mem, lid: int) -> int:
     """Take the oldest page off; -1 when the list is empty. The size is the caller's."""
@@ -96,13 +132,7 @@ def take_tail(m: Mem, lid: int) -> int:
             if page >= 0:
                 m.ch[chunk, k.LO] = lo
                 return page
-        newer = m.ch[chunk, k.NEWER]
-        m.ls[lid, k.TAIL] = newer
-        if newer < 0:
-            m.ls[lid, k.HEAD] = -1
-        else:
-            m.ch[newer, k.OLDER] = -1
-        _free_chunk(m, chunk)
+        drop_tail(m, lid)
 
 
 @inlined

@@ -7,7 +7,7 @@ the cgroup that touches it first. Readahead charges never call the OOM killer: t
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, io, lists, mglru, workingset
+from memqos.sim.kernels import charge, generations, io, lists, nodes, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -56,7 +56,7 @@ def into_lru(m: Mem, page: int, active: bool) -> None:
                     accessed(m, page)
             else:
                 active = True
-        mglru.add(m, page, active)
+        generations.add(m, page, active)
     else:
         lists.add(m, page, 2 * kind + (1 if active else 0))
 
@@ -64,14 +64,14 @@ def into_lru(m: Mem, page: int, active: bool) -> None:
 @njit
 def add_page(m: Mem, c: int, o: int, page: int, noretry: bool, write: bool) -> bool:
     """Bring a file page into memory, charged to `c`; False when it cannot be charged."""
-    need = workingset.node_need(m, page)
+    need = nodes.need(m, page)
     if need and not charge.kernel_memory(m, c, need):
         return False
     if not charge.new_page(m, c, noretry):
         return False
     old = m.w[page]
     had = old & k.SHADOW != 0
-    workingset.node_add(m, c, page, had)
+    nodes.add(m, c, page, had)
     flags = 0
     active = False
     if had and not write:

@@ -6,7 +6,7 @@ kernel.md 2.1, 2.2, 4.7, 5.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, io, mglru, workingset
+from memqos.sim.kernels import classic, counters, generations, io, mglru, nodes
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -50,7 +50,7 @@ def _shrink_one(m: Mem, c: int) -> None:
         mglru.shrink_lruvec(m, c)
     else:
         classic.shrink_lruvec(m, c)
-    workingset.shrink_nodes(m, c)
+    nodes.shrink(m, c)
 
 
 @njit
@@ -141,7 +141,7 @@ def _set_initial_priority(m: Mem) -> int:
         for kind in range(2):
             for seq in range(m.cg[c, k.MIN_SEQ_ANON + kind], m.cg[c, k.MAX_SEQ] - 1):
                 if kind == 1 or m.g[k.SW_FREE]:
-                    inactive += mglru.size_of(m, c, kind, seq)
+                    inactive += generations.size_of(m, c, kind, seq)
     bits = 0
     while inactive >> bits:
         bits += 1

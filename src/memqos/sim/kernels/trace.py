@@ -7,7 +7,7 @@ once: no disk, no other task, no pressure. kswapd works when it is woken. mm/fil
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, reclaim
+from memqos.sim.kernels import charge, reclaim, stream
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -37,11 +37,16 @@ def trace(m: Mem, c: int, o: int, count: int) -> int:
     base = m.obj[o, k.O_BASE]
     m.g[k.OVER_HIGH] = 0
     misses = 0
-    for i in range(count):
+    i = 0
+    while True:
+        i = stream.reads(m, c, o, i, count)
+        misses += m.g[k.R0]
+        if i == count:
+            return misses
         page = base + m.tab[i]
         if not m.w[page] & k.RES:
             if not _miss(m, c, o, page):
                 return -1 - i
             misses += 1
         accessed(m, page)
-    return misses
+        i += 1

@@ -1,11 +1,11 @@
-"""Shadows of evicted pages, refaults, reclaim cost, and the page-cache nodes that hold shadows.
+"""Shadows of evicted pages, refaults, reclaim cost.
 
-mm/workingset.c, mm/swap.c (`lru_note_cost`), lib/xarray.c; kernel.md 2.4, 3, 4.6.
+mm/workingset.c, mm/swap.c (`lru_note_cost`); kernel.md 2.4, 3, 4.6.
 """
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters
+from memqos.sim.kernels import counters, nodes
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -102,6 +102,13 @@ def _refault_mglru(m: Mem, c: int, shadow: int, kind: int) -> int:
 
 
 @njit
+def restored(m: Mem, c: int, kind: int) -> None:
+    """A page comes back that had been part of the working set before."""
+    note_cost(m, c, kind, 32 if m.g[k.COST_612] else 1)
+    m.cg[c, k.RESTORE_ANON + kind] += 1
+
+
+@njit
 def refault(m: Mem, c: int, shadow: int, kind: int) -> int:
     """workingset_refault: the flags the returning page takes; `g[R0]` is 1 when it is activated."""
     m.g[k.R0] = 0
@@ -126,179 +133,9 @@ def refault(m: Mem, c: int, shadow: int, kind: int) -> int:
     age(m, c, 1)
     m.cg[c, k.ACTIVATE_ANON + kind] += 1
     if shadow & k.WS:
-        note_cost(m, c, kind, 32 if m.g[k.COST_612] else 1)
-        m.cg[c, k.RESTORE_ANON + kind] += 1
+        restored(m, c, kind)
         return k.WS
     return 0
-
-
-@njit
-def _kernel_bytes(m: Mem, c: int, size: int) -> None:
-    """Account kernel memory that is already within its charged pages, or shrinks."""
-    m.cg[c, k.N_SLAB_BYTES] += size
-    m.cg[c, k.N_KERNEL_BYTES] += size
-    pages = (m.cg[c, k.N_KERNEL_BYTES] + 4095) >> 12
-    extra = m.cg[c, k.KERNEL_PAGES] - pages
-    if extra:
-        counters.force_charge(m, c, -extra)
-        m.g[k.FREE] += extra
-        m.cg[c, k.KERNEL_PAGES] = pages
-
-
-@njit
-def _unlist(m: Mem, node: int) -> None:
-    owner = m.xa[node, k.X_OWNER] - 1
-    before = m.xa[node, k.X_PREV] - 1
-    after = m.xa[node, k.X_NEXT] - 1
-    if before >= 0:
-        m.xa[before, k.X_NEXT] = after + 1
-    else:
-        m.cg[owner, k.NODES_HEAD] = after
-    if after >= 0:
-        m.xa[after, k.X_PREV] = before + 1
-    else:
-        m.cg[owner, k.NODES_TAIL] = before
-    m.cg[owner, k.NODES] -= 1
-    m.xa[node, k.X_NEXT] = 0
-    m.xa[node, k.X_PREV] = 0
-
-
-@njit
-def _enlist(m: Mem, node: int) -> None:
-    owner = m.xa[node, k.X_OWNER] - 1
-    last = m.cg[owner, k.NODES_TAIL]
-    m.xa[node, k.X_PREV] = last + 1
-    m.xa[node, k.X_NEXT] = 0
-    if last >= 0:
-        m.xa[last, k.X_NEXT] = node + 1
-    else:
-        m.cg[owner, k.NODES_HEAD] = node
-    m.cg[owner, k.NODES_TAIL] = node
-    m.cg[owner, k.NODES] += 1
-
-
-@inlined
-def _levels(m: Mem, page: int) -> int:
-    o = m.blk[page >> 9, k.B_OBJ]
-    if m.obj[o, k.O_BIG]:
-        return 0
-    pages = m.obj[o, k.O_PAGES]
-    return 0 if pages <= 1 else (1 if pages <= 64 else (2 if pages <= 4096 else 3))
-
-
-@njit
-def node_need(m: Mem, page: int) -> int:
-    """Bytes of tree nodes that adding this file page would allocate."""
-    levels = _levels(m, page)
-    need = 0
-    if levels >= 1:
-        node = page >> 6
-        if m.xa[node, k.X_RES] == 0 and m.xa[node, k.X_SHADOW] == 0:
-            need += k.XA_NODE_BYTES
-            if levels >= 2 and m.xa[m.g[k.XA2] + (page >> 12), k.X_RES] == 0:
-                need += k.XA_NODE_BYTES
-                if levels >= 3 and m.xa[m.g[k.XA3] + (page >> 18), k.X_RES] == 0:
-                    need += k.XA_NODE_BYTES
-    return need
-
-
-@njit
-def _drop_node(m: Mem, page: int) -> None:
-    node = page >> 6
-    levels = _levels(m, page)
-    _kernel_bytes(m, m.xa[node, k.X_OWNER] - 1, -k.XA_NODE_BYTES)
-    m.xa[node, k.X_OWNER] = 0
-    shift = 12
-    above = m.g[k.XA2] + (page >> shift)
-    for _ in range(levels - 1):
-        m.xa[above, k.X_RES] -= 1
-        if m.xa[above, k.X_RES]:
-            break
-        _kernel_bytes(m, m.xa[above, k.X_OWNER] - 1, -k.XA_NODE_BYTES)
-        shift += 6
-        above = m.g[k.XA3] + (page >> shift)
-
-
-@njit
-def node_add(m: Mem, c: int, page: int, had_shadow: bool) -> None:
-    """A file page enters its tree, its nodes' kernel memory charged by the caller before."""
-    levels = _levels(m, page)
-    if levels == 0:
-        return
-    node = page >> 6
-    if m.xa[node, k.X_RES] == 0:
-        if m.xa[node, k.X_SHADOW] > 0:
-            _unlist(m, node)
-        else:
-            m.xa[node, k.X_OWNER] = c + 1
-            _kernel_bytes(m, c, k.XA_NODE_BYTES)
-            shift = 12
-            above = m.g[k.XA2] + (page >> shift)
-            for _ in range(levels - 1):
-                m.xa[above, k.X_RES] += 1
-                if m.xa[above, k.X_RES] > 1:
-                    break
-                m.xa[above, k.X_OWNER] = c + 1
-                _kernel_bytes(m, c, k.XA_NODE_BYTES)
-                shift += 6
-                above = m.g[k.XA3] + (page >> shift)
-    m.xa[node, k.X_RES] += 1
-    if had_shadow:
-        m.xa[node, k.X_SHADOW] -= 1
-
-
-@njit
-def node_remove(m: Mem, page: int, leave_shadow: bool) -> None:
-    """A resident file page leaves its tree, with or without a shadow in its place."""
-    if _levels(m, page) == 0:
-        return
-    node = page >> 6
-    m.xa[node, k.X_RES] -= 1
-    if leave_shadow:
-        m.xa[node, k.X_SHADOW] += 1
-    if m.xa[node, k.X_RES] == 0:
-        if m.xa[node, k.X_SHADOW]:
-            _enlist(m, node)
-        else:
-            _drop_node(m, page)
-
-
-@njit
-def forget_shadow(m: Mem, page: int) -> None:
-    """An evicted file page's shadow goes (the file is deleted or truncated)."""
-    m.w[page] = 0
-    if _levels(m, page) == 0:
-        return
-    node = page >> 6
-    m.xa[node, k.X_SHADOW] -= 1
-    if m.xa[node, k.X_RES] == 0 and m.xa[node, k.X_SHADOW] == 0:
-        _unlist(m, node)
-        _drop_node(m, page)
-
-
-@njit
-def shrink_nodes(m: Mem, c: int) -> None:
-    """Free the oldest nodes that hold only shadows beyond one per 8 pages of `c` (count_shadow_nodes)."""
-    pages = m.cg[c, k.N_SLAB_BYTES] >> 12
-    if not m.g[k.SHADOW_SLAB_ONLY]:
-        for i in range(k.LISTS):
-            pages += m.ls[c * k.LISTS + i, k.SIZE]
-    excess = m.cg[c, k.NODES] - (pages >> 3)
-    scan = excess // 2
-    while scan >= 128:
-        for _ in range(128):
-            node = m.cg[c, k.NODES_HEAD]
-            if node < 0:
-                return
-            first = node << 6
-            _unlist(m, node)
-            for page in range(first, first + 64):
-                if m.w[page] & k.SHADOW:
-                    m.w[page] = 0
-            m.xa[node, k.X_SHADOW] = 0
-            m.cg[c, k.NODERECLAIM] += 1
-            _drop_node(m, first)
-        scan -= 128
 
 
 @inlined
@@ -306,7 +143,7 @@ def evict_file(m: Mem, page: int, c: int) -> None:
     """An isolated clean file page leaves memory; a shadow stays. The caller uncharges it."""
     word = m.w[page]
     m.w[page] = shadow_of(m, word, c)
-    node_remove(m, page, True)
+    nodes.remove(m, page, True)
     m.cg[c, k.N_FILE] -= 1
     if word & k.MAPPED:
         m.cg[c, k.N_MAPPED] -= 1

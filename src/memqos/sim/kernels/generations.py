@@ -1,0 +1,199 @@
+"""The generations of MGLRU: where a page enters, when a new generation opens, when the oldest closes.
+
+mm/vmscan.c (`lru_gen_add_folio`, `try_to_inc_max_seq`, `try_to_inc_min_seq`); kernel.md 4.1, 4.2, 4.4.
+`g[MGLRU_72]` selects the rework of 6.14 (as in 7.2) over the rules of 6.12. The Bloom filter of page
+tables is an exact bit per table.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels import lists
+from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.layout import Mem
+
+ANON, FILE = 0, 1
+MIN_GENS, MAX_GENS = 2, 4
+
+
+@njit
+def size_of(m: Mem, c: int, kind: int, seq: int) -> int:
+    """Pages of one generation of one type."""
+    return m.ls[c * k.LISTS + kind * 4 + seq % 4, k.SIZE]
+
+
+@inlined
+def place_seq(m: Mem, c: int, word: int, active: bool) -> int:
+    """The generation a page enters when it is added to the lists (lru_gen_add_folio, kernel.md 4.2)."""
+    kind = 0 if word & k.ANON else 1
+    newest = m.cg[c, k.MAX_SEQ]
+    oldest = m.cg[c, k.MIN_SEQ_ANON + kind]
+    awaited = word & k.RECLAIM and word & (k.DIRTY | k.WB)
+    fresh = word & k.ANON and not word & k.SWAPCACHE
+    if m.g[k.MGLRU_72]:
+        ws = 1 if word & k.WS else 0
+        if active:
+            back = MIN_GENS - ws
+        elif fresh or awaited:
+            back = MIN_GENS
+        else:
+            back = MAX_GENS - (1 if word & (k.WS | k.REF) else 0)
+        return max(newest - back + 1, oldest)
+    if active:
+        return newest
+    if fresh or awaited:
+        return newest - 1
+    return oldest if oldest + MIN_GENS >= newest else oldest + 1
+
+
+@njit
+def add(m: Mem, page: int, active: bool) -> None:
+    """Put a resident page on the list of the generation it belongs to."""
+    word = m.w[page]
+    c = (word & k.CG_MASK) >> k.CG_SHIFT
+    if active and not m.g[k.MGLRU_72]:
+        m.w[page] = word & ~(k.REFS_MASK | k.REF)
+    kind = 0 if word & k.ANON else 1
+    lists.add(m, page, kind * 4 + place_seq(m, c, word, active) % 4)
+
+
+@njit
+def _regen(m: Mem, page: int, kind: int, seq: int) -> None:
+    """Name another generation in the page's word; it moves when eviction meets it."""
+    word = m.w[page]
+    m.ls[lists.list_of(word), k.SIZE] -= 1
+    word = (word & ~k.LIST_MASK) | ((kind * 4 + seq % 4) << k.LIST_SHIFT)
+    m.w[page] = word
+    m.ls[lists.list_of(word), k.SIZE] += 1
+
+
+@njit
+def promote(m: Mem, page: int, c: int) -> None:
+    """A young page table entry was found (folio_update_gen)."""
+    word = m.w[page]
+    kind = 0 if word & k.ANON else 1
+    if m.g[k.MGLRU_72]:
+        if not word & k.REF:
+            m.w[page] = word | k.REF
+            return
+        m.w[page] = (word | k.WS) & ~k.REFS_MASK
+    else:
+        m.w[page] = word & ~(k.REFS_MASK | k.REF | k.WS)
+    _regen(m, page, kind, m.cg[c, k.MAX_SEQ])
+
+
+@njit
+def _walk_block(m: Mem, block: int, c: int) -> int:
+    young = 0
+    for page in range(block << 9, (block + 1) << 9):
+        word = m.w[page]
+        if word & k.YOUNG and word & k.RES and (word & k.CG_MASK) >> k.CG_SHIFT == c:
+            m.w[page] = word & ~k.YOUNG
+            promote(m, page, c)
+            young += 1
+    return young
+
+
+@njit
+def walk(m: Mem, c: int) -> None:
+    """Harvest the accessed bits of every page table of the cgroup's processes that may be hot."""
+    first = m.cg[c, k.WALKED] == 0
+    m.cg[c, k.WALKED] = 1
+    for o in range(m.g[k.NOBJ]):
+        if m.obj[o, k.O_KIND] != k.GONE and m.obj[o, k.O_MAPCG] == c:
+            block = m.obj[o, k.O_BASE] >> 9
+            for b in range(block, block + ((m.obj[o, k.O_PAGES] + 511) >> 9)):
+                if m.blk[b, k.B_PT] and (first or m.blk[b, k.B_HOT]):
+                    young = _walk_block(m, b, c)
+                    m.blk[b, k.B_HOT] = 1 if young * 8 >= 512 else 0
+
+
+@njit
+def _fold_ctrl(m: Mem, c: int, kind: int) -> None:
+    """reset_ctrl_pos with carryover: fold this generation's tiers into the averages."""
+    for tier in range(k.TIERS):
+        i = 4 * kind + tier
+        refaulted = m.cg[c, k.AVG_REFAULTED + i] + m.cg[c, k.REFAULTED + i]
+        total = m.cg[c, k.AVG_TOTAL + i] + m.cg[c, k.EVICTED + i]
+        if tier:
+            total += m.cg[c, k.SHELTERED + i]
+        m.cg[c, k.AVG_REFAULTED + i] = refaulted // 2
+        m.cg[c, k.AVG_TOTAL + i] = total // 2
+        m.cg[c, k.REFAULTED + i] = 0
+        m.cg[c, k.EVICTED + i] = 0
+        m.cg[c, k.SHELTERED + i] = 0
+
+
+@njit
+def _fold_oldest(m: Mem, c: int, kind: int) -> None:
+    """inc_min_seq: the oldest of four generations joins the next one's oldest end."""
+    seq = m.cg[c, k.MIN_SEQ_ANON + kind]
+    old = kind * 4 + seq % 4
+    new = kind * 4 + (seq + 1) % 4
+    lid = c * k.LISTS + old
+    page = lists.take_tail(m, lid)
+    while page >= 0:
+        word = m.w[page]
+        if (word & k.LIST_MASK) >> k.LIST_SHIFT == old:
+            m.ls[lid, k.SIZE] -= 1
+            m.ls[c * k.LISTS + new, k.SIZE] += 1
+            m.w[page] = (word & ~k.LIST_MASK) | (new << k.LIST_SHIFT)
+            lists.put_tail(m, c * k.LISTS + new, page)
+        else:
+            lists.put_head(m, lists.list_of(word), page)
+        page = lists.take_tail(m, lid)
+    _fold_ctrl(m, c, kind)
+    m.cg[c, k.MIN_SEQ_ANON + kind] = seq + 1
+
+
+@njit
+def age(m: Mem, c: int, swappiness: int) -> None:
+    """try_to_inc_max_seq: harvest, make room for a new generation, open it.
+
+    Of a type that may not be reclaimed now the oldest pages become the youngest (inc_min_seq).
+    """
+    walk(m, c)
+    for kind in range(2):
+        if m.cg[c, k.MAX_SEQ] - m.cg[c, k.MIN_SEQ_ANON + kind] + 1 == MAX_GENS:
+            if swappiness == (0 if kind == ANON else 201):
+                _fold_ctrl(m, c, kind)
+                m.cg[c, k.MIN_SEQ_ANON + kind] += 1
+            else:
+                _fold_oldest(m, c, kind)
+    m.cg[c, k.MAX_SEQ] += 1
+
+
+@njit
+def _list_is_empty(m: Mem, c: int, kind: int, seq: int) -> bool:
+    lid = c * k.LISTS + kind * 4 + seq % 4
+    page = lists.take_tail(m, lid)
+    if page < 0:
+        return True
+    lists.put_tail(m, lid, page)
+    return False
+
+
+@njit
+def advance_min_seq(m: Mem, c: int, swappiness: int) -> None:
+    """try_to_inc_min_seq: move past empty generations, the types at most so far apart as the kernel lets."""
+    newest = m.cg[c, k.MAX_SEQ]
+    anon = m.cg[c, k.MIN_SEQ_ANON]
+    file = m.cg[c, k.MIN_SEQ_FILE]
+    while swappiness and anon + MIN_GENS <= newest and _list_is_empty(m, c, ANON, anon):
+        anon += 1
+    while swappiness != 201 and file + MIN_GENS <= newest and _list_is_empty(m, c, FILE, file):
+        file += 1
+    if m.g[k.MGLRU_72]:
+        seq = newest - MIN_GENS
+        if anon > seq and file < seq:
+            anon = seq
+        elif file > seq and anon < seq:
+            file = seq
+    elif swappiness:
+        anon = min(anon, file)
+        file = max(anon, m.cg[c, k.MIN_SEQ_FILE])
+    for kind in range(2):
+        seq = anon if kind == ANON else file
+        if seq > m.cg[c, k.MIN_SEQ_ANON + kind]:
+            _fold_ctrl(m, c, kind)
+            m.cg[c, k.MIN_SEQ_ANON + kind] = seq

@@ -1,0 +1,122 @@
+"""Pages read and evicted many at a time leave the machine as pages read and evicted one by one do."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memqos.errors import ExperimentError
+from memqos.sim.kernels import evict, stream
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import config
+from memqos.sim.machine import Machine
+from memqos.sim.profiles import PROFILES
+from memqos.sim.spec import NodeSpec
+from memqos.units import MIB
+
+pytestmark = pytest.mark.skipif(
+    not config.DISABLE_JIT, reason="compiled kernels cannot be replaced one by one"
+)
+
+KINDS = {
+    "6.1": PROFILES["6.1"],
+    "6.12": PROFILES["6.12"],
+    "7.2": PROFILES["7.2"],
+    "6.12, two lists": PROFILES["6.12"].classic(),
+}
+GROUPS = ("a", "p/b", "p/c/d")
+FILES = (1, 300, 900)
+
+orders = st.one_of(
+    st.tuples(
+        st.just("run"), st.sampled_from(GROUPS), st.integers(0, 2), st.integers(0, 899), st.integers(1, 300)
+    ),
+    st.tuples(
+        st.just("skew"), st.sampled_from(GROUPS), st.integers(0, 2), st.integers(0, 99), st.integers(1, 300)
+    ),
+    st.tuples(
+        st.sampled_from(["MAX", "HIGH", "LOW"]), st.sampled_from(("p", "p/c", *GROUPS)), st.integers(40, 500)
+    ),
+    st.tuples(st.just("rmdir"), st.just("p/c/d")),
+    st.tuples(st.just("reclaim"), st.sampled_from(("p", *GROUPS)), st.integers(1, 200)),
+)
+
+
+def carried_out(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> dict[str, Any]:
+    machine = Machine(KINDS[kernel], NodeSpec(memory=16 * MIB, read_ahead=0))
+    machine.m.g[k.RSTAT_LAG] = lag
+    for path in GROUPS:
+        machine.mkdir(path)
+    machine.set_limit("a", k.MAX, 120 * 4096)
+    machine.set_limit("p", k.MAX, 160 * 4096)
+    files = [machine.file(pages * 4096) for pages in FILES]
+    misses = []
+    for what, path, *rest in done:
+        if path not in machine.paths:
+            continue
+        if what in ("run", "skew"):
+            number, first, count = rest
+            places = np.arange(first, first + count)
+            if what == "skew":
+                places = (np.random.default_rng(first).random(count) ** 3 * 900).astype(int)
+            try:
+                misses.append(machine.trace(path, files[number], places % FILES[number]))
+            except ExperimentError as error:
+                misses.append(str(error))
+        elif what == "rmdir":
+            machine.rmdir(path)
+        elif what == "reclaim":
+            machine.reclaim(path, rest[0] * 4096)
+        else:
+            machine.set_limit(path, getattr(k, what), rest[0] * 4096)
+    return state(machine) | {"misses": misses}
+
+
+def state(machine: Machine) -> dict[str, Any]:
+    """All that matters: every counter, word and node, and the pages of every list in order."""
+    m: Any = machine.m
+    groups = int(m.g[k.NCG])
+    cg, g, words = m.cg[:groups].copy(), m.g.copy(), m.w[: machine.pages].copy()
+    cg[:, k.SUM0 : k.SUM0 + 4] = 0  # scratch: brought up to date before each use
+    g[[k.R0, k.R1, k.R2, k.R3, k.CHUNK_FREE]] = 0
+    words[words & k.RES != 0] &= ~k.POS
+    lists = []
+    for lid in range(groups * k.LISTS):
+        chunk = m.ls[lid, k.TAIL]
+        while chunk >= 0:
+            first = chunk * k.CHUNK
+            entries = m.pool[first + m.ch[chunk, k.LO] : first + m.ch[chunk, k.HI]]
+            lists += [(lid, int(page)) for page in entries if page >= 0]
+            chunk = m.ch[chunk, k.NEWER]
+    nodes = m.xn.nonzero()[0]
+    return {
+        "cg": cg,
+        "g": g,
+        "words": words,
+        "sizes": m.ls[: groups * k.LISTS, k.SIZE],
+        "lists": lists,
+        "nodes": nodes,
+        "counts": m.xn[nodes],
+        "owners": m.xa[nodes],
+    }
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from(sorted(KINDS)), st.sampled_from([0, 7, 128]), st.lists(orders, min_size=4, max_size=12)
+)
+def test_many_at_once_is_the_same_as_one_by_one(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> None:
+    def one_by_one(m: k.Mem, c: int, o: int, i: int, end: int) -> int:
+        m.g[k.R0] = 0
+        return i
+
+    together = carried_out(kernel, lag, done)
+    with mock.patch.object(stream, "reads", one_by_one), mock.patch.object(evict, "batch", return_value=0):
+        apart = carried_out(kernel, lag, done)
+    for name, part in apart.items():
+        assert np.array_equal(together[name], part), name
