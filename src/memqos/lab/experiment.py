@@ -95,6 +95,18 @@ class Wait(_Strict, frozen=True):
     every: float = 1.0
 
 
+class WriteKnob(_Strict, frozen=True):
+    """Write one size to a knob of a pod's cgroup (or a container's), as an administrator would.
+
+    `value` is a Kubernetes quantity, or `max`. `memory.reclaim` is an order: what it cannot take is no error.
+    """
+
+    pod: str
+    knob: Literal["memory.min", "memory.low", "memory.high", "memory.max", "memory.swap.max", "memory.reclaim"]
+    value: str
+    container: str = ""
+
+
 class Step(_Strict, frozen=True):
     """One step of the timeline; exactly one field. `at` (seconds from the start) delays it."""
 
@@ -106,6 +118,7 @@ class Step(_Strict, frozen=True):
     sample: Sample | None = None
     exec: Exec | None = None
     wait: Wait | None = None
+    write: WriteKnob | None = None
     drop_caches: bool | None = None
 
     @property
@@ -318,11 +331,13 @@ def _check_steps(experiment: Experiment, variant: Play) -> None:
         value = getattr(step, step.action)
         pod = (
             value.pod
-            if isinstance(value, (Exec, Wait))
+            if isinstance(value, (Exec, Wait, WriteKnob))
             else value
             if step.action in ("start", "stop")
             else None
         )
+        if isinstance(value, WriteKnob) and value.value != "max":
+            size_of(experiment, f"$.timeline[{index}].write.value", value.value)
         if pod is not None and pod not in pods:
             place = experiment.place(f"$.timeline[{index}]")
             raise ExperimentError(

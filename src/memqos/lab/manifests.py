@@ -14,3 +14,10 @@ def manifests_of(play: Play) -> Manifests:
         kind = manifests.others[0].kind
         raise ManifestError(f"{kind} is no pod", field="pods", remedy="a policy has its own field, policy")
     return manifests
+
+
+def commands_of(play: Play) -> list[list[str]]:
+    """Return the command lines of one variant: its containers', then its timeline's; raises `ManifestError`."""
+    pods = manifests_of(play).pods
+    found = [[*each.command, *each.args] for pod in pods for each in pod.all_containers]
+    return found + [list(step.exec.command) for step in play.timeline if step.exec is not None]

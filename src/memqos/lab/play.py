@@ -10,6 +10,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,9 @@ from memqos.errors import LabError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.lab import guest
 from memqos.lab.experiment import Play
+from memqos.lab.images import WORKLOAD, Pinned, files_of, rehearsal
 from memqos.lab.manage import kubelet_of
+from memqos.lab.manifests import commands_of
 from memqos.lab.player import Player
 from memqos.lab.recording import encode
 from memqos.linux.node import LinuxNode
@@ -126,6 +129,18 @@ def drop_caches() -> None:
     guest.write(Path("/proc/sys/vm/drop_caches"), "3")
 
 
+def pin_images(plays: Sequence[Play]) -> int:
+    """Keep what the plays' programs read of their own files in memory, and this process; return the pages."""
+    workload = Path("/run/memqos-rehearsal.yaml")
+    workload.write_text(WORKLOAD.replace("FILE", "/run/memqos-rehearsal"))
+    environment = {**default_environment(), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    commands = {rehearsal(argv, str(workload)) for each in plays for argv in commands_of(each)}
+    pinned = Pinned()
+    for argv in sorted(commands):
+        pinned.pin(files_of(argv, environment))
+    return pinned.pages
+
+
 def make_file(path: Path, size: int) -> None:
     """Fill a file with bytes that are not zero and differ from page to page."""
     if path.exists() and path.stat().st_size == size:
@@ -147,6 +162,8 @@ def main(argv: list[str]) -> None:
 
     def say(text: str) -> None:
         print(text, flush=True)
+
+    say(f"{pin_images(plays)} pages of the programs' files are in memory")
 
     for play in plays:
         for name, size in play.files.items():

@@ -14,16 +14,18 @@ from typing import Protocol
 
 import msgspec
 
-from memqos.errors import LabError
+from memqos.errors import Busy, LabError, NodeError
 from memqos.lab.evictor import Evictor
-from memqos.lab.experiment import Exec, Play, Sample, Step, Wait
+from memqos.lab.experiment import Exec, Play, Sample, Step, Wait, WriteKnob
 from memqos.lab.manage import Manager, manager_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.recording import Executed, Happened, Look, PodLook, Recording, Written
+from memqos.model.plan import Reclaim, Write
 from memqos.model.pods import Pod
 from memqos.node import Node
 from memqos.runner.pods import Runner
 from memqos.runner.status import PodStatus
+from memqos.units import UNLIMITED, parse_bytes
 from memqos.workload.result import Result
 
 _NAP = 0.25
@@ -158,12 +160,11 @@ class Player:
             self._record.samples.append(self._look())
 
     def _exec(self, step: Exec) -> None:
-        pod = self._pods[step.pod]
-        container = next(c for c in pod.all_containers if step.container in ("", c.name))
+        pod, container = self._pods[step.pod], self._container(step.pod, step.container)
         name = step.name or f"exec{len(self._record.execs) + 1}"
-        cgroup = self._record.cgroups[f"{step.pod}/{container.name}"]
+        cgroup = self._record.cgroups[f"{step.pod}/{container}"]
         began = self._world.now()
-        process = self._world.execute(_with_command(pod, container.name, step.command), cgroup, name)
+        process = self._world.execute(_with_command(pod, container, step.command), cgroup, name)
         self._until(
             lambda: process.poll() is not None, step.timeout, f"{' '.join(step.command)} in {step.pod}"
         )
@@ -194,6 +195,23 @@ class Player:
             return bool(statuses) and all(each.state == "terminated" for each in statuses)
 
         self._until(reached, step.timeout, f"{step.pod} to have {step.until} {step.word}")
+
+    def _write(self, step: WriteKnob) -> None:
+        container = self._container(step.pod, step.container)
+        path = self._record.cgroups[f"{step.pod}/{container}" if step.container else step.pod]
+        size = UNLIMITED if step.value == "max" else parse_bytes(step.value)
+        value = Reclaim(size) if step.knob == "memory.reclaim" else size
+        status, why = "written", f"the timeline says so, {_words(Step(write=step))}"
+        try:
+            self._node.apply(Write(path, step.knob, value, why))
+        except Busy as error:
+            status, why = "failed", str(error)
+        except NodeError as error:
+            raise LabError(str(error)) from error
+        self._record.writes.append(Written(self._seconds, path, step.knob, str(size), status, why))
+
+    def _container(self, pod: str, name: str) -> str:
+        return next(c.name for c in self._pods[pod].all_containers if name in ("", c.name))
 
     def _drop_caches(self, wanted: bool) -> None:
         if wanted:

@@ -16,7 +16,7 @@ from memqos.kubelet.allocatable import NodeCapacity
 from memqos.lab.evictor import Evictor
 from memqos.lab.experiment import Experiment, Play, size_of
 from memqos.lab.manage import kubelet_of
-from memqos.lab.manifests import manifests_of
+from memqos.lab.manifests import commands_of, manifests_of
 from memqos.lab.player import BROKEN, Player
 from memqos.lab.recording import Recording
 from memqos.lab.results import ExperimentResult, check, evaluate_variant
@@ -158,13 +158,7 @@ class Executing:
 def workloads_of(experiment: Experiment, variant: Play) -> dict[str, Workload]:
     """Read the workload files that the variant's commands name; raises `ExperimentError`."""
     found = {}
-    commands = [
-        [*container.command, *container.args]
-        for pod in manifests_of(variant).pods
-        for container in pod.all_containers
-    ]
-    commands += [list(step.exec.command) for step in variant.timeline if step.exec is not None]
-    for argv in commands:
+    for argv in commands_of(variant):
         if len(argv) == 3 and argv[0].rpartition("/")[2] == "memqos" and argv[1] == "workload":
             found[argv[2]] = load_workload(Path(argv[2]))
     return found
