@@ -102,7 +102,9 @@ class WriteKnob(_Strict, frozen=True):
     """
 
     pod: str
-    knob: Literal["memory.min", "memory.low", "memory.high", "memory.max", "memory.swap.max", "memory.reclaim"]
+    knob: Literal[
+        "memory.min", "memory.low", "memory.high", "memory.max", "memory.swap.max", "memory.reclaim"
+    ]
     value: str
     container: str = ""
 

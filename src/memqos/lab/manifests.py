@@ -17,7 +17,7 @@ def manifests_of(play: Play) -> Manifests:
 
 
 def commands_of(play: Play) -> list[list[str]]:
-    """Return the command lines of one variant: its containers', then its timeline's; raises `ManifestError`."""
+    """The command lines of one variant: its containers', then its timeline's; raises `ManifestError`."""
     pods = manifests_of(play).pods
     found = [[*each.command, *each.args] for pod in pods for each in pod.all_containers]
     return found + [list(step.exec.command) for step in play.timeline if step.exec is not None]

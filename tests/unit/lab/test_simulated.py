@@ -10,7 +10,7 @@ from memqos.lab.campaign import check_inputs
 from memqos.lab.experiment import Experiment, play, read
 from memqos.lab.recording import Recording, decode, encode
 from memqos.lab.simulated import check_commands, evaluate, node_of, record
-from memqos.units import MIB
+from memqos.units import MIB, UNLIMITED
 
 LOAD = ["python3", "-m", "memqos.lab.load"]
 SWAPPING = {"failSwapOn": False, "memorySwap": {"swapBehavior": "NoSwap"}}
@@ -211,3 +211,39 @@ SERVICE = {
                       "perSecond": 200, "seconds": 1}},
     ],
 }  # fmt: skip
+
+
+def test_the_timeline_may_write_a_limit_and_take_memory_back(tmp_path: Path) -> None:
+    recording = played(
+        experiment(
+            tmp_path,
+            [pod("reader", "sleep", "infinity", limit="8Mi")],
+            {"start": "reader"},
+            {"exec": {"pod": "reader", "command": ["md5sum", "/data/f"]}},
+            {"mark": "read"},
+            {"write": {"pod": "reader", "knob": "memory.reclaim", "value": "1Mi"}},
+            {"mark": "less"},
+            {"write": {"pod": "reader", "container": "main", "knob": "memory.max", "value": "max"}},
+            files=[{"path": "f", "size": "4Mi"}],
+            disks={"data": {"size": "16Mi"}},
+        )
+    )
+    before, after = (recording.marks[name].snapshot.cgroups for name in ("read", "less"))
+    path = recording.cgroups["reader"]
+    assert (before[path].memory_current or 0) - (after[path].memory_current or 0) >= MIB
+    last = recording.samples[-1].snapshot.cgroups
+    assert last[recording.cgroups["reader/main"]].memory_max == UNLIMITED
+    assert [each.knob for each in recording.writes] == ["memory.reclaim", "memory.max"]
+
+
+def test_an_order_to_take_back_more_than_there_is_fails_and_is_noted(tmp_path: Path) -> None:
+    order = {"pod": "idle", "knob": "memory.reclaim", "value": "4Mi"}
+    recording = played(experiment(tmp_path, [pod("idle", "sleep", "9")], {"start": "idle"}, {"write": order}))
+    assert [each.status for each in recording.writes] == ["failed"]
+
+
+def test_a_size_to_write_that_is_none_is_an_error_with_its_line(tmp_path: Path) -> None:
+    order = {"pod": "idle", "knob": "memory.max", "value": "much"}
+    with pytest.raises(ExperimentError, match="much") as caught:
+        experiment(tmp_path, [pod("idle", "sleep", "9")], {"write": order})
+    assert "x.yaml:" in str(caught.value)
