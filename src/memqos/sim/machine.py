@@ -62,7 +62,8 @@ class Machine:
             sw=_zeros(max(1, slots)),
             blk=_zeros(1, k.BLK_COLS, np.int32), obj=_zeros(16, k.OBJ_COLS), task=_zeros(16, k.TASK_COLS),
             prog=_zeros(16, k.PROG_COLS), dev=_zeros(len(spec.disks), k.DEV_COLS),
-            q=_zeros(len(spec.disks) * k.Q_CAP, k.Q_COLS), ps=_zeros(spec.cpus, k.PS_COLS),
+            q=_zeros(len(spec.disks) * k.Q_CAP, k.Q_COLS), held=_zeros(k.H_CAP, k.H_COLS),
+            ps=_zeros(spec.cpus, k.PS_COLS),
             tr=_zeros(k.TR_CAP, k.TR_COLS), ev=_zeros(k.EV_CAP, k.EV_COLS),
             tab=_zeros(1, dtype=np.int32), lat=_zeros(1),
         )  # fmt: skip
@@ -104,7 +105,7 @@ class Machine:
             k.RECLAIM_QUARTER: int(profile.reclaim_by_quarters),
             k.NS_FAULT: costs.fault, k.NS_SCAN: costs.scan, k.NS_STEAL: costs.steal,
             k.NS_READ_MISS: costs.read_miss, k.NS_COPY: costs.copy, k.NS_SYSCALL: costs.syscall,
-            k.QUANTUM: costs.quantum,
+            k.THROTTLE_SWAP: int(profile.throttles_swap_writes), k.QUANTUM: costs.quantum,
         }  # fmt: skip
         for index, value in settings.items():
             m.g[index] = value

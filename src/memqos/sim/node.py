@@ -324,16 +324,18 @@ class SimNode:
             if device not in numbers:
                 raise InvalidValue(f"there is no disk {device}", **place)
         row: Any = self.machine.m.cg
-        row[c, k.IOMAX : k.IOTOKEN] = 0
+        row[c, k.IOMAX : k.IOMAX + 4 * k.MAX_DEVICES] = 0
         for device, limit in value.items():
             limits = (limit.rbps, limit.wbps, limit.riops, limit.wiops)
             first = k.IOMAX + 4 * numbers[device]
             row[c, first : first + 4] = [0 if n >= UNLIMITED else n for n in limits]
+        self.machine.order(control.IO_MAX, c)
         return Look(self.machine).io_max(c)
 
     def drop_caches(self) -> None:
         """`echo 1 > /proc/sys/vm/drop_caches` after a sync."""
-        self.wait(max(0, self.machine.order(control.SYNC) - self.machine.now) / SECOND)
+        while (left := self.machine.order(control.SYNC) - self.machine.now) > 0:
+            self.wait(left / SECOND)
         self.machine.drop_caches()
 
 

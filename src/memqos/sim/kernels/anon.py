@@ -141,11 +141,6 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
         return DONE
     m.g[k.IN_FAULT] = 1
     if m.aux[page]:
-        when = io.allowed_at(m, c, m.g[k.SWAP_DEV], 0)
-        if when > m.g[k.NOW]:
-            m.g[k.IN_FAULT] = 0
-            m.g[k.DISK_WAIT] = when
-            return WAIT
         m.cg[c, k.PGMAJFAULT] += 1
         fine = _swap_in(m, c, page)
         m.g[k.IN_FAULT] = 0
@@ -196,9 +191,6 @@ def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
     page = m.obj[o, k.O_BASE] + index
     m.g[k.IN_FAULT] = 1
     if not m.w[page] & k.RES:
-        if pagecache.throttled(m, c, o, 0):
-            m.g[k.IN_FAULT] = 0
-            return WAIT
         m.cg[c, k.PGMAJFAULT] += 1
         most = m.g[k.RA_PAGES]
         m.task[t, k.T_MMAP_MISS] += 1

@@ -5,12 +5,27 @@ One entry means one compile unit (see `jit`): everything is compiled once, toget
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, counters, dirty, free, io, lists, program, psi, reclaim, sched, trace
+from memqos.sim.kernels import (
+    charge,
+    counters,
+    dirty,
+    free,
+    io,
+    lists,
+    program,
+    psi,
+    reclaim,
+    sched,
+    throttle,
+    trace,
+)
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import entry, njit
 from memqos.sim.kernels.layout import Mem, Row
 
-ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE, LOOK = range(11)
+ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE, LOOK, IO_MAX = (
+    range(12)
+)
 
 
 @njit
@@ -33,7 +48,10 @@ def _shrink_to(m: Mem, c: int, field: int) -> int:
 
 @njit
 def _sync(m: Mem) -> int:
-    """sync(2): write every dirty page; return when the last one is on its disk."""
+    """sync(2): write every dirty page; return when the last one is on its disk.
+
+    Where io.max holds writes back it is when the first of them passes: ask again then.
+    """
     last = m.g[k.NOW]
     for o in range(m.g[k.NOBJ]):
         while m.obj[o, k.O_KIND] == k.FILE_OBJ and m.obj[o, k.O_NDIRTY]:
@@ -42,6 +60,8 @@ def _sync(m: Mem) -> int:
     for d in range(m.g[k.NDEV]):
         if m.dev[d, k.D_WQ]:
             last = max(last, m.dev[d, k.D_LAST_DONE])
+    if m.g[k.HELD]:
+        last = max(last, throttle.held_until(m, 0, 1 << 62, 1))
     return last
 
 
@@ -73,4 +93,6 @@ def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
         return trace.trace(m, a, b, c)
     elif what == LOOK:
         psi.look(m, a, m.g[k.NOW])
+    elif what == IO_MAX:
+        throttle.anew(m, a, m.g[k.NOW])
     return 0

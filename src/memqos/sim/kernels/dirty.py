@@ -7,7 +7,7 @@ estimate; statistics are exact on every kernel here (6.12 and later read them se
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, free, io
+from memqos.sim.kernels import counters, free, io, throttle
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -70,7 +70,8 @@ def pause(m: Mem, c: int, o: int, writers: int) -> int:
         ratio = mine
     if ratio == 0:
         return MAX_PAUSE
-    speed = m.dev[m.obj[o, k.O_DEV], k.D_WBPS] >> 12
+    d = m.obj[o, k.O_DEV]
+    speed = throttle.write_rate(m, m.obj[o, k.O_WBCG], d, m.dev[d, k.D_WBPS]) >> 12
     if speed == 0:
         return 0
     return min(MAX_PAUSE, INTERVAL * 1_000_000_000 * writers // speed * ONE // ratio)
@@ -93,8 +94,6 @@ def _choose(m: Mem, everything: bool) -> int:
         if best >= 0 and m.obj[o, k.O_DIRTIED] >= m.obj[best, k.O_DIRTIED]:
             continue
         c = m.obj[o, k.O_WBCG]
-        if io.allowed_at(m, c, m.obj[o, k.O_DEV], 1) > m.g[k.NOW]:
-            continue
         expired = m.g[k.NOW] - m.obj[o, k.O_DIRTIED] >= EXPIRE
         if everything or over_all or expired or (c and _over_background(m, c)):
             best = o

@@ -54,6 +54,7 @@ class Mem(NamedTuple):
     prog: Table  # int64: what they do
     dev: Table  # int64: disks
     q: Table  # int64: requests in flight, a ring per disk
+    held: Table  # int64: requests that io.max holds back, a heap
     ps: Table  # int64: pressure of one cgroup on one CPU, row `cgroup * NCPU + cpu`
     tr: Table  # int64: changes of tasks' states that pressure has not seen yet, by time
     ev: Table  # int64: what happened, for the host to read
@@ -121,8 +122,8 @@ CH_COLS = 4
     NS_FAULT, NS_SCAN, NS_STEAL, NS_COPY, NS_READ_MISS, NS_SYSCALL, QUANTUM,
     # counters of the whole node
     G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
-    IN_KERNEL, USER, TR_HEAD, TR_TAIL,
-) = range(117)  # fmt: skip
+    THROTTLE_SWAP, USER, TR_HEAD, TR_TAIL, HELD, HELD_SEQ,
+) = range(119)  # fmt: skip
 G_SIZE = 128
 
 DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
@@ -152,12 +153,12 @@ MAX_DEVICES = 4
 IO = 144  # 4 per device: rbytes, wbytes, rios, wios
 IO_RBYTES, IO_WBYTES, IO_RIOS, IO_WIOS = range(4)
 IOMAX = 160  # 4 per device: rbps, wbps, riops, wiops; 0 is no limit
-IOTOKEN = 176  # 2 per device: when the next read, write may start
 PSI = 184  # memory some, memory full, io some, io full, cpu some, cpu full: total ns
 PSI_POLL = 190  # memory some, memory full as triggers see them: total ns
 PSI_AVG = 192  # 3 windows (10, 60, 300 s) per PSI total, in percent / 2048
 PSI_PREV = 210
-CG_COLS = 224
+IOTOKEN = 216  # 4 per device, as IOMAX: when all that was sent is paid for
+CG_COLS = 232
 
 # m.ps: tasks by state (enum psi_task_count), since when, times by pressure state, what was collected
 S_RUN, S_ONCPU, S_IO, S_MEM, S_MEMRUN, S_LAST = range(6)
@@ -208,6 +209,11 @@ Q_DONE, Q_PAGE, Q_N, Q_KIND = range(4)
 Q_COLS = 4
 Q_READ, Q_WRITE, Q_SWAPOUT = range(3)
 NR_REQUESTS = 256
+
+# m.held
+H_TIME, H_SEQ, H_DEV, H_CG, H_PAGE, H_N, H_KIND = range(7)
+H_COLS = 7
+H_CAP = 1 << 14
 
 # m.ev: time, kind, task, cgroup
 EV_CAP = 1 << 12

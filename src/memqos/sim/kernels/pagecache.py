@@ -230,16 +230,6 @@ def async_readahead(m: Mem, t: int, c: int, o: int, index: int, want: int) -> No
 
 
 @njit
-def throttled(m: Mem, c: int, o: int, write: int) -> bool:
-    """Whether io.max makes the task wait; `g[DISK_WAIT]` until when."""
-    when = io.allowed_at(m, c, m.obj[o, k.O_DEV], write)
-    if when > m.g[k.NOW]:
-        m.g[k.DISK_WAIT] = when
-        return True
-    return False
-
-
-@njit
 def read_page(m: Mem, t: int, o: int, index: int, want: int) -> int:
     """Read one page of a file through a descriptor; WAIT: again at `g[DISK_WAIT]`.
 
@@ -248,15 +238,13 @@ def read_page(m: Mem, t: int, o: int, index: int, want: int) -> int:
     c = m.task[t, k.T_CG]
     page = m.obj[o, k.O_BASE] + index
     if not m.w[page] & k.RES:
-        if throttled(m, c, o, 0):
-            return WAIT
         sync_readahead(m, t, c, o, index, want)
         if not m.w[page] & k.RES:
             if not add_page(m, c, o, page, False, False):
                 return FAILED
             m.w[page] |= k.LOCKED
             io.submit(m, m.obj[o, k.O_DEV], c, page, 1, k.Q_READ)
-    elif m.w[page] & k.RAHEAD and not throttled(m, c, o, 0):
+    elif m.w[page] & k.RAHEAD:
         m.w[page] &= ~k.RAHEAD
         async_readahead(m, t, c, o, index, want)
     if m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):

@@ -6,7 +6,7 @@ A task's program is a row of `m.prog` per operation. What the program itself com
 
 from __future__ import annotations
 
-from memqos.sim.kernels import anon, charge, dirty, free, pagecache
+from memqos.sim.kernels import anon, charge, dirty, free, io, pagecache
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -268,9 +268,11 @@ def step(m: Mem, t: int, end: int) -> int:
     elif op == k.OP_SYNC:
         o = m.prog[row, k.P_OBJ]
         dirty.write_chunk(m, o, m.obj[o, k.O_PAGES])
-        m.g[k.DISK_WAIT] = m.dev[m.obj[o, k.O_DEV], k.D_LAST_DONE]
+        base = m.obj[o, k.O_BASE]
+        m.g[k.DISK_WAIT] = io.written_at(m, m.obj[o, k.O_DEV], base, base + m.obj[o, k.O_PAGES])
+        if m.g[k.DISK_WAIT] > m.g[k.NOW]:
+            return BLOCKED
         next_op(m, t)
-        return BLOCKED
     elif op == k.OP_HOLD:
         return IDLE
     else:
