@@ -1,136 +1,40 @@
 """The simulated node from outside: build it, make cgroups, files and tasks, let time pass, look.
 
-`Machine` owns the arrays the compiled kernels work on and grows them when needed. Sizes here are
-bytes and times seconds or nanoseconds where named so; the arrays hold pages and nanoseconds.
+Sizes here are bytes and times seconds or nanoseconds where named so; the arrays hold pages and nanoseconds.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from memqos.errors import CgroupGone, ExperimentError
-from memqos.sim.kernels import control, psi
+from memqos.sim.arrays import PAGE, SECOND, Arrays
+from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
 from memqos.units import UNLIMITED
 
-PAGE = 4096
-SECOND = 1_000_000_000
+__all__ = ["PAGE", "SECOND", "Machine"]
 
 
-def _zeros(rows: int, columns: int = 0, dtype: Any = np.int64) -> Any:
-    return np.zeros((rows, columns) if columns else rows, dtype)
-
-
-class Machine:
+class Machine(Arrays):
     """One simulated node under one kernel profile."""
 
     def __init__(self, profile: Profile, spec: NodeSpec | None = None, costs: Costs | None = None) -> None:
-        self.profile = profile
-        self.spec = spec or NodeSpec()
-        self.spec.check()
-        self.costs = costs or Costs()
+        super().__init__(profile, spec or NodeSpec(), costs or Costs())
         self.pages = 0
         self.paths: dict[str, int] = {}
         self.inodes: dict[str, int] = {}
-        self.disk_numbers = {disk.name: i for i, disk in enumerate(self.spec.disks)}
         self._next_inode = 1
         self._programs: dict[int, tuple[int, int]] = {}
         self._table_end = 0
-        self._allocate()
-        self.clock = np.zeros(self.spec.cpus, np.int64)
         self._add_row("", -1)
         self.kswapd = self._kernel_task(k.KSWAPD_TASK, k.T_HOLD)
         self.flusher = self._kernel_task(k.FLUSHER_TASK, k.T_SLEEP)
-
-    def _allocate(self) -> None:
-        spec, profile, costs = self.spec, self.profile, self.costs
-        total = spec.memory // PAGE
-        slots = spec.swap // PAGE
-        groups = 16
-        chunks = total * 5 // 4 // k.CHUNK + groups * k.LISTS * 2 + 64
-        m = k.Mem(
-            g=_zeros(k.G_SIZE), cg=_zeros(groups, k.CG_COLS), w=_zeros(1), aux=_zeros(1, dtype=np.int32),
-            pool=_zeros((chunks + 1) * k.CHUNK, dtype=np.int32), ch=_zeros(chunks, k.CH_COLS, np.int32),
-            ls=_zeros(groups * k.LISTS, k.LS_COLS), xa=_zeros(1, k.XA_COLS, np.int32),
-            xn=_zeros(1, dtype=np.int16),
-            sw=_zeros(max(1, slots)),
-            blk=_zeros(1, k.BLK_COLS, np.int32), obj=_zeros(16, k.OBJ_COLS), task=_zeros(16, k.TASK_COLS),
-            prog=_zeros(16, k.PROG_COLS), dev=_zeros(len(spec.disks), k.DEV_COLS),
-            q=_zeros(len(spec.disks) * k.Q_CAP, k.Q_COLS), held=_zeros(k.H_CAP, k.H_COLS),
-            ps=_zeros(spec.cpus, k.PS_COLS),
-            tr=_zeros(k.TR_CAP, k.TR_COLS), ev=_zeros(k.EV_CAP, k.EV_COLS),
-            tab=_zeros(1, dtype=np.int32), lat=_zeros(1),
-        )  # fmt: skip
-        self.m = m
-        ls: Any = m.ls
-        dev: Any = m.dev
-        ls[:, :2] = -1
-        self._string_chunks(0, chunks, -1)
-        if len(spec.disks) > k.MAX_DEVICES:
-            raise ExperimentError(
-                f"{len(spec.disks)} disks", field="disks", remedy=f"at most {k.MAX_DEVICES}"
-            )
-        for i, disk in enumerate(spec.disks):
-            row = (disk.read_bps, disk.write_bps, disk.read_iops, disk.write_iops)
-            dev[i, : k.D_RLAT] = row
-            m.dev[i, k.D_RLAT] = disk.read_latency_us * 1000
-            m.dev[i, k.D_WLAT] = disk.write_latency_us * 1000
-        low = math.isqrt(16 * (spec.memory >> 10))
-        kib = min(max(low, 128), 262144)
-        if spec.thp:
-            kib = min(max(kib, 4 * (512 * 2 + 512 * 9)), (spec.memory >> 10) // 20)
-        wmark = kib // 4
-        distance = max(wmark // 4, total * 10 // 10000)
-        settings = {
-            k.NCPU: spec.cpus, k.TOTAL: total, k.FREE: total - spec.system // PAGE,
-            k.WMARK_MIN: wmark, k.WMARK_LOW: wmark + distance, k.WMARK_HIGH: wmark + 2 * distance,
-            k.TOTALRESERVE: wmark + 2 * distance, k.SWAPPINESS: spec.swappiness,
-            k.RECURSIVEPROT: int(spec.recursiveprot), k.RA_PAGES: spec.read_ahead // PAGE,
-            k.PAGE_CLUSTER: spec.page_cluster, k.SW_TOTAL: slots, k.SW_FREE: max(0, slots - 1),
-            k.SWAP_DEV: self.disk_numbers.get(spec.swap_disk, 0), k.NDEV: len(spec.disks),
-            k.RSTAT_LAG: 64 * spec.cpus, k.STOCK_CG: -1, k.SWRA_HITS: 4, k.CUR: -1,
-            k.RNG: spec.seed * 2654435761 % 0xFFFFFFFF or 1,
-            k.DIRTY_RATIO: spec.dirty_ratio, k.BG_RATIO: spec.dirty_background_ratio,
-            k.NEXT_PSI: psi.PERIOD, k.MGLRU: int(profile.mglru), k.PARTIAL_WALK: int(profile.partial_walk),
-            k.COST_612: int(profile.cost_counts_scanned), k.ZEROMAP: int(profile.zeromap),
-            k.SHADOW_SLAB_ONLY: int(profile.shadow_cap_from_slab and profile.mglru),
-            k.MGLRU_72: int(profile.mglru_reworked and profile.mglru), k.RA_61: int(profile.readahead_merged),
-            k.FOLIO: min(512, spec.read_ahead // PAGE or 1) if profile.large_folios else 1,
-            k.RECLAIM_QUARTER: int(profile.reclaim_by_quarters),
-            k.NS_FAULT: costs.fault, k.NS_SCAN: costs.scan, k.NS_STEAL: costs.steal,
-            k.NS_READ_MISS: costs.read_miss, k.NS_COPY: costs.copy, k.NS_SYSCALL: costs.syscall,
-            k.THROTTLE_SWAP: int(profile.throttles_swap_writes), k.QUANTUM: costs.quantum,
-        }  # fmt: skip
-        for index, value in settings.items():
-            m.g[index] = value
-        if slots:
-            m.sw[0] = k.SW_USED  # the header page of a swap area
-            m.g[k.SW_NEXT] = 1
-
-    def _string_chunks(self, first: int, end: int, last: int) -> None:
-        """Put chunks on the free list, lowest first."""
-        newer = np.arange(first + 1, end + 1, dtype=np.int32)
-        newer[-1] = last
-        ch: Any = self.m.ch
-        ch[first:end, k.NEWER] = newer
-        self.m.g[k.CHUNK_FREE] = first
-
-    def _replace(self, **arrays: Any) -> None:
-        self.m = self.m._replace(**arrays)
-
-    def _more_rows(self, name: str, rows: int) -> None:
-        """Make a table at least so long."""
-        old: Any = getattr(self.m, name)
-        if len(old) < rows:
-            new = np.zeros((max(rows, 2 * len(old)), *old.shape[1:]), old.dtype)
-            new[: len(old)] = old
-            self._replace(**{name: new})
 
     # -- cgroups
 
@@ -138,20 +42,7 @@ class Machine:
         c = self.m.g[k.NCG]
         if c >= k.MAX_CGROUPS:
             raise ExperimentError(f"more than {k.MAX_CGROUPS} cgroups in one simulation")
-        if c >= len(self.m.cg):
-            self._more_rows("cg", c + 1)
-            first = len(self.m.ls)
-            self._more_rows("ls", len(self.m.cg) * k.LISTS)
-            ls: Any = self.m.ls
-            ls[first:, :2] = -1
-            chunks = len(self.m.ch)
-            more = (len(self.m.ls) - first) * 2
-            free_list = self.m.g[k.CHUNK_FREE]
-            self._more_rows("ch", chunks + more)
-            more = len(self.m.ch) - chunks
-            self._more_rows("pool", (chunks + more + 1) * k.CHUNK)
-            self._string_chunks(chunks, chunks + more, free_list)
-        self._more_rows("ps", (c + 1) * self.spec.cpus)
+        self._room_for_cgroup(c)
         row = self.m.cg
         m = self.m
         for field in (k.FIRST_CHILD, k.LAST_CHILD, k.NEXT, k.ITER, k.NODES_HEAD, k.NODES_TAIL):
@@ -253,30 +144,6 @@ class Machine:
         blk[base >> 9 : self.pages >> 9, k.B_OBJ] = o
         m.g[k.NOBJ] = o + 1
         return o
-
-    def _room(self, pages: int) -> None:
-        """Have words for so many pages (twice as many at a time; untouched ones take no real memory)."""
-        if len(self.m.w) >= pages:
-            return
-        size = max(1 << 18, 2 * pages)
-        size = -(-size // (1 << 18)) * (1 << 18)
-        old = self.m
-        self._more_rows("w", size)
-        self._more_rows("aux", len(self.m.w))
-        self._more_rows("blk", (len(self.m.w) >> 9) + 1)
-        size = len(self.m.w)
-        leaves, middle = (size >> 6) + 1, (size >> 12) + 1
-        nodes = leaves + middle + (size >> 18) + 2
-        xa, xn = _zeros(nodes, k.XA_COLS, np.int32), _zeros(nodes, dtype=np.int16)
-        if old.g[k.XA2]:
-            a, b = old.g[k.XA2], old.g[k.XA3]
-            for new, before in ((xa, cast(Any, old.xa)), (xn, cast(Any, old.xn))):
-                new[:a] = before[:a]
-                new[leaves : leaves + b - a] = before[a:b]
-                new[leaves + middle : leaves + middle + len(before) - b] = before[b:]
-        self._replace(xa=xa, xn=xn)
-        self.m.g[k.XA2] = leaves
-        self.m.g[k.XA3] = leaves + middle
 
     def file(self, size: int, disk: str = "") -> int:
         """Create a file of so many bytes on a disk (the first by default); return its object number."""
