@@ -121,8 +121,8 @@ def test_an_order_on_a_slow_swap_device_neither_blocks_the_caller_nor_outlives_i
     (swap,) = facts.swaps
     device = next(device for device, disk in facts.disks.items() if swap.filename.endswith(disk.name))
     node.apply(Write(POD, "io.max", {device: IoMax(wbps=2 * MIB, rbps=2 * MIB)}, ""))
-    hog = subprocess.Popen([sys.executable, "-S", "-c", IDLE.format(size=96 * MIB)], stdout=subprocess.PIPE)
-    try:
+    argv = [sys.executable, "-S", "-c", IDLE.format(size=96 * MIB)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as hog:
         (pod / "cgroup.procs").write_text(f"{hog.pid}\n")
         assert hog.stdout is not None
         hog.stdout.readline()
@@ -140,9 +140,7 @@ def test_an_order_on_a_slow_swap_device_neither_blocks_the_caller_nor_outlives_i
         assert begun < 2  # a fork, under emulation
         assert isinstance(taken, Reclaim)
         assert outcome.status == "stopped" or taken.size == 64 * MIB
-    finally:
         hog.kill()
-        hog.wait()
         node.apply(Write(POD, "io.max", {}, ""))
 
 

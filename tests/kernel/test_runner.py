@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from memqos.agent.evict import RunnerEvictor
 from memqos.errors import LockHeld
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.config import KubeletConfig
 from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, spawn
 from memqos.linux.runner.spawn import Launch
+from memqos.model.plan import Eviction
 from memqos.model.pods import Container, Pod, Resources
 from memqos.units import GIB, MIB, parse_quantity
 
@@ -174,6 +176,23 @@ def test_a_restarted_container_gets_a_new_cgroup_with_the_same_limit(runner: Pod
     assert (ROOT / placed.containers["main"]).stat().st_ino != first
     assert (ROOT / placed.containers["main"] / "memory.max").read_text() == f"{32 * MIB}\n"
     assert log_of(runner, pod, 1).startswith("0::/kubepods/burstable/podp/main\n")
+
+
+def test_a_container_killed_on_purpose_ends_with_all_its_processes_and_is_started_again(runner: PodRunner):
+    pod = a_pod("sh", "-c", "setsid sleep 1000 & sleep 1000", restart_policy="Always")
+    placed = runner.create(pod)
+    runner.start(pod.uid)
+    until(runner, lambda event: event.kind == "started")
+    procs = ROOT / placed.containers["main"] / "cgroup.procs"
+    deadline = time.monotonic() + 30
+    while len(first := procs.read_text().split()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    RunnerEvictor(runner).evict(Eviction(pod.uid, pod.key, "it leaks", container="main"))
+    events = until(runner, lambda event: event.kind == "started")
+    how = next(event.termination for event in events if event.termination is not None)
+    assert (how.exit_code, how.reason, how.message) == (137, "Error", "memqos: it leaks")
+    assert not set(first) & set(procs.read_text().split())
 
 
 def test_what_a_program_leaves_behind_ends_with_it(runner: PodRunner):

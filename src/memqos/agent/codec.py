@@ -21,6 +21,7 @@ import msgspec
 from memqos.agent.delta import Layouts, change, changed_to, twin
 from memqos.model.plan import (
     Advice,
+    Evicted,
     Eviction,
     Outcome,
     Plan,
@@ -87,6 +88,7 @@ class _Record(msgspec.Struct, array_like=True):
     evictions: tuple[Eviction, ...] = ()
     stands: tuple[Stand, ...] | None = ()
     underway: _Underway | None = None
+    evicted: tuple[Evicted, ...] = ()
 
 
 class Encoder:
@@ -136,6 +138,7 @@ class Encoder:
             evictions=tick.plan.evictions,
             stands=None if last and last.plan.stands == tick.plan.stands else tick.plan.stands,
             underway=_wire_underway(tick.underway),
+            evicted=tick.evicted,
         )
         self._pending = tick
         return zlib.compress(self._encode(record), 1)
@@ -201,7 +204,15 @@ class Decoder:
         plan = Plan(writes, advice, record.evictions, stands)
         underway = _rich_underway(record.underway)
         return Tick(
-            snapshot, pods, plan, outcomes, record.woken_by, record.decided_in_us, record.notes, underway
+            snapshot,
+            pods,
+            plan,
+            outcomes,
+            record.woken_by,
+            record.decided_in_us,
+            record.notes,
+            underway,
+            record.evicted,
         )
 
 

@@ -16,10 +16,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import Protocol, TypeAlias
 
 from memqos.agent.enforce import Enforcer
+from memqos.agent.evict import Evictions, Evictor
 from memqos.agent.originals import Originals
 from memqos.agent.restore import restore
 from memqos.errors import MemqosError, NodeError
@@ -48,7 +50,7 @@ class _Stopped(BaseException):
 
 
 class Agent:
-    """The loop over one node.
+    """The loop over one node. Without an `evictor` nobody is evicted, and a person is told who would be.
 
     `on_tick` sees every tick, after it was recorded. With `dry_run` no knob is written. `ended_in_us`
     is how long `run` took from being told to stop until the original values were back.
@@ -65,11 +67,13 @@ class Agent:
         settings: AgentSettings | None = None,
         dry_run: bool = False,
         on_tick: Callable[[Tick], None] | None = None,
+        evictor: Evictor | None = None,
     ) -> None:
         self.node = node
         self.policies = policies
         self.settings = settings or AgentSettings()
         self.enforcer = Enforcer(node, originals, dry_run=dry_run)
+        self.evictions = Evictions(evictor, dry_run)
         self.ticks = 0
         self.failed_looks = 0
         self.restored: tuple[Outcome, ...] = ()
@@ -98,13 +102,28 @@ class Agent:
             notes.append(f"pods: {_name(error)}; the pods of the last turn are taken")
             listed = False
         ended = self.node.ended()
-        underway = Underway(self.node.underway(), ended)
+        evictions = self.evictions
+        evictions.look(self._placed, snapshot.time_us)
+        underway = Underway(self.node.underway(), ended, evictions.leaving, dict(evictions.refused))
         begun = time.perf_counter_ns()
         plan, whole = self._decide(View(snapshot, self._last, self._placed, underway), notes)
         decided_in_us = (time.perf_counter_ns() - begun) // 1000
         outcomes = self.enforcer.enforce(plan, snapshot, release=whole and listed)
+        evicted, advice = evictions.carry_out(plan.evictions)
+        if advice:
+            plan = replace(plan, advice=(*plan.advice, *advice))
         notes += self.enforcer.notes
-        tick = Tick(snapshot, self._placed, plan, outcomes, woken_by, decided_in_us, tuple(notes), underway)
+        tick = Tick(
+            snapshot,
+            self._placed,
+            plan,
+            outcomes,
+            woken_by,
+            decided_in_us,
+            tuple(notes),
+            underway,
+            evicted,
+        )
         self._last = snapshot
         self.ticks += 1
         if self._journal is not None:

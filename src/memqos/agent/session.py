@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from memqos.agent.evict import Evictor, RunnerEvictor
 from memqos.agent.journal import Journal
 from memqos.agent.lock import Lock
 from memqos.agent.loop import Agent, Pods
@@ -27,7 +28,7 @@ from memqos.errors import AgentError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.linux.node import LinuxNode
 from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, PodStatus
-from memqos.model.plan import Advice, Outcome, Tick
+from memqos.model.plan import Advice, Evicted, Outcome, Stand, Tick
 from memqos.model.pods import Pod
 from memqos.node import Node
 from memqos.policy.ladder import ladder
@@ -40,7 +41,9 @@ _REMEMBERED: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a session did: the pods it ran, its last writes, what it put back, its last advice.
+    """What a session did: the pods it ran, its last writes, what it put back, its last advice and evictions.
+
+    `stands` are where the rungs stood at the last turn.
 
     `dropped` counts the turns that the journal could not take; `ended_in_us` is the time from being
     told to stop until the original values were back, `None` when nobody told it.
@@ -53,6 +56,8 @@ class Report:
     ticks: int
     dropped: int
     ended_in_us: int | None = None
+    stands: tuple[Stand, ...] = ()
+    evicted: tuple[Evicted, ...] = ()
 
 
 class Session:
@@ -85,6 +90,8 @@ class Session:
         self._seconds = seconds
         self._writes: deque[Outcome] = deque(maxlen=_REMEMBERED)
         self._advice: deque[Advice] = deque(maxlen=_REMEMBERED)
+        self._evicted: deque[Evicted] = deque(maxlen=_REMEMBERED)
+        self._stands: tuple[Stand, ...] = ()
         self._signals = 0
 
     def run_pods(
@@ -103,7 +110,7 @@ class Session:
             with_pods = RunnerNode(node, runner, on_event=self._on_event, until_done=until_done)
             try:
                 with_pods.add(pods)
-                report = self._run(with_pods, with_pods.pods)
+                report = self._run(with_pods, with_pods.pods, RunnerEvictor(runner))
                 report = replace(report, pods=runner.pods())
             finally:
                 before = self._signals
@@ -116,7 +123,7 @@ class Session:
         with Lock(self._state), LinuxNode(self._root) as node, self._ending(node):
             return self._run(node, pods)
 
-    def _run(self, node: Node, pods: Pods) -> Report:
+    def _run(self, node: Node, pods: Pods, evictor: Evictor | None = None) -> Report:
         settings = self._settings.agent
         originals = Originals(None if self._dry_run else self._state, node.observe().boot_id)
         journal = Journal(self._state / "journal", settings.journal_size) if settings.journal_size else None
@@ -129,6 +136,7 @@ class Session:
             settings=settings,
             dry_run=self._dry_run,
             on_tick=self._see,
+            evictor=evictor,
         )
         try:
             agent.run()
@@ -143,10 +151,17 @@ class Session:
             ticks=agent.ticks,
             dropped=journal.dropped if journal else 0,
             ended_in_us=agent.ended_in_us,
+            stands=self._stands,
+            evicted=tuple(self._evicted),
         )
 
     def _see(self, tick: Tick) -> None:
         self._writes.extend(outcome for outcome in tick.outcomes if outcome.status != "kept")
+        self._writes.extend(tick.underway.ended)
+        self._evicted.extend(
+            one for one in tick.evicted if one.status != "leaving" and one not in self._evicted
+        )
+        self._stands = tick.plan.stands
         self._on_tick(tick)
         for advice in tick.plan.advice:
             if advice not in self._advice:

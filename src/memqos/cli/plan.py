@@ -48,9 +48,11 @@ def command(
     plan is for a node of that size, on any machine and without root.
     """
     from memqos.cli.output import Output
+    from memqos.model.plan import Evicted
     from memqos.model.view import View
     from memqos.policy.compose import decide_once
-    from memqos.policy.ladder import ladder
+    from memqos.policy.ladder import ladder, rungs
+    from memqos.report.ladder import evictions_table, rungs_of, stands_table
     from memqos.report.plan import advice_table, held, plan_table
 
     settings = load_settings(policy, kubelet_config)
@@ -61,6 +63,8 @@ def command(
     snapshot, placed = _with(real, source, settings.kubelet.config)
     plan = decide_once(ladder(settings), View(snapshot, None, placed))
     writes = plan_table(plan, real, placed, changes_only=not everything)
+    ladder_table = stands_table(plan.stands, rungs_of(rungs(settings)))
+    evictions = evictions_table(Evicted(each, "dry-run") for each in plan.evictions)
     document = {
         "writes": [
             {
@@ -74,9 +78,12 @@ def command(
             for write in plan.writes
             if everything or held(real, write) != write.value
         ],
+        "ladder": ladder_table.objects(),
+        "evictions": evictions.objects(),
         "advice": advice_table(plan).objects(),
     }
-    tables = (writes, advice_table(plan)) if plan.advice else (writes,)
+    more = (ladder_table, evictions, advice_table(plan))
+    tables = (writes, *(each for each in more if each.rows))
     Output(as_json=as_json).tables(document, *tables)
 
 

@@ -64,8 +64,9 @@ def command(
     """
     from memqos.agent.session import Session
     from memqos.cli.output import Output
+    from memqos.report.ladder import evictions_table, stands_table
     from memqos.report.plan import outcomes_table
-    from memqos.report.session import advice_line, containers_table, event_line, tick_lines
+    from memqos.report.session import Telling, advice_line, containers_table, event_line
 
     source = PodSource(manifests, kubelet_pods)
     if not manifests and kubelet_pods is None:
@@ -77,12 +78,13 @@ def command(
         settings = dataclasses.replace(
             settings, agent=dataclasses.replace(settings.agent, interval_seconds=interval)
         )
+    telling = Telling()
     session = Session(
         cgroup_root,
         settings,
         state,
         on_event=lambda event: output.line(event_line(event)),
-        on_tick=lambda tick: output.lines(tick_lines(tick)),
+        on_tick=lambda tick: output.lines(telling.lines(tick)),
         on_advice=lambda advice: output.line(advice_line(advice)),
         dry_run=dry_run,
         seconds=seconds,
@@ -92,15 +94,20 @@ def command(
     else:
         report = session.manage(source.placed)
     containers, writes = containers_table(report.pods), outcomes_table(report.writes)
+    stands, evictions = stands_table(report.stands), evictions_table(report.evicted)
     document = {
         "containers": containers.objects(),
         "writes": writes.objects(),
+        "ladder": stands.objects(),
+        "evictions": evictions.objects(),
         "advice": [dataclasses.asdict(advice) for advice in report.advice],
         "restored": outcomes_table(report.restored).objects(),
         "ticks": report.ticks,
         "ticks_not_recorded": report.dropped,
         "ended_in_us": report.ended_in_us,
     }
-    output.tables(document, *([containers] if manifests else []), writes)
+    shown = [containers] if manifests else []
+    shown += [each for each in (stands, evictions) if each.rows]
+    output.tables(document, *shown, writes)
     failed = any(each.status == "failed" for each in report.restored)
     ctx.exit(exits.NODE_REFUSED if failed else exits.OK)

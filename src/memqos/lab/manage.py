@@ -6,20 +6,21 @@ And what an experiment says to it and to the kubelet: read here, on the host and
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from memqos.agent.config import read_policy
+from memqos.agent.evict import RunnerEvictor
 from memqos.agent.loop import Agent
 from memqos.agent.originals import Originals
 from memqos.errors import InputError
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.configfile import config_from_dict
-from memqos.model.pods import PlacedPod
 from memqos.node import Node
 from memqos.policy.compose import show
 from memqos.policy.ladder import ladder
 from memqos.policy.settings import Settings
+from memqos.runner.pods import Runner
 
 
 class Manager(Protocol):
@@ -45,21 +46,20 @@ def kubelet_of(kubelet: Mapping[str, Any]) -> KubeletConfig:
         raise error.at(field="kubelet") from None
 
 
-def manager_of(
-    policy: Mapping[str, Any] | None, node: Node, pods: Callable[[], tuple[PlacedPod, ...]]
-) -> Manager | None:
+def manager_of(policy: Mapping[str, Any] | None, node: Node, runner: Runner) -> Manager | None:
     """Return the agent for a MemoryPolicy document, or `None` where the variant has no policy."""
-    return None if policy is None else _Agent(policy, node, pods)
+    return None if policy is None else _Agent(policy, node, runner)
 
 
 class _Agent:
     """The project's own agent, its originals kept in memory: the guest's cgroups end with it."""
 
-    def __init__(
-        self, policy: Mapping[str, Any], node: Node, pods: Callable[[], tuple[PlacedPod, ...]]
-    ) -> None:
+    def __init__(self, policy: Mapping[str, Any], node: Node, runner: Runner) -> None:
         originals = Originals(None, node.observe().boot_id)
-        self._agent = Agent(node, ladder(settings_of(policy)), lambda _: pods(), originals)
+        evictor = RunnerEvictor(runner)
+        self._agent = Agent(
+            node, ladder(settings_of(policy)), lambda _: runner.placed, originals, evictor=evictor
+        )
 
     def turn(self) -> Iterator[tuple[str, str, str, str, str]]:
         for outcome in self._agent.tick("experiment").outcomes:

@@ -100,7 +100,7 @@ class Player:
         self._node, self._runner = world.node, world.runner
         self._refused: dict[str, PodLook] = {}
         self._pods: dict[str, Pod] = {pod.name: pod for pod in manifests_of(play).pods}
-        self._manager: Manager | None = manager_of(play.policy, self._node, lambda: self._runner.placed)
+        self._manager: Manager | None = manager_of(play.policy, self._node, self._runner)
         self._began = self._next_sample = world.now()
         self._record = Recording(variant=play.name, release=world.release, devices=dict(world.devices))
 

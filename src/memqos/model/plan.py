@@ -129,12 +129,22 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Evicted:
+    """What became of one eviction; `leaving`: it was begun at an earlier turn, and the pod is still here."""
+
+    eviction: Eviction
+    status: Literal["begun", "leaving", "dry-run", "refused"]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Underway:
     """What the loop began and did not wait for.
 
     `reclaiming` are the cgroups in which an order to `memory.reclaim` still runs; `ended` the orders that
     ended since the last turn, with what became of them; `leaving` the uids of pods that were told
-    to go and are still here; `refused` what the evictor would not do, by pod uid, with its reason.
+    to go and are still here; `refused` what the evictor would not do within the last minute, by pod uid, with
+    its reason.
     """
 
     reclaiming: frozenset[str] = frozenset()
@@ -155,3 +165,4 @@ class Tick:
     decided_in_us: int = 0
     notes: tuple[str, ...] = field(default=())
     underway: Underway = field(default_factory=Underway)
+    evicted: tuple[Evicted, ...] = ()

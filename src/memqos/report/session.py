@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from memqos.linux.runner import ContainerEvent, PodStatus
-from memqos.model.plan import Advice, Tick
+from memqos.model.plan import Advice, Evicted, Tick
+from memqos.report.ladder import ended_line, evicted_line, stand_changes
 from memqos.report.plan import owners, value_text
 from memqos.report.table import Column, Table, table
 
@@ -53,15 +54,42 @@ def advice_line(advice: Advice) -> str:
     return f"advice: {advice.subject}: {advice.problem}" + (f"; {advice.remedy}" if advice.remedy else "")
 
 
-def tick_lines(tick: Tick) -> Iterator[str]:
-    """Say what one turn of the agent changed, and what it could not."""
+def tick_lines(tick: Tick, last: Tick | None = None) -> Iterator[str]:
+    """Say what one turn of the agent changed since the last, and what it could not."""
     names = owners(tick.pods)
+    yield from (ended_line(outcome, names) for outcome in tick.underway.ended)
+    yield from stand_changes(last.plan.stands if last else (), tick.plan.stands)
+    yield from (evicted_line(evicted) for evicted in _news(tick, last))
     for outcome in tick.outcomes:
         if outcome.status == "kept":
             continue
         write = outcome.write
+        subject = names.get(write.cgroup, write.cgroup or "/")
+        if outcome.status == "begun":
+            yield f"{subject}: {value_text(write.value)} begun: {write.why}"
+            continue
         change = f"{value_text(outcome.before)} -> {value_text(write.value)}"
         reason = f"{outcome.status}: {outcome.error}" if outcome.error else write.why
         mark = "" if outcome.status == "written" else f" [{outcome.status}]"
-        yield f"{names.get(write.cgroup, write.cgroup or '/')}: {write.knob} {change}{mark}: {reason}"
+        yield f"{subject}: {write.knob} {change}{mark}: {reason}"
     yield from (f"note: {note}" for note in tick.notes)
+
+
+class Telling:
+    """Says turn after turn what is new."""
+
+    def __init__(self) -> None:
+        self._last: Tick | None = None
+
+    def lines(self, tick: Tick) -> Iterator[str]:
+        """Say what this turn changed since the last one that was told."""
+        last, self._last = self._last, tick
+        return tick_lines(tick, last)
+
+
+def _news(tick: Tick, last: Tick | None) -> Iterator[Evicted]:
+    """Return the evictions that were not told at the last turn already."""
+    told = {(one.eviction.uid, one.eviction.container, one.status) for one in last.evicted} if last else set()
+    for one in tick.evicted:
+        if one.status != "leaving" and (one.eviction.uid, one.eviction.container, one.status) not in told:
+            yield one

@@ -17,7 +17,8 @@ class Held:
 
     `standing` are the containers whose cgroup is ready for a start, `refused` those whose cgroup could
     not be made, `signalled` those that got their SIGTERM. `wanted` says it may start containers,
-    `leaving` that it goes away, at `deadline_us` by force.
+    `leaving` that it goes away, at `deadline_us` by force. `killed` are the containers that were killed on
+    purpose and have not been found ended yet, with the reason.
     """
 
     placed: PlacedPod
@@ -30,6 +31,8 @@ class Held:
     wanted: bool = False
     leaving: bool = False
     reason: str = ""
+    message: str = ""
+    killed: dict[str, str] = field(default_factory=dict)
     deadline_us: int | None = None
 
     @property
@@ -66,4 +69,4 @@ class Held:
             for process in (self.processes.get(run.container.name),)
         )
         phase = "Failed" if self.reason else lifecycle.phase(self.runs)
-        return PodStatus(self.pod.key, self.pod.uid, phase, self.reason, containers)
+        return PodStatus(self.pod.key, self.pod.uid, phase, self.reason, containers, self.message)

@@ -125,9 +125,12 @@ class Runner(ABC):
         """Every container's status, those of gone pods included."""
         return tuple(status for pod in self.pods() for status in pod.containers)
 
-    def evict(self, uid: str, reason: str = "Evicted", grace: float | None = None) -> None:
+    def evict(
+        self, uid: str, reason: str = "Evicted", grace: float | None = None, *, message: str = ""
+    ) -> None:
         """Begin to end a pod: SIGTERM now, SIGKILL after `grace` seconds; `poll` carries it on.
 
+        `reason` and `message` become the pod's status, unless it had ended by itself.
         Without `grace` it is the pod's terminationGracePeriodSeconds. Sidecars get their SIGTERM when
         the containers are gone, the last of them first (KEP-753). When all is over the pod's cgroups
         are removed and a `gone` event says so. Raises `InputError` for a pod that is not here.
@@ -136,11 +139,23 @@ class Runner(ABC):
         if not held.leaving:
             held.leaving, held.wanted, held.deadline_us = True, False, None
             if not lifecycle.over(held.runs):
-                held.reason = reason
-            self._say("evicted", held, message=reason)
+                held.reason, held.message = reason, message
+            self._say("evicted", held, message=f"{reason}: {message}" if message else reason)
         deadline = self._clock() + held.grace_us(grace)
         held.deadline_us = min(deadline, held.deadline_us or deadline)
         self._end(held)
+
+    def kill(self, uid: str, container: str, message: str = "") -> None:
+        """SIGKILL all of one container; whether it is started again is its restartPolicy's business.
+
+        Its termination gets `message`. Raises `InputError` for a pod that is not here or a container that
+        does not run.
+        """
+        held = self._held(uid)
+        if container not in held.processes:
+            raise InputError(f"container {container!r} of {held.pod.key} does not run")
+        held.killed[container] = message
+        self._cgroups.kill(held.placed.containers[container])
 
     def stop(
         self, grace: float | None = None, *, hurried: Callable[[], bool] = lambda: False
@@ -207,11 +222,13 @@ class Runner(ABC):
         if process is None or code is None:
             return
         held.processes.pop(run.container.name).close()
+        message = held.killed.pop(run.container.name, "")
         cgroup = held.path(run)
         self._cgroups.kill(cgroup)  # the rest ends with the first process, as in a container's pid namespace
         kills = self._cgroups.oom_kills(cgroup)
         reason = "OOMKilled" if kills else "Error" if code else "Completed"
-        self._ended(held, run, Termination(code, reason, run.started_us, self._clock(), kills), "exited")
+        how = Termination(code, reason, run.started_us, self._clock(), kills, message)
+        self._ended(held, run, how, "exited")
 
     def _ended(self, held: Held, run: Run, how: Termination, kind: EventKind) -> None:
         run.ended(how, self.scale, for_good=held.over)

@@ -52,13 +52,14 @@ class ContainerStatus:
 
 @dataclass(frozen=True, slots=True)
 class PodStatus:
-    """One pod now; `reason` is that of whoever ended it (Evicted, Stopped), or empty."""
+    """One pod now; `reason` and `message` are those of whoever ended it (Evicted, Stopped), or empty."""
 
     pod: str
     uid: str
     phase: Phase
     reason: str
     containers: tuple[ContainerStatus, ...]
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@ import errno
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,18 @@ from hypothesis import strategies as st
 
 from memqos.agent.codec import Decoder, Encoder
 from memqos.agent.journal import MAGIC, Journal, read, segments
-from memqos.model.plan import Advice, Outcome, Plan, Reclaim, Tick, Write
+from memqos.model.plan import (
+    Advice,
+    Evicted,
+    Eviction,
+    Outcome,
+    Plan,
+    Reclaim,
+    Stand,
+    Tick,
+    Underway,
+    Write,
+)
 from memqos.model.pods import Container, PlacedPod, Pod, Resources
 from memqos.model.snapshot import (
     Cgroup,
@@ -140,6 +152,45 @@ def test_any_sequence_of_turns_comes_back_also_when_some_were_dropped(
             again = decoder.decode(data)
             assert again == lived
             assert list(again.snapshot.cgroups) == list(found)
+
+
+TEXT = st.text("aé", max_size=3)
+RECLAIMS = st.builds(Reclaim, st.integers(0, 2**63), st.none() | st.integers(0, 201))
+ORDERS = st.builds(Write, TEXT, st.just("memory.reclaim"), RECLAIMS, TEXT, TEXT, st.integers(0, 9))
+STATUSES = st.sampled_from(["begun", "written", "partial", "stopped", "gone", "failed"])
+EVICTIONS = st.builds(
+    Eviction, TEXT, TEXT, TEXT, TEXT, st.none() | TEXT, st.none() | st.floats(0, 1e6, allow_nan=False)
+)
+STANDS = st.builds(Stand, TEXT, TEXT, st.sampled_from(["watch", "act", "spent"]), st.integers(0, 2**62), TEXT)
+ENDED = st.builds(Outcome, ORDERS, STATUSES, st.none(), st.none() | RECLAIMS, TEXT)
+UNDERWAY = st.builds(
+    Underway,
+    st.frozensets(TEXT),
+    st.lists(ENDED, max_size=2).map(tuple),
+    st.frozensets(TEXT),
+    st.dictionaries(TEXT, TEXT, max_size=2),
+)
+EVICTED = st.builds(Evicted, EVICTIONS, st.sampled_from(["begun", "leaving", "dry-run", "refused"]), TEXT)
+MANAGED = st.tuples(
+    st.lists(ORDERS, max_size=2, unique_by=lambda order: order.target).map(tuple),
+    st.lists(EVICTIONS, max_size=2).map(tuple),
+    st.lists(STANDS, max_size=3).map(tuple),
+    UNDERWAY,
+    st.lists(EVICTED, max_size=2).map(tuple),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(MANAGED, min_size=1, max_size=4))
+def test_orders_evictions_and_stands_come_back_as_they_were(turns: list[tuple[Any, ...]]) -> None:
+    facts = NodeFacts(meminfo=Counters.of({}), vmstat=Counters.of({}))
+    lived = []
+    for number, (orders, evictions, stands, underway, evicted) in enumerate(turns):
+        snapshot = Snapshot(time_us=number, boot_id="b", node=facts, cgroups={})
+        outcomes = tuple(Outcome(order, "begun") for order in orders)
+        plan = Plan(orders, (), evictions, stands)
+        lived.append(Tick(snapshot, (), plan, outcomes, underway=underway, evicted=evicted))
+    assert through(*lived) == lived
 
 
 def test_what_is_no_record_or_follows_none_is_a_value_error() -> None:

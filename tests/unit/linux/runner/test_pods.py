@@ -256,6 +256,41 @@ def test_an_evicted_pod_gets_sigterm_is_not_started_again_and_leaves_no_cgroup(w
     assert world.runner.placed == ()
 
 
+def test_an_evicted_pod_keeps_the_message_of_who_evicted_it(world: World) -> None:
+    world.runner.create(a_pod())
+    world.runner.start("uid-web")
+    world.runner.poll()
+    world.runner.evict("uid-web", "Evicted", grace=5, message="memqos: it held most")
+    (event, *_) = world.runner.poll()
+    assert (event.kind, event.message) == ("evicted", "Evicted: memqos: it held most")
+    (pod,) = world.runner.pods()
+    assert (pod.reason, pod.message) == ("Evicted", "memqos: it held most")
+
+
+def test_a_container_killed_on_purpose_says_why_and_is_started_again(world: World) -> None:
+    world.runner.create(a_pod())
+    world.runner.start("uid-web")
+    world.runner.poll()
+    world.runner.kill("uid-web", "app", "memqos: it leaks")
+    world.started[0].exit_code = 137
+    events = world.runner.poll()
+    how = events[0].termination
+    assert how is not None
+    assert (how.exit_code, how.reason, how.message) == (137, "Error", "memqos: it leaks")
+    world.runner.poll()
+    assert world.names == ["app", "app"]
+    world.started[1].exit_code = 1
+    how = world.runner.poll()[0].termination
+    assert how is not None
+    assert how.message == ""
+
+
+def test_only_a_container_that_runs_is_killed(world: World) -> None:
+    world.runner.create(a_pod())
+    with pytest.raises(InputError, match="container 'app' of default/web does not run"):
+        world.runner.kill("uid-web", "app")
+
+
 def test_who_ignores_sigterm_is_killed_when_the_grace_period_is_over(world: World) -> None:
     world.polite = False
     placed = world.runner.create(a_pod())
