@@ -8,6 +8,7 @@ that hold, then what users chose, then what the moment asks for (`memqos.policy.
 from __future__ import annotations
 
 from memqos.policy import AnyPolicy
+from memqos.policy.evict import Evict
 from memqos.policy.hierarchy import HierarchyPolicy
 from memqos.policy.kubelet import KubeletPolicy
 from memqos.policy.manager import Manager
@@ -25,4 +26,4 @@ def ladder(settings: Settings) -> tuple[AnyPolicy, ...]:
 
 def rungs(settings: Settings) -> tuple[AnyRung, ...]:
     """Return the remedies that the settings allow, the weakest first."""
-    return ()
+    return (Evict(settings.evict),)

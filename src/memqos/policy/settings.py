@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from memqos.kubelet.config import KubeletConfig, Version
+from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.setting import setting
 from memqos.policy.trouble import WatchSettings
 from memqos.units import GIB, MIB
@@ -132,4 +133,5 @@ class Settings:
     swap: SwapSettings = setting(SwapSettings, "Swap per pod.", "")
     hierarchy: HierarchySettings = setting(HierarchySettings, "Protection down the cgroup tree.", "")
     watch: WatchSettings = setting(WatchSettings, "When a pod counts as disturbed.", "")
+    evict: EvictSettings = setting(EvictSettings, "Ending pods, where nothing weaker helps.", "")
     agent: AgentSettings = setting(AgentSettings, "The agent's loop.", "")

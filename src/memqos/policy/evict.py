@@ -1,0 +1,193 @@
+"""The last rung: somebody goes, so that the node, or a more important pod, can go on.
+
+Why is `memqos.policy.evict_cause`'s question, and who `memqos.policy.victims`'.
+
+One decision at a time. While pods are on their way out, what they will free counts as if it were
+free, and nobody else is chosen before the cool-down is over, a shorter one when half of the minimum is gone.
+Grace is the pod's own, cut to what the forecast leaves; whoever outlives it, or is still here when
+the node runs dry, is killed. A workload loses at most `per_workload` pods an hour, as a
+PodDisruptionBudget would have it; that yields only where the kernel, which keeps no budgets, would
+kill next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from memqos.model.plan import Advice, Eviction, Plan, Stand, Step
+from memqos.model.pods import Pod
+from memqos.policy.evict_cause import Cause, shortage, stall
+from memqos.policy.evict_settings import EvictSettings
+from memqos.policy.rung import Situation
+from memqos.policy.shortage import Outlook, outlook
+from memqos.policy.victims import Candidate, candidates, choose
+
+_HOUR_US: Final = 3_600_000_000
+_HASTE: Final = 3
+"""How much shorter the cool-down is while the kernel is about to choose."""
+_WORKLOAD: Final = ("app.kubernetes.io/name", "app", "k8s-app", "job-name")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A pod that was told to go, why, and when its grace is over."""
+
+    pod: str
+    why: str
+    deadline_us: int
+    killed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EvictMemory:
+    """Since when the cause stands, who was told to go, and whose workload lost a pod when."""
+
+    since_us: int | None = None
+    decided_us: int | None = None
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    lost: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """End pods when the node runs short, or a pod stalls for good."""
+
+    settings: EvictSettings = field(default_factory=EvictSettings)
+    name: str = "evict"
+
+    def initial(self) -> EvictMemory:
+        """Return the memory of a rung that has ended nobody."""
+        return EvictMemory()
+
+    def decide(self, memory: EvictMemory, situation: Situation) -> tuple[EvictMemory, Plan]:
+        """Return whom to end now, with the cause in figures."""
+        if self.settings.mode == "Off":
+            return memory, Plan()
+        now = situation.now_us
+        memory = _forget(memory, situation)
+        coming = outlook(situation.signals)
+        standing = memory.since_us is not None
+        cause = shortage(self.settings, situation, coming, leaving=memory.asked, standing=standing) or stall(
+            self.settings, situation
+        )
+        memory, kills = self._kill(memory, now, hurried=cause is not None and cause.desperate)
+        if cause is None:
+            return replace(memory, since_us=None), Plan(evictions=kills)
+        since = memory.since_us if memory.since_us is not None else now
+        memory = replace(memory, since_us=since)
+        waiting = self._waiting(memory, now, since, cause)
+        chosen = () if waiting else self._choose(memory, situation, cause)
+        if self.settings.mode == "Advise":
+            stand = Stand(self.name, "node", "watch", since, waiting or cause.why)
+            return memory, Plan(advice=tuple(self._advise(one, cause) for one in chosen), stands=(stand,))
+        memory, told = self._tell(memory, now, chosen, cause, coming)
+        step: Step = "act" if memory.asked else "watch" if waiting else "spent"
+        advice = (self._helpless(cause),) if step == "spent" else ()
+        stand = Stand(self.name, "node", step, since, waiting or cause.why)
+        return memory, Plan(evictions=(*kills, *told), advice=advice, stands=(stand,))
+
+    def _kill(
+        self, memory: EvictMemory, now: int, *, hurried: bool
+    ) -> tuple[EvictMemory, tuple[Eviction, ...]]:
+        """Kill those that outlived their grace, or that the node cannot wait for."""
+        late = {
+            uid: one
+            for uid, one in memory.asked.items()
+            if not one.killed and (hurried or now > one.deadline_us)
+        }
+        why = "the node cannot wait for it" if hurried else "its grace is over"
+        kills = tuple(
+            Eviction(uid, one.pod, f"{one.why}; {why}", self.name, grace=0.0) for uid, one in late.items()
+        )
+        asked = {uid: replace(one, killed=one.killed or uid in late) for uid, one in memory.asked.items()}
+        return replace(memory, asked=asked), kills
+
+    def _tell(
+        self, memory: EvictMemory, now: int, chosen: tuple[Candidate, ...], cause: Cause, coming: Outlook
+    ) -> tuple[EvictMemory, tuple[Eviction, ...]]:
+        """Return the evictions of those chosen, and the memory of having told them."""
+        if not chosen:
+            return memory, ()
+        asked, told = dict(memory.asked), []
+        for one in chosen:
+            pod, grace = one.pod.placed.pod, self._grace(one, cause, coming)
+            why = f"{cause.why}; {one.why}"
+            told.append(Eviction(pod.uid, pod.key, why, self.name, grace=grace))
+            asked[pod.uid] = Asked(pod.key, why, now + int(grace * 1e6), killed=grace == 0)
+        lost = tuple((now, _workload(one.pod.placed.pod)) for one in chosen)
+        return replace(memory, decided_us=now, asked=asked, lost=memory.lost + lost), tuple(told)
+
+    def _waiting(self, memory: EvictMemory, now: int, since: int, cause: Cause) -> str:
+        """Return why nobody is chosen at this turn; empty when somebody may be."""
+        if cause.desperate and not memory.asked:
+            return ""
+        if memory.asked and cause.kind == "stall":
+            return f"{cause.why}; a pod is on its way out"
+        unconfirmed = cause.kind == "shortage" and not cause.desperate
+        if unconfirmed and now - since < self.settings.confirm_seconds * 1e6:
+            return f"{cause.why}; not for {self.settings.confirm_seconds:g} s yet"
+        rest = self.settings.cool_down_seconds * 1e6 / (_HASTE if cause.desperate else 1)
+        if memory.decided_us is not None and now - memory.decided_us < rest:
+            return f"{cause.why}; the effect of the last eviction is awaited"
+        return ""
+
+    def _choose(self, memory: EvictMemory, situation: Situation, cause: Cause) -> tuple[Candidate, ...]:
+        ranked = [
+            one
+            for one in candidates(cause.pods, users_may_refuse=self.settings.users_may_refuse)
+            if one.pod.placed.pod.uid not in memory.asked
+            and one.pod.placed.pod.uid not in situation.view.underway.leaving
+            and one.pod.placed.pod.uid not in situation.view.underway.refused
+        ]
+        allowed = self._within_budget(memory, situation.now_us)
+        within = [one for one in ranked if allowed(one)]
+        chosen = choose(within, cause.deficit) or (choose(ranked, cause.deficit) if cause.desperate else ())
+        return chosen[: self.settings.at_once]
+
+    def _within_budget(self, memory: EvictMemory, now: int) -> Callable[[Candidate], bool]:
+        spent: dict[str, int] = {}
+        for at_us, workload in memory.lost:
+            spent[workload] = spent.get(workload, 0) + (now - at_us < _HOUR_US)
+
+        def allowed(one: Candidate) -> bool:
+            workload = _workload(one.pod.placed.pod)
+            if spent.get(workload, 0) >= self.settings.per_workload:
+                return False
+            spent[workload] = spent.get(workload, 0) + 1
+            return True
+
+        return allowed
+
+    def _grace(self, one: Candidate, cause: Cause, coming: Outlook) -> float:
+        """Return the seconds a pod gets: its own, the admin's most, and what the forecast leaves."""
+        wished = one.pod.placed.pod.termination_grace_period_seconds
+        grace = min(30.0 if wished is None else float(wished), self.settings.maximum_grace_seconds)
+        if cause.kind == "shortage" and coming.exhausted_in is not None:
+            grace = min(grace, coming.exhausted_in / 2)
+        return 0.0 if cause.desperate or grace < 1 else grace
+
+    def _advise(self, one: Candidate, cause: Cause) -> Advice:
+        problem = f"memqos would evict it for a {cause.kind} of memory"
+        return Advice(one.pod.key, problem, "set evict.mode Evict, or give the node memory", self.name)
+
+    def _helpless(self, cause: Cause) -> Advice:
+        remedy = "lower some pods' priority, add memory or swap, or raise evict.perWorkload"
+        problem = f"a {cause.kind} of memory, and no pod may be ended that would help"
+        return Advice("node", problem, remedy, self.name)
+
+
+def _forget(memory: EvictMemory, situation: Situation) -> EvictMemory:
+    """Drop who is gone, who could not be ended, and what was lost more than an hour ago."""
+    now, underway = situation.now_us, situation.view.underway
+    here = {placed.pod.uid for placed in situation.view.pods}
+    asked = {uid: one for uid, one in memory.asked.items() if uid in here and uid not in underway.refused}
+    lost = tuple((at_us, workload) for at_us, workload in memory.lost if now - at_us < _HOUR_US)
+    return replace(memory, asked=asked, lost=lost)
+
+
+def _workload(pod: Pod) -> str:
+    """Return what a budget counts by: namespace and app label, or the pod itself."""
+    label = next((pod.labels[key] for key in _WORKLOAD if key in pod.labels), pod.name)
+    return f"{pod.namespace}/{label}"

@@ -1,0 +1,81 @@
+"""How much memory the node can still give, counting swap, and when there will be none.
+
+What can really be had is what is free above the kernel's watermarks, clean page cache beyond a
+floor, and swap that may still be written: free swap, and no more than pods have anonymous memory
+that their swap.max lets out. The floor of page cache stands for the code of running programs: a
+node that drops it reads it again and again and stands still before any OOM kill (the livelock of
+peers.md 0.7).
+
+The kubelet's `memory.available` counts active page cache as used and knows no swap, so it evicts
+pods that reclaim would have served (k/k #43916, #120800).
+
+The forecast is the slope over the last window: time until nothing can be had any more, and until
+swap is full. It is `None` while the node does not run towards it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from memqos.model.snapshot import NodeFacts
+from memqos.policy.signals import Signals
+from memqos.units import format_bytes
+
+_CACHE_FLOOR: Final = 0.02
+"""Part of the node's memory that its programs' own code is taken to need in page cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Bytes that can be had now, `slope` in bytes per second (negative: shrinking), and the forecast."""
+
+    total: int
+    obtainable: int
+    swap_room: int
+    slope: float = 0.0
+    swap_slope: float = 0.0
+
+    @property
+    def exhausted_in(self) -> float | None:
+        """Seconds until nothing can be had, at this rate; `None` when it does not shrink."""
+        return self.obtainable / -self.slope if self.slope < 0 else None
+
+    @property
+    def swap_full_in(self) -> float | None:
+        """Seconds until swap is full, at this rate; `None` when there is none, or it does not fill."""
+        return self.swap_room / -self.swap_slope if self.swap_room and self.swap_slope < 0 else None
+
+    def __str__(self) -> str:
+        """Write it for people: `38Mi can still be had, none in 2.1 s at this rate`."""
+        left = f"{format_bytes(self.obtainable)} of {format_bytes(self.total)} can still be had"
+        if self.exhausted_in is not None and self.exhausted_in < 60:
+            left += f", none in {self.exhausted_in:.1f} s at this rate"
+        return left
+
+
+def outlook(signals: Signals) -> Outlook:
+    """Return what the node can still give, from the figures of this turn."""
+    node = signals.view.now.node
+    swap_room = min(node.meminfo.get("SwapFree", 0), sum(pod.swappable for pod in signals.pods))
+    available, swap = signals.node_rate("available"), signals.node_rate("swap_free")
+    return Outlook(
+        total=node.meminfo.get("MemTotal", 0),
+        obtainable=without_swap(node) + swap_room,
+        swap_room=swap_room,
+        slope=available + min(0.0, swap),
+        swap_slope=swap,
+    )
+
+
+def without_swap(node: NodeFacts) -> int:
+    """Return the bytes that can be had without writing anything: free, and clean page cache."""
+    info = node.meminfo
+    reserve = sum(zone.high for zone in node.zones) * node.page_size
+    free = max(0, info.get("MemFree", 0) - reserve)
+    cache = info.get("Active(file)", 0) + info.get("Inactive(file)", 0)
+    clean = cache - info.get("Dirty", 0) - info.get("Writeback", 0)
+    floor = int(info.get("MemTotal", 0) * _CACHE_FLOOR)
+    had = free + max(0, clean - floor) + info.get("SReclaimable", 0) // 2
+    # a node that names no page cache (a container's view, a test) still says what it has available
+    return had if "Active(file)" in info else max(0, info.get("MemAvailable", 0) - reserve)
