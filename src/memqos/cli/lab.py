@@ -52,6 +52,14 @@ def list_(as_json: bool) -> None:
 @experiments_options
 @out_option("out/lab", "results, consoles and figures")
 @click.option(
+    "--repeats",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 99),
+    metavar="N",
+    help="How often each variant runs, alternating with the others in one machine; medians are judged.",
+)
+@click.option(
     "--docs", type=click.Path(path_type=Path), metavar="FILE", help="Also write the page in Markdown."
 )
 @json_option
@@ -62,6 +70,7 @@ def run(
     every: bool,
     kernels: tuple[str, ...],
     out: Path,
+    repeats: int,
     docs: Path | None,
     as_json: bool,
 ) -> None:
@@ -78,7 +87,7 @@ def run(
     chosen, wanted = chosen_experiments(experiments, every, kernels)
     output = Output(as_json=as_json)
     with Progress() as progress:
-        results = run_all(chosen, wanted, out, progress.show)
+        results = run_all(chosen, wanted, out, progress.show, repeats=repeats)
     figures = [path for result in results if (path := draw(result, out)) is not None]
     tables = [checks_table(results)]
     for name in dict.fromkeys(result.name for result in results):

@@ -56,6 +56,8 @@ def compare(
     from memqos.report.fidelity import page, rows_table, summary_table
 
     chosen, wanted = chosen_experiments(experiments, every, kernels)
+    if every:  # what managers do differs with every delay of theirs, so that no counter is compared
+        chosen = [each for each in chosen if not each.managed]
     given = " --recorded DIR" if recorded else ""
     if recorded is None:
         recorded = out

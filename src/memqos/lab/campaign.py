@@ -1,13 +1,15 @@
 """Run experiments on kernels: what `memqos lab list` and `memqos lab run` call.
 
-One virtual machine for each experiment and kernel; its variants run in it one after another, so
-that they share the machine they are compared on. `out_dir/EXPERIMENT/KERNEL/` keeps the recordings,
+One virtual machine for each experiment and kernel; its variants run in it one after another, and
+with repeats all of them again (A B C A B C), so that they share the machine they are compared on and the
+time that passes on it. `out_dir/EXPERIMENT/KERNEL/` keeps the recordings,
 the console, and `result.json`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,14 +21,15 @@ import msgspec
 
 from memqos.errors import ExperimentError, InputError, LabError
 from memqos.lab import initramfs, qemu
-from memqos.lab.experiment import EXPERIMENTS, Experiment, play, read, size_of
+from memqos.lab.experiment import EXPERIMENTS, Experiment, Play, play, read, size_of
 from memqos.lab.initramfs import SHARE
 from memqos.lab.kernels import SUITES, Kernel, fetch
 from memqos.lab.manage import kubelet_of, settings_of
 from memqos.lab.manifests import manifests_of
+from memqos.lab.oomd import VARIABLE, fetch_oomd
 from memqos.lab.qemu import Disk
-from memqos.lab.recording import Recording, decode
-from memqos.lab.results import ExperimentResult, check, evaluate_variant
+from memqos.lab.recording import decode
+from memqos.lab.results import ExperimentResult, VariantResult, check, evaluate_variant, median_of
 from memqos.lab.run import GuestResult, Machine, run_in_guest
 from memqos.lab.spec import Setup
 from memqos.units import MIB
@@ -50,7 +53,12 @@ Report = Callable[[Progress], None]
 
 def list_experiments(directory: Path = EXPERIMENTS) -> list[Experiment]:
     """Return the experiments of a directory, by name; raises `ExperimentError`."""
-    return [read(path) for path in sorted(directory.glob("*.yaml"))]
+    return [read(path) for path in sorted(directory.glob("*.yaml"), key=lambda path: _order(path.stem))]
+
+
+def _order(name: str) -> list[tuple[int, str]]:
+    """Order e9 before e10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def find_experiments(names: Iterable[str]) -> list[Experiment]:
@@ -74,8 +82,10 @@ def run(
     kernels: Sequence[str] = tuple(SUITES),
     out_dir: Path = Path("out/lab"),
     progress: Report = lambda _: None,
+    *,
+    repeats: int = 1,
 ) -> list[ExperimentResult]:
-    """Run each experiment on each kernel.
+    """Run each experiment on each kernel, every variant `repeats` times; measures are medians.
 
     One that cannot be run ends in a result with its `problem`, and the others go on. Raises
     `ToolMissing` when there is no QEMU, `ExperimentError` for a pod that cannot be read.
@@ -87,7 +97,7 @@ def run(
     total = len(experiments) * len(kernels)
     pairs = [(kernel, experiment) for experiment in experiments for kernel in kernels]
     return [
-        _run_one(experiment, kernel, out_dir / experiment.name / kernel, number, total, progress)
+        _run_one(experiment, kernel, out_dir / experiment.name / kernel, number, total, progress, repeats)
         for number, (kernel, experiment) in enumerate(pairs, start=1)
     ]
 
@@ -109,7 +119,13 @@ def check_inputs(experiment: Experiment) -> None:
 
 
 def _run_one(
-    experiment: Experiment, kernel: str, out_dir: Path, number: int, total: int, progress: Report
+    experiment: Experiment,
+    kernel: str,
+    out_dir: Path,
+    number: int,
+    total: int,
+    progress: Report,
+    repeats: int,
 ) -> ExperimentResult:
     began = time.monotonic()
 
@@ -121,8 +137,8 @@ def _run_one(
         tell("running", "kernel")
         booted = fetch(kernel, say=lambda text: tell("running", text))
         tell("running", "boot")
-        guest = _guest(experiment, booted, out_dir, lambda text: tell("running", text))
-        variants = tuple(evaluate_variant(experiment, each) for each in _recordings(experiment, guest))
+        guest = _guest(experiment, booted, out_dir, lambda text: tell("running", text), repeats)
+        variants = _variants(experiment, guest, repeats)
         checks = check(experiment, variants, kernel)
         result = _result(experiment, kernel, booted, guest.accel, began, variants=variants, checks=checks)
     except (LabError, ExperimentError) as error:
@@ -150,8 +166,11 @@ def _result(
     )
 
 
-def _guest(experiment: Experiment, kernel: Kernel, out_dir: Path, say: Callable[[str], None]) -> GuestResult:
-    plays = [play(experiment, name) for name in experiment.variant_names]
+def _guest(
+    experiment: Experiment, kernel: Kernel, out_dir: Path, say: Callable[[str], None], repeats: int
+) -> GuestResult:
+    plays = plays_of(experiment, repeats)
+    oomd = any(each.manager == "systemd-oomd" for each in plays)
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "plays.json").write_bytes(msgspec.json.encode(plays))
     guest = run_in_guest(
@@ -159,7 +178,8 @@ def _guest(experiment: Experiment, kernel: Kernel, out_dir: Path, say: Callable[
         kernel=kernel,
         out_dir=out_dir,
         machine=machine_of(experiment),
-        timeout=experiment.timeout,
+        timeout=experiment.timeout * repeats,
+        environment={VARIABLE: str(fetch_oomd(say))} if oomd else {},
         watch=say,
     )
     if guest.status:
@@ -191,14 +211,20 @@ def machine_of(experiment: Experiment) -> Machine:
     return Machine(memory_mib=memory_mib, cpus=node.cpus, disks=tuple(disks), setup=setup)
 
 
-def _recordings(experiment: Experiment, guest: GuestResult) -> list[Recording]:
-    found = []
-    for name in experiment.variant_names:
-        file = f"record-{name}.json"
-        if file not in guest.files:
-            raise LabError(f"variant {name} left no recording; see {guest.console.parent / 'stdout'}")
-        found.append(decode(guest.files[file].read_bytes(), source=file))
-    return found
+def plays_of(experiment: Experiment, repeats: int = 1) -> list[Play]:
+    """Return what one machine plays, in order: all variants, then all of them again."""
+    names = experiment.variant_names
+    return [play(experiment, name, repeat) for repeat in range(1, repeats + 1) for name in names]
+
+
+def _variants(experiment: Experiment, guest: GuestResult, repeats: int) -> tuple[VariantResult, ...]:
+    runs: dict[str, list[VariantResult]] = {}
+    for each in plays_of(experiment, repeats):
+        if each.record_name not in guest.files:
+            raise LabError(f"variant {each.name} left no recording; see {guest.console.parent / 'stdout'}")
+        recording = decode(guest.files[each.record_name].read_bytes(), source=each.record_name)
+        runs.setdefault(each.name, []).append(evaluate_variant(experiment, recording))
+    return tuple(median_of(each) for each in runs.values())
 
 
 def to_json(result: ExperimentResult) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """An experiment: a node, its disks and files, pods, a timeline, and what to expect of it.
 
-One YAML document, `kind: Experiment`; `memqos/lab/experiments/` holds the field study's. Every
-`${name}` in it is replaced by the variant's value, so that variants differ in what they `set` and in
-nothing else; `${here}` is the file's own directory. Names are the kernel's: a measure says
-`io("reader", "rbytes", "after")`, where "after" is a `mark` of the timeline; without a mark it means "at
-this sample" (series) or "at the end".
+One YAML document, `kind: Experiment`; `memqos/lab/experiments/` holds the field study's and the manager's.
+Every `${name}` in it is replaced by the variant's value, so that variants differ in what they `set`, in their
+`policy` and `manager`, and in nothing else; `${here}` is the file's own directory, `${workloads}/NAME` one of
+its `workloads`. Names are the kernel's: a measure says `io("reader", "rbytes", "after")`, where "after" is a
+`mark` of the timeline; without a mark it means "at this sample" (series) or "at the end".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct, field
@@ -25,6 +25,9 @@ from memqos.units import MIB, parse_bytes
 
 EXPERIMENTS = Path(__file__).with_name("experiments")
 """The experiments that come with memqos."""
+
+WORKLOADS = "/run/memqos-workloads"
+"""Where the guest keeps a variant's own `workloads`; `${workloads}` in a file."""
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -86,13 +89,17 @@ class Exec(_Strict, frozen=True):
 
 
 class Wait(_Strict, frozen=True):
-    """Let time pass until a pod is `running`, has `ended`, or has said a word in its log."""
+    """Let time pass until a pod is `running`, has `ended`, or has said a word in its log.
+
+    In vain is an error, unless it is `patient`: then the timeline goes on after `timeout` seconds.
+    """
 
     pod: str
     until: Literal["running", "ended", "said"] = "ended"
     word: str = ""
     timeout: float = 120.0
     every: float = 1.0
+    patient: bool = False
 
 
 class WriteKnob(_Strict, frozen=True):
@@ -136,7 +143,7 @@ class Ask(_Strict, frozen=True):
     """A measure or a series: an expression, its unit, and what it is in words."""
 
     of: str
-    unit: Literal["bytes", "count", "seconds", "percent", "yes_no"] = "bytes"
+    unit: Literal["bytes", "count", "seconds", "percent", "yes_no", "ratio"] = "bytes"
     text: str = ""
 
 
@@ -148,17 +155,36 @@ class Expect(_Strict, frozen=True):
     kernels: tuple[str, ...] = ()
 
 
+ManagerName: TypeAlias = Literal[
+    "nobody", "kubelet", "kubelet-memory-qos", "systemd-oomd", "senpai", "memqos"
+]
+"""Who keeps the node's memory in order: `memqos.lab.manage` says what each does.
+
+Under all but `nobody` the kubelet's eviction manager runs beside it, as it does on every node of a cluster.
+"""
+
+
 class Variant(_Strict, frozen=True):
-    """One of several runs that are compared: its values for `${name}`, its policy."""
+    """One of several runs that are compared: its values for `${name}`, its policy, its manager.
+
+    Without a manager the agent works where there is a policy, turning with the samples (`every`), and
+    nobody evicts.
+    """
 
     name: str
     text: str = ""
     set: dict[str, Any] = {}
     policy: dict[str, Any] | None = None
+    manager: ManagerName | None = None
 
 
 class Experiment(_Strict, frozen=True):
-    """One experiment, as its file has it; `variants` are merged in by `variant`."""
+    """One experiment, as its file has it; `variants` are merged in by `play`.
+
+    `workloads` are documents of kind Workload without their first two lines; a pod runs one with
+    `[memqos, workload, "${workloads}/NAME"]`. `copies` makes of the pod NAME as many, called NAME-1,
+    NAME-2, ...; a step that names NAME means them all, one after another.
+    """
 
     kind: Literal["Experiment"]
     api_version: Literal["memqos.dev/v1alpha1"]
@@ -175,6 +201,8 @@ class Experiment(_Strict, frozen=True):
     every: float = 1.0
     timeout: float = 600.0
     variants: list[Variant] = []
+    workloads: dict[str, dict[str, Any]] = {}
+    copies: dict[str, int | str] = {}
     series: dict[str, Ask] = {}
     measures: dict[str, Ask] = {}
     expect: list[Expect] = []
@@ -184,6 +212,11 @@ class Experiment(_Strict, frozen=True):
     def place(self, path: str) -> str:
         """Return "file:line" of a path of this document."""
         return f"{self.source}:{line_of(path, self.lines)}"
+
+    @property
+    def managed(self) -> bool:
+        """Whether it compares managers of the node, not what the kernel does by itself."""
+        return any(each.manager is not None for each in self.variants)
 
     @property
     def variant_names(self) -> tuple[str, ...]:
@@ -213,6 +246,14 @@ class Play(_Strict, frozen=True):
     kubelet: dict[str, Any]
     policy: dict[str, Any] | None
     every: float
+    manager: ManagerName | None = None
+    workloads: dict[str, dict[str, Any]] = {}
+    repeat: int = 1
+
+    @property
+    def record_name(self) -> str:
+        """The name of its recording's file: the first run of a variant has no number."""
+        return f"record-{self.name}.json" if self.repeat == 1 else f"record-{self.name}-{self.repeat}.json"
 
 
 def read(path: Path) -> Experiment:
@@ -230,10 +271,14 @@ def read(path: Path) -> Experiment:
     return experiment
 
 
-def play(experiment: Experiment, name: str) -> Play:
-    """Return one variant with its values filled in; raises `ExperimentError`."""
+def play(experiment: Experiment, name: str, repeat: int = 1) -> Play:
+    """Return one variant with its values filled in, to be played the `repeat`-th time.
+
+    Raises `ExperimentError`.
+    """
     variant = next((each for each in experiment.variants if each.name == name), Variant(name=name))
-    values = {"here": str(Path(experiment.source).resolve().parent), **variant.set}
+    here = str(Path(experiment.source).resolve().parent)
+    values = {"here": here, "workloads": WORKLOADS, **variant.set}
 
     def filled(part: str) -> Any:
         return _fill(msgspec.to_builtins(getattr(experiment, part)), values, experiment.place(f"$.{part}"))
@@ -251,15 +296,49 @@ def play(experiment: Experiment, name: str) -> Play:
     for index, file in enumerate(filled("files")):
         sizes[file["path"]] = size_of(experiment, f"$.files[{index}].size", file["size"])
     policy = variant.policy if variant.policy is not None else filled("policy")
+    if variant.manager not in (None, "memqos"):
+        policy = None
+    kubelet = filled("kubelet")
+    if variant.manager == "kubelet-memory-qos":
+        kubelet = {**kubelet, **MEMORY_QOS}
     return Play(
         name=name,
-        pods=filled("pods"),
+        pods=_copied(experiment, filled("pods"), filled("copies")),
         timeline=timeline,
         files=sizes,
-        kubelet=filled("kubelet"),
+        kubelet=kubelet,
         policy=_fill(policy, values, experiment.place("$.policy")),
         every=experiment.every,
+        manager=variant.manager,
+        workloads=filled("workloads"),
+        repeat=repeat,
     )
+
+
+MEMORY_QOS = {
+    "featureGates": {"MemoryQoS": True},
+    "memoryThrottlingFactor": 0.9,
+    "memoryReservationPolicy": "TieredReservation",
+}
+"""What `kubelet-memory-qos` adds to a kubelet's configuration (KEP-2570)."""
+
+
+def _copied(
+    experiment: Experiment, pods: list[dict[str, Any]], copies: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the pods with those that `copies` names as often as it says."""
+    found: list[dict[str, Any]] = []
+    for pod in pods:
+        metadata = pod.get("metadata") or {}
+        number = copies.get(str(metadata.get("name"))) if pod.get("kind") == "Pod" else None
+        if number is None:
+            found.append(pod)
+            continue
+        if not isinstance(number, int) or not 1 <= number <= 500:
+            raise ExperimentError(f"{number!r} is no number of copies", source=experiment.place("$.copies"))
+        names = [f"{metadata['name']}-{each}" for each in range(1, number + 1)]
+        found += [{**pod, "metadata": {**metadata, "name": name}} for name in names]
+    return found
 
 
 def size_of(experiment: Experiment, path: str, text: str) -> int:
@@ -329,6 +408,7 @@ def _check(experiment: Experiment) -> None:
 
 def _check_steps(experiment: Experiment, variant: Play) -> None:
     pods = {str((pod.get("metadata") or {}).get("name")) for pod in variant.pods if pod.get("kind") == "Pod"}
+    pods |= experiment.copies.keys()
     for index, step in enumerate(variant.timeline):
         value = getattr(step, step.action)
         pod = (

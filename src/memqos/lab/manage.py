@@ -1,13 +1,24 @@
-"""The agent inside an experiment: one turn whenever the player says, not by the clock.
+"""Who manages the node inside an experiment, one turn whenever the player says.
 
-And what an experiment says to it and to the kubelet: read here, on the host and in the guest alike.
+=====================  ==================================================================================
+nobody                 limits only; not even the kubelet evicts
+kubelet                limits, and the kubelet's eviction manager (`memqos.lab.evictor`)
+kubelet-memory-qos     the same with Memory QoS: tiered reservation, throttling factor 0.9 (KEP-2570)
+systemd-oomd           the real daemon on a real kernel (`memqos.lab.oomd`), its rules restated elsewhere
+senpai                 senpai's law restated (`memqos.lab.baselines.senpai`), for each pod
+memqos                 the agent with the experiment's policy; it also turns when memory presses
+=====================  ==================================================================================
+
+What a policy holds is carried out by the project's own agent loop, whoever's law it is, so that rivals
+differ in their decisions and in nothing else. What an experiment says to the agent and to the kubelet is read
+here, on the host and in the guest alike.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from memqos.agent.config import read_policy
 from memqos.agent.evict import RunnerEvictor
@@ -16,18 +27,52 @@ from memqos.agent.originals import Originals
 from memqos.errors import InputError
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.configfile import config_from_dict
+from memqos.lab.baselines.oomd import SWAP_INTERVAL_US, Oomd
+from memqos.lab.baselines.senpai import Senpai
+from memqos.lab.experiment import ManagerName
+from memqos.model.plan import Evicted, Step, Tick
+from memqos.model.pods import PlacedPod
 from memqos.node import Node
+from memqos.policy import AnyPolicy
 from memqos.policy.compose import show
 from memqos.policy.ladder import ladder
-from memqos.policy.settings import Settings
+from memqos.policy.settings import AgentSettings, Settings
 from memqos.runner.pods import Runner
+
+SCALE: Final = 16
+"""Experiments are a 16th of the nodes that the rivals' constants are made for (docs/experiments.md)."""
+
+
+class Done(NamedTuple):
+    """One thing a manager did: a knob written, or a pod (or container) told to go as the knob `evict`."""
+
+    cgroup: str
+    knob: str
+    value: str
+    status: str
+    why: str
 
 
 class Manager(Protocol):
     """What the player needs of it."""
 
-    def turn(self) -> Iterator[tuple[str, str, str, str, str]]:
-        """Observe, decide and write once; yield (cgroup, knob, value, status, why) of what changed."""
+    @property
+    def interval(self) -> float | None:
+        """Seconds between two turns; `None`: with every sample."""
+
+    @property
+    def woken(self) -> bool:
+        """Whether it also turns when memory presses."""
+
+    @property
+    def notes(self) -> list[tuple[str, str, str]]:
+        """What it has to say since they were last taken out: what, about whom, why."""
+
+    def turn(self, woken_by: str = "") -> Iterator[Done]:
+        """Observe, decide and act once; yield what changed."""
+
+    def close(self) -> None:
+        """End."""
 
 
 def settings_of(policy: Mapping[str, Any]) -> Settings:
@@ -46,24 +91,83 @@ def kubelet_of(kubelet: Mapping[str, Any]) -> KubeletConfig:
         raise error.at(field="kubelet") from None
 
 
-def manager_of(policy: Mapping[str, Any] | None, node: Node, runner: Runner) -> Manager | None:
-    """Return the agent for a MemoryPolicy document, or `None` where the variant has no policy."""
-    return None if policy is None else _Agent(policy, node, runner)
-
-
-class _Agent:
-    """The project's own agent, its originals kept in memory: the guest's cgroups end with it."""
-
-    def __init__(self, policy: Mapping[str, Any], node: Node, runner: Runner) -> None:
-        originals = Originals(None, node.observe().boot_id)
-        evictor = RunnerEvictor(runner)
-        self._agent = Agent(
-            node, ladder(settings_of(policy)), lambda _: runner.placed, originals, evictor=evictor
+def manager_of(
+    name: ManagerName | None, policy: Mapping[str, Any] | None, node: Node, runner: Runner
+) -> Manager | None:
+    """Return who manages: the agent for a policy or a rival's law; `None` where only the kubelet does."""
+    if name == "senpai":
+        law: tuple[AnyPolicy, ...] = (Senpai(least=100_000_000 // SCALE),)
+        return Managed(law, node, runner, interval=1.0, woken=False)
+    if name == "systemd-oomd":
+        return Managed((Oomd(),), node, runner, interval=SWAP_INTERVAL_US / 1e6, woken=False)
+    if name == "memqos" or (name is None and policy is not None):
+        settings = Settings() if policy is None else settings_of(policy)
+        interval = None if name is None else settings.agent.interval_seconds
+        return Managed(
+            ladder(settings), node, runner, interval=interval, woken=name == "memqos", settings=settings.agent
         )
+    return None
 
-    def turn(self) -> Iterator[tuple[str, str, str, str, str]]:
-        for outcome in self._agent.tick("experiment").outcomes:
+
+class Managed:
+    """Policies in the project's own agent, its originals kept in memory: the guest's cgroups end with it."""
+
+    def __init__(
+        self,
+        policies: tuple[AnyPolicy, ...],
+        node: Node,
+        runner: Runner,
+        *,
+        interval: float | None,
+        woken: bool,
+        settings: AgentSettings | None = None,
+    ) -> None:
+        self.interval = interval
+        self.woken = woken
+        originals = Originals(None, node.observe().boot_id)
+        self._agent = Agent(
+            node,
+            policies,
+            lambda _: runner.placed,
+            originals,
+            settings=settings,
+            evictor=RunnerEvictor(runner),
+        )
+        self._stands: dict[tuple[str, str], Step] = {}
+        self.notes: list[tuple[str, str, str]] = []
+
+    def turn(self, woken_by: str = "") -> Iterator[Done]:
+        """Observe, decide and act once; yield what changed, and orders that ended."""
+        tick = self._agent.tick(woken_by or "experiment")
+        for outcome in (*tick.outcomes, *tick.underway.ended):
             write = outcome.write
             if outcome.status != "kept":
                 why = f"{write.why} ({outcome.error})" if outcome.error else write.why
-                yield write.cgroup, write.knob, show(write.knob, write.value), outcome.status, why
+                yield Done(write.cgroup, write.knob, show(write.knob, write.value), outcome.status, why)
+        for evicted in tick.evicted:
+            if evicted.status != "leaving":
+                yield _evicted(evicted, tick.pods)
+        self._note(tick)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _note(self, tick: Tick) -> None:
+        """Note where the rungs stand, when it is elsewhere than before."""
+        now = {(each.rung, each.subject): each for each in tick.plan.stands}
+        for key, stand in now.items():
+            if self._stands.get(key) != stand.step:
+                self.notes.append((f"{stand.rung}: {stand.step}", stand.subject, stand.why))
+        self.notes += [(f"{rung}: calm", subject, "") for rung, subject in self._stands.keys() - now.keys()]
+        self.notes += [("agent", "note", note) for note in tick.notes]
+        self._stands = {key: stand.step for key, stand in now.items()}
+
+
+def _evicted(evicted: Evicted, pods: tuple[PlacedPod, ...]) -> Done:
+    eviction = evicted.eviction
+    placed = next((each for each in pods if each.pod.uid == eviction.uid), None)
+    cgroup = (placed.cgroup if placed else "") or ""
+    if placed is not None and eviction.container is not None:
+        cgroup = placed.containers.get(eviction.container, cgroup)
+    grace = "its own grace" if eviction.grace is None else f"{eviction.grace:g} s"
+    return Done(cgroup, "evict", grace, evicted.status, eviction.why)

@@ -18,10 +18,11 @@ import msgspec
 from memqos.errors import LabError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.lab import guest
-from memqos.lab.experiment import Play
+from memqos.lab.experiment import WORKLOADS, ManagerName, Play
 from memqos.lab.images import WORKLOAD, Pinned, files_of, rehearsal
-from memqos.lab.manage import kubelet_of
+from memqos.lab.manage import Manager, kubelet_of
 from memqos.lab.manifests import commands_of
+from memqos.lab.oomd import real_oomd
 from memqos.lab.player import Player
 from memqos.lab.recording import encode
 from memqos.linux.node import LinuxNode
@@ -31,6 +32,7 @@ from memqos.linux.runner.spawn import Child, Launch, spawn
 from memqos.model.pods import Pod
 from memqos.runner.rules import KubeletRules
 from memqos.runner.world import NotStarted
+from memqos.workload.parse import workload_document
 
 
 class GuestWorld:
@@ -53,6 +55,17 @@ class GuestWorld:
     def now(self) -> float:
         """Seconds of the monotonic clock."""
         return time.monotonic()
+
+    def wait(self, seconds: float) -> str:
+        """Wait for memory pressure, the end of a program, what is due, or the time to pass."""
+        due = self.runner.next_due_us()
+        until = seconds if due is None else min(seconds, due / 1e6 - self.now())
+        wake = self.node.wait(max(0.0, until), self.runner.descriptors())
+        return f"pressure {' '.join(wake.cgroups)}".strip() if wake.reason == "pressure" else ""
+
+    def rival(self, name: ManagerName) -> Manager | None:
+        """Start the real systemd-oomd, if the host has it."""
+        return real_oomd(self._scratch) if name == "systemd-oomd" else None
 
     def execute(self, pod: Pod, cgroup: str, name: str) -> Executing:
         """Start a command in a cgroup; raises `LabError`."""
@@ -169,11 +182,19 @@ def main(argv: list[str]) -> None:
         for name, size in play.files.items():
             say(f"{play.name}: make {name}")
             make_file(guest.DATA / name, size)
+        write_workloads(play)
         drop_caches()
-        scratch = Path("/run/memqos-play", play.name)
+        scratch = Path("/run/memqos-play", Path(play.record_name).stem)
         scratch.mkdir(parents=True)
         recording = Player(play, GuestWorld(play, scratch), say).run()
-        (out / f"record-{play.name}.json").write_bytes(encode(recording))
+        (out / play.record_name).write_bytes(encode(recording))
+
+
+def write_workloads(play: Play) -> None:
+    """Write the variant's own workloads where its pods look for them (a JSON document is YAML too)."""
+    Path(WORKLOADS).mkdir(exist_ok=True)
+    for name, body in play.workloads.items():
+        Path(WORKLOADS, name).write_bytes(msgspec.json.encode(workload_document(body)))
 
 
 if __name__ == "__main__":

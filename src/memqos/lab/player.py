@@ -16,15 +16,15 @@ import msgspec
 
 from memqos.errors import Busy, LabError, NodeError
 from memqos.lab.evictor import Evictor
-from memqos.lab.experiment import Exec, Play, Sample, Step, Wait, WriteKnob
-from memqos.lab.manage import Manager, manager_of
+from memqos.lab.experiment import Exec, ManagerName, Play, Sample, Step, Wait, WriteKnob
+from memqos.lab.manage import Manager, kubelet_of, manager_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.recording import Executed, Happened, Look, PodLook, Recording, Written
 from memqos.model.plan import Reclaim, Write
 from memqos.model.pods import Pod
 from memqos.node import Node
 from memqos.runner.pods import Runner
-from memqos.runner.status import PodStatus
+from memqos.runner.status import ContainerEvent, PodStatus
 from memqos.units import UNLIMITED, parse_bytes
 from memqos.workload.result import Result
 
@@ -74,6 +74,15 @@ class World(Protocol):
     def now(self) -> float:
         """Seconds of the world's clock, the one its runner and node use."""
 
+    def wait(self, seconds: float) -> str:
+        """Let time pass until memory presses, a program ends or prints, something is due, or it is over.
+
+        Says "pressure" and where, or nothing.
+        """
+
+    def rival(self, name: ManagerName) -> Manager | None:
+        """A manager that only this world has, such as a real daemon."""
+
     def execute(self, pod: Pod, cgroup: str, name: str) -> Executing:
         """Start what the only container of `pod` says, in a cgroup; raises `LabError`."""
 
@@ -100,8 +109,16 @@ class Player:
         self._node, self._runner = world.node, world.runner
         self._refused: dict[str, PodLook] = {}
         self._pods: dict[str, Pod] = {pod.name: pod for pod in manifests_of(play).pods}
-        self._manager: Manager | None = manager_of(play.policy, self._node, self._runner)
-        self._began = self._next_sample = world.now()
+        if play.manager == "nobody":
+            self._evictor = None
+        elif play.manager is not None and evictor is None:
+            self._evictor = Evictor(kubelet_of(play.kubelet), self._runner.now_us())
+        rival = None if play.manager is None else world.rival(play.manager)
+        self._manager: Manager | None = rival or manager_of(
+            play.manager, play.policy, self._node, self._runner
+        )
+        self._woken = ""
+        self._began = self._next_sample = self._next_turn = world.now()
         self._record = Recording(variant=play.name, release=world.release, devices=dict(world.devices))
 
     def run(self) -> Recording:
@@ -123,11 +140,22 @@ class Player:
         for name, text in self._world.logs().items():
             self._record.logs[name] = text[-TAIL:]
             self._record.results[name] = results_in(text)
+        if self._manager is not None:
+            self._manager.close()
         self._runner.stop(grace=1)
         self._record.kernel_log.extend(self._world.close())
         return msgspec.structs.replace(self._record, seconds=self._seconds)
 
+    def _group(self, name: str) -> list[Pod]:
+        """Return the pod of this name, or all its copies."""
+        found = [pod for each, pod in self._pods.items() if each == name or _copy_of(each) == name]
+        return sorted(found, key=lambda pod: int(pod.name.rpartition("-")[2]) if len(found) > 1 else 0)
+
     def _start(self, name: str) -> None:
+        for pod in self._group(name):
+            self._start_one(pod.name)
+
+    def _start_one(self, name: str) -> None:
         pod = self._pods[name]
         self._refused.pop(name, None)
         if self._evictor is not None and not self._evictor.admits(pod):
@@ -144,9 +172,12 @@ class Player:
         self._pass(0)
 
     def _stop(self, name: str) -> None:
-        pod = self._pods[name]
-        self._runner.evict(pod.uid, "Stopped", grace=1)
-        self._until(lambda: all(each.pod.uid != pod.uid for each in self._runner.placed), 30, f"{name} to go")
+        here = {each.pod.uid for each in self._runner.placed} & {pod.uid for pod in self._group(name)}
+        for uid in here:
+            self._runner.evict(uid, "Stopped", grace=1)
+        self._until(
+            lambda: not any(each.pod.uid in here for each in self._runner.placed), 30, f"{name} to go"
+        )
 
     def _mark(self, name: str) -> None:
         self._record.marks[name] = self._look()
@@ -180,21 +211,28 @@ class Player:
         )
 
     def _wait(self, step: Wait) -> None:
-        pod = self._pods[step.pod]
+        pods = self._group(step.pod)
+        uids = {pod.uid for pod in pods}
+
+        def said(name: str) -> bool:
+            return any(
+                step.word in text
+                for each, text in self._world.logs().items()
+                if each.partition("/")[0] == name
+            )
 
         def reached() -> bool:
             if step.until == "said":
-                return any(
-                    step.word in text
-                    for name, text in self._world.logs().items()
-                    if name.startswith(pod.name)
-                )
-            statuses = [each for each in self._runner.statuses() if each.uid == pod.uid]
+                return all(said(pod.name) for pod in pods)
+            statuses = [each for each in self._runner.statuses() if each.uid in uids]
             if step.until == "running":
                 return bool(statuses) and all(each.state == "running" for each in statuses)
             return bool(statuses) and all(each.state == "terminated" for each in statuses)
 
-        self._until(reached, step.timeout, f"{step.pod} to have {step.until} {step.word}")
+        if step.patient:
+            self._pass(step.timeout, until=reached)
+        else:
+            self._until(reached, step.timeout, f"{step.pod} to have {step.until} {step.word}")
 
     def _write(self, step: WriteKnob) -> None:
         container = self._container(step.pod, step.container)
@@ -231,8 +269,7 @@ class Player:
             events = self._runner.poll()
             for event in events:
                 self._note(event.kind, f"{event.pod}/{event.container}".rstrip("/"), event.message)
-            if self._manager is not None and any(event.kind == "created" for event in events):
-                self._manage()
+            self._turn_if_due(events)
             if self._evictor is not None:
                 self._evictor.look(self._node, self._runner, self._note)
             now = self._world.now()
@@ -241,20 +278,49 @@ class Player:
                 self._look_at_all()
             if now >= deadline or (until is not None and until()):
                 return
-            due = min(deadline, self._next_sample) if self._play.every > 0 else deadline
-            if self._evictor is not None:
-                due = min(due, self._evictor.next_us / 1e6)
-            self._runner.wait(max(0.0, due - now) if until is None or not events else 0.0)
+            self._let_go_by(0.0 if until is not None and events else max(0.0, self._due(deadline) - now))
+
+    def _due(self, deadline: float) -> float:
+        """When there is something to do next, in the world's seconds."""
+        times = [deadline]
+        if self._play.every > 0:
+            times.append(self._next_sample)
+        if self._evictor is not None:
+            times.append(self._evictor.next_us / 1e6)
+        if self._manager is not None and self._manager.interval is not None:
+            times.append(self._next_turn)
+        return min(times)
+
+    def _let_go_by(self, seconds: float) -> None:
+        if self._manager is not None and self._manager.woken:
+            self._woken = self._world.wait(seconds)
+        else:
+            self._runner.wait(seconds)
+
+    def _turn_if_due(self, events: list[ContainerEvent]) -> None:
+        if self._manager is None:
+            return
+        timed = self._manager.interval is not None and self._world.now() >= self._next_turn
+        if timed or self._woken or any(event.kind == "created" for event in events):
+            self._manage()
 
     def _look_at_all(self) -> None:
-        self._manage()
+        if self._manager is not None and self._manager.interval is None:
+            self._manage()
         self._record.samples.append(self._look())
 
     def _manage(self) -> None:
         if self._manager is None:
             return
-        for cgroup, knob, value, status, why in self._manager.turn():
-            self._record.writes.append(Written(self._seconds, cgroup, knob, value, status, why))
+        woken, self._woken = self._woken, ""
+        for done in self._manager.turn(woken):
+            self._record.writes.append(Written(self._seconds, *done))
+            if done.knob == "evict" and done.status in ("written", "begun"):
+                self._note("evicting", done.cgroup, done.why)
+        while self._manager.notes:
+            self._note(*self._manager.notes.pop(0))
+        if self._manager.interval is not None:
+            self._next_turn = self._world.now() + self._manager.interval
 
     def _look(self) -> Look:
         seconds, snapshot = self._seconds, self._node.observe()
@@ -280,6 +346,12 @@ class Player:
 
     def _note(self, what: str, subject: str, text: str) -> None:
         self._record.events.append(Happened(self._seconds, what, subject, text))
+
+
+def _copy_of(name: str) -> str:
+    """Return the name that a copy was made of."""
+    stem, _, number = name.rpartition("-")
+    return stem if number.isdigit() else ""
 
 
 def _with_command(pod: Pod, container: str, command: tuple[str, ...]) -> Pod:

@@ -9,22 +9,35 @@
 `node(FILE, KEY[, MARK])`              a line of "meminfo" (bytes) or "vmstat"
 `status(POD, WORD[, MARK])`            running, restarts, oom_kills, exit_code (none before it ended)
 `took(EXEC, WORD)`                     real, user, sys (seconds) or status of a command
-`series(NAME, WORD)`                   first, last, min, max, count or rises (samples above the one before)
+`pods(POD, WORD[, MARK])`              the same, summed over a pod and its copies; also `alive`, `succeeded`
+`series(NAME, WORD[, FROM[, TO]])`     first, last, min, max, mean, count or rises (above the one before)
+`requests(POD, WORD[, FROM[, TO]])`    p50, p90, p99, p999, max, gap (seconds); completed, late, unserved
+`work(POD, WORD[, FROM[, TO]])`        pages, bytes_read, bytes_written, phases, seconds of its phases
+`ended(POD[, FROM])`                   seconds from FROM until its container ended; none if it did not
+`happened(WHAT[, POD[, FROM]])`        how often: "evicting", "exited", "refused", "backoff", "condition", ...
+`acted([KNOB[, FROM]])`                seconds from FROM until the manager first wrote it; any knob, if ""
+`onset(NAME, LEAST[, FROM])`           seconds from FROM until a series has grown by more than LEAST
 `seconds([MARK])`                      the time since the variant began
 =====================================  ================================================================
 
-POD is a pod's name, or "pod/container". Without a mark it is the sample at hand, or the end.
-What a kernel does not have is `None`. An io.stat without a line for a disk has read nothing there: 0.
+POD is a pod's name, or "pod/container". Without a mark it is the sample at hand, or the end; FROM and TO are
+marks, the begin and the end without. Requests and work count the results that lie between them, whole
+`report` intervals. What a kernel does not have, and what did not happen, is `None`. An io.stat without a line
+for a disk has read nothing there: 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from memqos.lab.recording import Executed, Look, Recording
 from memqos.model.snapshot import Cgroup, IoStat
+from memqos.workload.histogram import Histogram
+from memqos.workload.result import RequestStats, Result
+
+_PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 
 
 class Questions:
@@ -98,22 +111,121 @@ class Questions:
             raise ValueError(f"no command is called {name!r}")
         return float(getattr(executed, word))
 
-    def _series(self, name: str, word: str) -> float | None:
-        if name not in self._series_values:
-            raise ValueError(f"there is no series {name!r}")
-        values = [value for value in self._series_values[name] if value is not None]
+    def _pods(self, pod: str, word: str, mark: str = "") -> int:
+        looks = [look for name, look in self._look(mark).pods.items() if name == pod or _is_copy(name, pod)]
+        if word == "alive":
+            return sum(look.running > 0 for look in looks)
+        if word == "succeeded":
+            return sum(look.phase == "Succeeded" for look in looks)
+        if word not in ("running", "restarts", "oom_kills"):
+            raise ValueError("pods(POD, alive|succeeded|running|restarts|oom_kills)")
+        return sum(int(getattr(look, word)) for look in looks)
+
+    def _series(self, name: str, word: str, start: str = "", end: str = "") -> float | None:
+        values = [value for _, value in self._curve(name, start, end)]
         pairs = pairwise(values)
         answers: dict[str, Callable[[], float]] = {
             "first": lambda: values[0],
             "last": lambda: values[-1],
             "min": lambda: min(values),
             "max": lambda: max(values),
+            "mean": lambda: sum(values) / len(values),
             "count": lambda: len(values),
             "rises": lambda: sum(later > earlier for earlier, later in pairs),
         }
         if word not in answers:
             raise ValueError(f"series(NAME, {'|'.join(answers)})")
         return answers[word]() if values else None
+
+    def _onset(self, name: str, least: float, start: str = "") -> float | None:
+        curve = self._curve(name, start, "")
+        begin = 0.0 if not start else self._look(start).seconds
+        return next((at - begin for at, value in curve if value > curve[0][1] + least), None)
+
+    def _curve(self, name: str, start: str, end: str) -> list[tuple[float, float]]:
+        if name not in self._series_values:
+            raise ValueError(f"there is no series {name!r}")
+        first, last = self._span(start, end)
+        looks = zip(self._recording.samples, self._series_values[name], strict=True)
+        return [
+            (look.seconds, value)
+            for look, value in looks
+            if value is not None and first <= look.seconds <= last
+        ]
+
+    def _requests(self, pod: str, word: str, start: str = "", end: str = "") -> float | None:
+        stats = [each.requests for each in self._results(pod, start, end) if each.requests is not None]
+        if word in ("completed", "late", "unserved"):
+            return sum(int(getattr(each, word)) for each in stats)
+        if word not in (*_PERCENTILES, "max", "gap"):
+            raise ValueError(f"requests(POD, {'|'.join(_PERCENTILES)}|max|gap|completed|late|unserved)")
+        if not stats:
+            return None
+        if word == "gap":
+            return max(each.gap_max_us for each in stats) / 1e6
+        together = _together(stats)
+        return (together.max_us if word == "max" else together.percentile(_PERCENTILES[word])) / 1e6
+
+    def _work(self, pod: str, word: str, start: str = "", end: str = "") -> float:
+        results = self._results(pod, start, end)
+        if word == "seconds":
+            return sum(each.end_us - each.start_us for each in results) / 1e6
+        if word == "phases":
+            return len(results)
+        if word not in ("pages", "bytes_read", "bytes_written"):
+            raise ValueError("work(POD, pages|bytes_read|bytes_written|phases|seconds)")
+        return sum(int(getattr(each, word)) for each in results)
+
+    def _results(self, pod: str, start: str, end: str) -> list[Result]:
+        if pod not in self._recording.cgroups:
+            raise ValueError(f"there is no pod {pod!r}")
+        first, last = (self._look(mark).snapshot.time_us if mark else None for mark in (start, end))
+        return [
+            result
+            for name, results in self._recording.results.items()
+            for result in results
+            if (name == pod or name.startswith(f"{pod}/"))
+            and (first is None or result.start_us >= first)
+            and (last is None or result.end_us <= last)
+        ]
+
+    def _ended(self, pod: str, start: str = "") -> float | None:
+        begin, _ = self._span(start, "")
+        for event in self._recording.events:
+            if event.what == "exited" and event.seconds >= begin and event.subject.split("/")[1:2] == [pod]:
+                return event.seconds - begin
+        return None
+
+    def _happened(self, what: str, pod: str = "", start: str = "") -> int:
+        begin, _ = self._span(start, "")
+        return sum(
+            event.what == what and event.seconds >= begin and (not pod or self._about(event.subject, pod))
+            for event in self._recording.events
+        )
+
+    def _about(self, subject: str, pod: str) -> bool:
+        """Whether an event's subject is a pod (its key, or a cgroup of it) or one of its copies."""
+        names = [name for name in self._recording.cgroups if name == pod or _is_copy(name, pod)]
+        cgroups = [self._recording.cgroups[name] for name in names]
+        return any(name in subject.split("/") for name in names) or any(
+            subject == path or subject.startswith(f"{path}/") for path in cgroups
+        )
+
+    def _acted(self, knob: str = "", start: str = "") -> float | None:
+        begin, _ = self._span(start, "")
+        took_effect = ("written", "begun")
+        return next(
+            (
+                write.seconds - begin
+                for write in self._recording.writes
+                if write.seconds >= begin and write.status in took_effect and knob in ("", write.knob)
+            ),
+            None,
+        )
+
+    def _span(self, start: str, end: str) -> tuple[float, float]:
+        first = self._look(start).seconds if start else 0.0
+        return first, self._look(end).seconds if end else float("inf")
 
     def _seconds(self, mark: str = "") -> float:
         return self._look(mark).seconds
@@ -134,4 +246,21 @@ class Questions:
         return self._look(mark).snapshot.cgroups.get(path)
 
 
-QUESTIONS = ("stat", "events", "holds", "io", "stall", "node", "status", "took", "series", "seconds")
+def _is_copy(name: str, pod: str) -> bool:
+    stem, _, number = name.rpartition("-")
+    return stem == pod and number.isdigit()
+
+
+def _together(stats: Sequence[RequestStats]) -> Histogram:
+    """Lay the histograms of several results together."""
+    rows: dict[int, int] = {}
+    for each in stats:
+        for low, count in each.histogram:
+            rows[low] = rows.get(low, 0) + count
+    return Histogram.of_rows(rows, max(each.max_us for each in stats))
+
+
+QUESTIONS = (
+    "stat", "events", "holds", "io", "stall", "node", "status", "pods", "took", "series", "requests", "work",
+    "ended", "happened", "acted", "onset", "seconds",
+)  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 from memqos.errors import ExperimentError
@@ -19,12 +20,17 @@ from memqos.lab.recording import Executed, Happened, Look, Recording, Written
 
 @dataclass(frozen=True)
 class Measure:
-    """One value, with its unit (bytes, count, seconds, percent, yes_no); `None`: not on this kernel."""
+    """One value, with its unit (bytes, count, seconds, percent, yes_no, ratio); `None`: not on this kernel.
+
+    Of several runs it is their median; `least` and `most` are the spread.
+    """
 
     name: str
     value: float | None
     unit: str
     text: str
+    least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Check:
 
 @dataclass(frozen=True)
 class VariantResult:
-    """One variant: its measures, curves and everything that happened."""
+    """One variant: its measures, curves and everything that happened; of several runs the first's."""
 
     name: str
     text: str
@@ -65,6 +71,7 @@ class VariantResult:
     writes: tuple[Written, ...]
     kernel_log: tuple[str, ...]
     seconds: float
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,19 @@ def evaluate_variant(experiment: Experiment, recording: Recording) -> VariantRes
         kernel_log=tuple(recording.kernel_log),
         seconds=recording.seconds,
     )
+
+
+def median_of(repeats: Sequence[VariantResult]) -> VariantResult:
+    """Return several runs of one variant as one: each measure is their median, with its spread."""
+    if len(repeats) == 1:
+        return repeats[0]
+    measures = []
+    for each in zip(*(run.measures for run in repeats), strict=True):
+        known = [measure.value for measure in each if measure.value is not None]
+        spread = (min(known), max(known)) if known else (None, None)
+        value = median(known) if known else None
+        measures.append(replace(each[0], value=value, least=spread[0], most=spread[1]))
+    return replace(repeats[0], measures=tuple(measures), runs=len(repeats))
 
 
 def check(experiment: Experiment, variants: Sequence[VariantResult], kernel: str) -> tuple[Check, ...]:

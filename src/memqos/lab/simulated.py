@@ -14,8 +14,8 @@ from typing import Any, Final
 from memqos.errors import ExperimentError, InputError, LabError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.lab.evictor import Evictor
-from memqos.lab.experiment import Experiment, Play, size_of
-from memqos.lab.manage import kubelet_of
+from memqos.lab.experiment import WORKLOADS, Experiment, ManagerName, Play, size_of
+from memqos.lab.manage import Manager, kubelet_of
 from memqos.lab.manifests import commands_of, manifests_of
 from memqos.lab.player import BROKEN, Player
 from memqos.lab.recording import Recording
@@ -31,10 +31,13 @@ from memqos.sim.profiles import profile
 from memqos.sim.spec import Disk, NodeSpec
 from memqos.sim.stat import Look
 from memqos.units import MIB
-from memqos.workload.parse import load_workload
+from memqos.workload.parse import load_workload, workload_document, workload_from
 from memqos.workload.spec import Workload
 
 KERNELS: Final = ("6.1", "6.12", "7.2")
+
+_SHORT: Final = 0.1
+"""Seconds that a managed world waits at a time: as often as the kernel looks at its triggers."""
 
 _SYSTEM: Final = 64 * MIB
 """What a guest's kernel and its few processes hold: MemTotal less MemFree before the first pod, on 6.12."""
@@ -124,6 +127,17 @@ class SimWorld:
         container = pod.containers[0]
         return Executing(self.runner.run(cgroup, [*container.command, *container.args]))
 
+    def wait(self, seconds: float) -> str:
+        """Let virtual time pass; returns often, so that what is due is not late."""
+        due = self.runner.next_due_us()
+        until = seconds if due is None else min(seconds, due / 1e6 - self.now())
+        wake = self.node.wait(min(max(until, 1e-6), _SHORT))
+        return f"pressure {' '.join(wake.cgroups)}".strip() if wake.reason == "pressure" else ""
+
+    def rival(self, name: ManagerName) -> Manager | None:
+        """No daemon runs in a simulation."""
+        return None
+
     def drop_caches(self) -> None:
         """Write everything back, then drop the clean page cache."""
         self.node.drop_caches()
@@ -160,8 +174,25 @@ def workloads_of(experiment: Experiment, variant: Play) -> dict[str, Workload]:
     found = {}
     for argv in commands_of(variant):
         if len(argv) == 3 and argv[0].rpartition("/")[2] == "memqos" and argv[1] == "workload":
-            found[argv[2]] = load_workload(Path(argv[2]))
+            found[argv[2]] = _workload(experiment, variant, argv[2])
     return found
+
+
+def _workload(experiment: Experiment, variant: Play, path: str) -> Workload:
+    """Read a workload file, or one of the experiment's own."""
+    home, _, name = path.rpartition("/")
+    if home != WORKLOADS:
+        return load_workload(Path(path))
+    if name not in variant.workloads:
+        raise ExperimentError(
+            f"there is no workload {name!r}",
+            source=experiment.place("$.workloads"),
+            remedy=f"use {', '.join(sorted(variant.workloads)) or 'one of examples/workloads'}",
+        )
+    try:
+        return workload_from(workload_document(variant.workloads[name]))
+    except ExperimentError as error:
+        raise error.at(source=experiment.place("$.workloads"), field=f"workloads.{name}") from None
 
 
 def check_commands(experiment: Experiment, variant: Play) -> None:

@@ -63,10 +63,19 @@ def measures_table(results: Sequence[ExperimentResult]) -> Table:
 
 
 def measure_text(measure: Measure) -> str:
-    """Write a measure with its unit."""
-    if measure.unit == "seconds":
-        return "-" if measure.value is None else f"{measure.value:.2f} s"
-    return Column("", "", _KINDS[measure.unit]).text(measure.value)
+    """Write a measure with its unit; of several runs their median and, where they differ, the spread."""
+    text = _value_text(measure.value, measure.unit)
+    if measure.least is None or measure.least == measure.most:
+        return text
+    return f"{text} ({_value_text(measure.least, measure.unit)} - {_value_text(measure.most, measure.unit)})"
+
+
+def _value_text(value: float | None, unit: str) -> str:
+    if unit == "seconds":
+        return "-" if value is None else f"{value:.3g} s" if abs(value) < 1 else f"{value:.2f} s"
+    if unit == "ratio":
+        return "-" if value is None else f"{value:.2f} x"
+    return Column("", "", _KINDS[unit]).text(value)
 
 
 def page(results: Sequence[ExperimentResult], *, command: str, figures: str) -> str:

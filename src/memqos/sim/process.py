@@ -7,6 +7,7 @@ machine calls back (`EV_MARK`) and the next one is given to it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,20 +109,26 @@ class Process:
 
     def _run(self) -> Iterator[list[Row]]:
         for step in steps(self.job.workload):
-            start, before = self.machine.now, self._accesses()
+            self._since = self.machine.now, self._accesses()
             self._stats: RequestStats | None = None
             yield from self._phase(step)
-            self.results.append(
-                Result(
-                    number=step.number,
-                    place=step.place,
-                    kind=KINDS[type(step.action)],
-                    start_us=start // 1000,
-                    end_us=self.machine.now // 1000,
-                    pages=self._accesses() - before,
-                    requests=self._stats,
-                )
+            self._tell(step)
+
+    def _tell(self, step: Step) -> None:
+        """Leave a result of the phase, or of its part since the last one."""
+        start, before = self._since
+        self._since = self.machine.now, self._accesses()
+        self.results.append(
+            Result(
+                number=step.number,
+                place=step.place,
+                kind=KINDS[type(step.action)],
+                start_us=start // 1000,
+                end_us=self._since[0] // 1000,
+                pages=self._since[1] - before,
+                requests=self._stats,
             )
+        )
 
     def _accesses(self) -> int:
         return int(self.machine.m.task[self.task, k.T_ACCESSES])
@@ -237,8 +244,17 @@ class Process:
         # a batch lasts a second or so, so that what it draws is not drawn in vain
         each = min(each, max(1, round(action.per_second)))
         latencies, late, done, last, longest, gap = Histogram(), 0, 0, begin, 0, 0
+        report, reported = action.report or 0.0, 1
         while done < total:
             number = min(each, total - done)
+            if report:
+                boundary = math.ceil(reported * report * action.per_second - 1e-9)
+                if done >= boundary:
+                    self._tell(step)
+                    latencies, late, longest, gap = Histogram(), 0, 0, 0
+                    reported = int(done / action.per_second / report + 1e-9) + 1
+                    continue
+                number = min(number, boundary - done)
             now = row | {k.P_B: number, k.P_START: begin + done * row[k.P_INTERVAL] // 1000, k.P_END: end}
             now[k.P_A] = pages(done * action.pages, number * action.pages) if action.pages else self._table
             now[k.P_LAT] = self._table

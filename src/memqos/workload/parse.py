@@ -55,6 +55,12 @@ def load_workload(path: str | Path) -> Workload:
     return workload_from(documents[0][1], source=str(path))
 
 
+def workload_document(body: Any) -> Any:
+    """Return a whole document of a workload's `phases` (and `seed`), as another file holds them."""
+    head = {"apiVersion": API_VERSION, "kind": KIND}
+    return {**head, **body} if isinstance(body, dict) else body
+
+
 def workload_from(document: Any, *, source: str = "") -> Workload:
     """Build a workload from its document. Raises `ExperimentError`."""
     try:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from memqos.errors import ExperimentError
-from memqos.lab.campaign import check_inputs, find_experiments, list_experiments, machine_of
+from memqos.lab.campaign import check_inputs, find_experiments, list_experiments, machine_of, plays_of
 from memqos.lab.experiment import play, read
 from memqos.lab.manifests import manifests_of
 from memqos.units import MIB
@@ -56,6 +56,36 @@ def test_the_machine_has_the_disks_asked_for(tmp_path: Path):
     disk = machine.disks[0]
     assert (disk.serial, disk.size, disk.bps, disk.iops) == ("data", 64 * MIB, 10 * MIB, 100)
     assert (machine.memory_mib, machine.setup.data, machine.setup.swaps) == (1024, "data", ())
+
+
+def test_a_pod_is_copied_as_often_as_asked(tmp_path: Path):
+    text = GOOD.replace("timeline:", "copies: {reader: 3}\ntimeline:")
+    variant = play(read(written(tmp_path, text)), "small")
+    assert [pod.name for pod in manifests_of(variant).pods] == ["reader-1", "reader-2", "reader-3"]
+
+
+def test_a_manager_says_what_the_kubelet_and_the_agent_do(tmp_path: Path):
+    policy = "policy: {apiVersion: memqos.dev/v1alpha1, kind: MemoryPolicy, metadata: {name: p}, spec: {}}\n"
+    text = GOOD.replace("{name: small,", "{name: small, manager: kubelet-memory-qos,")
+    text = text.replace("{name: large,", "{name: large, manager: memqos,").replace(
+        "disks:", f"{policy}disks:"
+    )
+    experiment = read(written(tmp_path, text))
+    tiered, ours = (play(experiment, name) for name in experiment.variant_names)
+    assert tiered.kubelet["memoryReservationPolicy"] == "TieredReservation"
+    assert tiered.policy is None
+    assert (ours.kubelet, ours.policy is None) == ({}, False)
+    assert experiment.managed
+
+
+def test_all_variants_run_once_before_any_runs_again(tmp_path: Path):
+    plays = plays_of(read(written(tmp_path, GOOD)), 2)
+    assert [each.record_name for each in plays] == [
+        "record-small.json",
+        "record-large.json",
+        "record-small-2.json",
+        "record-large-2.json",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +145,7 @@ def test_what_the_guest_would_refuse_is_refused_before_it_boots(
 
 def test_the_field_studys_experiments_can_be_read_and_their_pods_too():
     experiments = {each.name: each for each in list_experiments()}
-    assert {"e1", "e2", "e3", "e4", "e5"} <= experiments.keys()
+    assert {"e1", "e2", "e3", "e4", "e5", "e6"} <= experiments.keys()
     for experiment in experiments.values():
         assert experiment.study
         assert experiment.expect

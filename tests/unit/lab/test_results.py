@@ -6,10 +6,12 @@ import pytest
 from memqos.errors import ExperimentError, LabError
 from memqos.lab.campaign import to_json
 from memqos.lab.experiment import Ask, Expect, Experiment, Variant
-from memqos.lab.recording import Executed, Look, PodLook, Recording, decode, encode
-from memqos.lab.results import ExperimentResult, check, evaluate_variant
+from memqos.lab.recording import Executed, Happened, Look, PodLook, Recording, Written, decode, encode
+from memqos.lab.results import ExperimentResult, check, evaluate_variant, median_of
 from memqos.model.snapshot import Cgroup, Counters, IoStat, NodeFacts, Pressure, PressureLine, Snapshot
 from memqos.units import MIB
+from memqos.workload.histogram import Histogram
+from memqos.workload.result import RequestStats, Result
 
 POD = "kubepods/podu"
 
@@ -91,12 +93,95 @@ def test_a_measure_is_what_the_recording_says(of: str, value: float | None):
         'status("reader", "mood")',
         'io("reader", "speed")', 'io("reader", "rbytes", "after", "tape")', 'node("cpuinfo", "x")',
         'holds("reader", "memory.nothing")', 'stall("reader", "memory", "most")', 'took("second", "cost")',
+        'requests("reader", "p98")', 'work("reader", "joy")', 'pods("reader", "x")',
         'series("cache", "median")', 'series("nothing", "max")', 'took("third", "real")',
     ],
 )  # fmt: skip
 def test_a_question_that_cannot_be_asked_is_an_error(of: str):
     with pytest.raises(ExperimentError):
         evaluate_variant(experiment(it=of), recording())
+
+
+def result_of(kind: str, start_us: int, end_us: int, latencies: list[int] | None = None) -> Result:
+    stats = None
+    if latencies is not None:
+        histogram = Histogram()
+        for each in latencies:
+            histogram.add(each)
+        stats = RequestStats.of(histogram, late=1, unserved=0, service_max_us=1, gap_max_us=max(latencies))
+    return Result(number=1, place="", kind=kind, start_us=start_us, end_us=end_us, pages=10, requests=stats)
+
+
+def busy() -> Recording:
+    served = [
+        result_of("touch", 0, 900_000),
+        result_of("requests", 1_000_000, 2_000_000, [10] * 99 + [50]),
+        result_of("requests", 2_000_000, 3_000_000, [40] * 98 + [60, 60]),
+    ]
+    return msgspec.structs.replace(
+        recording(),
+        cgroups={"reader": POD, "filler-1": "kubepods/pod1", "filler-2": "kubepods/pod2"},
+        marks={"joined": msgspec.structs.replace(look(2.0), snapshot=at_us(2_000_000))},
+        results={"reader/main": served},
+        events=[
+            Happened(1.5, "evicting", "default/filler-1"),
+            Happened(2.5, "evicting", "kubepods/pod2/main"),
+            Happened(4.0, "exited", "default/reader/main"),
+        ],
+        writes=[
+            Written(2.2, POD, "memory.high", "1 MiB", "failed", "no"),
+            Written(2.4, POD, "memory.high", "1 MiB", "written", "yes"),
+        ],
+    )
+
+
+def at_us(time_us: int) -> Snapshot:
+    return msgspec.structs.replace(look(0.0).snapshot, time_us=time_us)
+
+
+@pytest.mark.parametrize(
+    ("of", "value"),
+    [
+        ('requests("reader", "p50")', 40e-6),
+        ('requests("reader", "p50", "joined")', 40e-6),
+        ('requests("reader", "p99", "joined")', 60e-6),
+        ('requests("reader", "p99", "", "joined")', 10e-6),
+        ('requests("reader", "max")', 60e-6),
+        ('requests("reader", "gap", "joined")', 60e-6),
+        ('requests("reader", "completed")', 200),
+        ('requests("reader", "late", "joined")', 1),
+        ('requests("filler-1", "p50")', None),
+        ('work("reader", "pages")', 30),
+        ('work("reader", "phases", "joined")', 1),
+        ('work("reader", "seconds", "", "joined")', 1.9),
+        ('ended("reader")', 4.0),
+        ('ended("reader", "joined")', 2.0),
+        ('ended("filler-1")', None),
+        ('happened("evicting")', 2),
+        ('happened("evicting", "filler")', 2),
+        ('happened("evicting", "filler", "joined")', 1),
+        ('happened("evicting", "reader")', 0),
+        ('acted("", "joined")', 0.4),
+        ('acted("io.max")', None),
+        ('onset("cache", 3)', 1.0),
+        ('onset("cache", 5)', None),
+        ('series("cache", "mean", "joined")', 5),
+        ('pods("reader", "running", "joined")', 1),
+        ('pods("reader", "alive", "joined")', 1),
+    ],
+)
+def test_a_measure_counts_what_lies_between_its_marks(of: str, value: float | None):
+    measured = evaluate_variant(experiment(it=of), busy()).measures[0].value
+    assert measured == (value if value is None else pytest.approx(value))
+
+
+def test_a_measure_of_several_runs_is_their_median_with_its_spread():
+    asked = experiment(reread='io("reader", "rbytes", "after", "data")')
+    runs = [evaluate_variant(asked, recording(rbytes=bytes_)) for bytes_ in (5, 100, 7)]
+    together = median_of(runs)
+    measure = together.measures[0]
+    assert (together.runs, measure.value, measure.least, measure.most) == (3, 7, 5, 100)
+    assert median_of(runs[:1]) is runs[0]
 
 
 def test_a_series_has_a_value_for_each_sample():

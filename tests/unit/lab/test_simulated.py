@@ -247,3 +247,72 @@ def test_a_size_to_write_that_is_none_is_an_error_with_its_line(tmp_path: Path) 
     with pytest.raises(ExperimentError, match="much") as caught:
         experiment(tmp_path, [pod("idle", "sleep", "9")], {"write": order})
     assert "x.yaml:" in str(caught.value)
+
+
+def managed(tmp_path: Path, manager: str, *pods: dict[str, Any], **rest: Any) -> Recording:
+    timeline = [{"start": each["metadata"]["name"]} for each in pods]
+    wanted = experiment(
+        tmp_path,
+        list(pods),
+        *timeline,
+        {"sleep": 25},
+        {"mark": "end"},
+        variants=[{"name": "it", "manager": manager}],
+        **rest,
+    )
+    return record(wanted, play(wanted, "it"), "6.12")
+
+
+def test_senpai_lowers_memory_high_of_an_idle_pod(tmp_path: Path) -> None:
+    found = managed(tmp_path, "senpai", pod("idle", *LOAD, "mib=64"))
+    limits = [each.value for each in found.writes if each.knob == "memory.high"]
+    assert len(limits) >= 2
+    cgroup = found.marks["end"].snapshot.cgroups[found.cgroups["idle"]]
+    assert cgroup.memory_high is not None
+    assert cgroup.memory_high < 68 * MIB
+
+
+def test_systemd_oomds_rules_kill_who_fills_the_swap(tmp_path: Path) -> None:
+    swapping = {"failSwapOn": False, "memorySwap": {"swapBehavior": "LimitedSwap"}}
+    hog = pod("hog", *LOAD, "mib=400", "step=4", "every=0.1", "passes=0")
+    hog["spec"]["containers"][0]["resources"] = {"requests": {"memory": "200Mi"}}
+    found = managed(
+        tmp_path,
+        "systemd-oomd",
+        hog,
+        disks={"swap": {"size": "128Mi", "bandwidth": "100Mi"}},
+        kubelet={**swapping, "evictionHard": {"memory.available": "1Mi"}},
+    )
+    kills = [each for each in found.writes if each.knob == "evict"]
+    assert kills
+    assert "of swap are used" in kills[0].why
+    assert any(each.what == "exited" for each in found.events)
+
+
+def test_the_kubelet_evicts_only_where_somebody_manages(tmp_path: Path) -> None:
+    hog = pod("hog", *LOAD, "mib=120")
+    evictions = {
+        manager: sum(each.what == "evicting" for each in managed(tmp_path, manager, hog).events)
+        for manager in ("nobody", "kubelet")
+    }
+    assert evictions == {"nobody": 0, "kubelet": 1}
+
+
+def test_an_experiment_brings_its_own_workloads(tmp_path: Path) -> None:
+    phases = [
+        {"allocate": {"name": "heap", "size": "1Mi"}},
+        {"requests": {"region": "heap", "pages": 1, "perSecond": 10, "seconds": 4, "report": 1}},
+    ]
+    wanted = experiment(
+        tmp_path,
+        [pod("service", "memqos", "workload", "${workloads}/service")],
+        {"start": "service"},
+        {"wait": {"pod": "service"}},
+        workloads={"service": {"phases": phases}},
+    )
+    results = played(wanted).results["service/main"]
+    counts = [each.requests.completed for each in results if each.requests is not None]
+    assert counts == [10, 10, 10, 10]
+    bad = msgspec.structs.replace(wanted, workloads={"other": {"phases": phases}})
+    with pytest.raises(ExperimentError, match="there is no workload 'service'"):
+        check_commands(bad, play(bad, "run"))

@@ -1,0 +1,1 @@
+"""Rivals' published rules, restated as policies, to be measured beside memqos; never part of its ladder."""
