@@ -9,6 +9,7 @@ from typing import TypeVar
 from memqos.errors import NodeError, Unsupported
 from memqos.linux import procfs
 from memqos.linux.procfile import ProcFile
+from memqos.linux.swapdevice import SwapDevices
 from memqos.model.snapshot import NodeFacts, Pressure
 
 T = TypeVar("T")
@@ -20,8 +21,9 @@ class NodeFiles:
     `unread` is, by file, why it counted as not there at the last `read`.
     """
 
-    def __init__(self, proc: str) -> None:
+    def __init__(self, proc: str, sys: str = "/sys") -> None:
         self._proc = proc
+        self._devices = SwapDevices(sys)
         self.unread: dict[str, str] = {}
         names = ("meminfo", "vmstat", "swaps", "diskstats", "zoneinfo")
         self._files = {name: ProcFile(f"{proc}/{name}") for name in names}
@@ -36,14 +38,15 @@ class NodeFiles:
         meminfo, vmstat = self._files["meminfo"].read(), self._files["vmstat"].read()
         if meminfo is None or vmstat is None:
             raise Unsupported(f"{self._proc} has no meminfo or vmstat; mount /proc there")
+        disks = self._read(self._files["diskstats"], procfs.diskstats) or {}
         return NodeFacts(
             meminfo=procfs.meminfo(meminfo),
             vmstat=procfs.vmstat(vmstat),
             memory_pressure=self._pressure("memory"),
             io_pressure=self._pressure("io"),
             cpu_pressure=self._pressure("cpu"),
-            swaps=self._read(self._files["swaps"], procfs.swaps) or (),
-            disks=self._read(self._files["diskstats"], procfs.diskstats) or {},
+            swaps=self._devices.named(self._read(self._files["swaps"], procfs.swaps) or (), disks),
+            disks=disks,
             zones=self._read(self._files["zoneinfo"], procfs.zoneinfo) or (),
             page_size=os.sysconf("SC_PAGE_SIZE"),
         )

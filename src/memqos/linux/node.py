@@ -57,7 +57,7 @@ class LinuxNode:
         self._tree = Tree(self._root, subtree.strip("/"))
         self._budget = Budget(raise_open_files(proc) if descriptors is None else descriptors)
         self._files: dict[str, CgroupFiles] = {}
-        self._facts = NodeFiles(proc)
+        self._facts = NodeFiles(proc, sys)
         boot_id = ProcFile(f"{proc}/sys/kernel/random/boot_id")
         self._boot_id = (boot_id.read() or b"").decode("ascii", "replace").strip()
         boot_id.close()

@@ -121,13 +121,18 @@ class Cgroup(Struct, frozen=True, kw_only=True):
 
 
 class Swap(Struct, frozen=True, gc=False):
-    """One line of /proc/swaps; sizes in bytes."""
+    """One line of /proc/swaps; sizes in bytes.
+
+    `device` is the "major:minor" of the disk that is swapped to, as `io.stat` and `io.max` name it: of a
+    swap file, its filesystem's; of a partition, the whole disk's. `None` when it cannot be told.
+    """
 
     filename: str
     kind: str
     size: int
     used: int
     priority: int
+    device: str | None = None
 
 
 class Disk(Struct, frozen=True, gc=False):

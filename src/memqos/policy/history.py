@@ -44,7 +44,7 @@ class Sample(NamedTuple):
 
 
 class NodeSample(NamedTuple):
-    """The node's own: stall microseconds, bytes, and pages swapped."""
+    """The node's own: stall microseconds, bytes, pages swapped, and by device how long it was busy."""
 
     memory_some_us: int
     memory_full_us: int
@@ -54,6 +54,7 @@ class NodeSample(NamedTuple):
     swap_free: int
     swapped_in: int
     swapped_out: int
+    busy_us: Mapping[str, int] = {}
 
 
 class Moment(NamedTuple):
@@ -140,6 +141,7 @@ def _node_sample(node: NodeFacts) -> NodeSample:
         node.meminfo.get("SwapFree", 0),
         node.vmstat.get("pswpin", 0),
         node.vmstat.get("pswpout", 0),
+        {device: disk.io_time_us for device, disk in node.disks.items()},
     )
 
 

@@ -11,6 +11,7 @@ from memqos.policy import AnyPolicy
 from memqos.policy.evict import Evict
 from memqos.policy.hierarchy import HierarchyPolicy
 from memqos.policy.kubelet import KubeletPolicy
+from memqos.policy.limit_io import LimitIo
 from memqos.policy.manager import Manager
 from memqos.policy.rung import AnyRung
 from memqos.policy.settings import Settings
@@ -26,4 +27,8 @@ def ladder(settings: Settings) -> tuple[AnyPolicy, ...]:
 
 def rungs(settings: Settings) -> tuple[AnyRung, ...]:
     """Return the remedies that the settings allow, the weakest first."""
-    return (Evict(settings.evict),)
+    found: list[AnyRung] = []
+    if settings.io.limit:
+        found.append(LimitIo(settings.io))
+    found.append(Evict(settings.evict))
+    return tuple(found)

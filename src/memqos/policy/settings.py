@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from memqos.kubelet.config import KubeletConfig, Version
 from memqos.policy.evict_settings import EvictSettings
+from memqos.policy.limit_io import IoSettings
 from memqos.policy.setting import setting
 from memqos.policy.trouble import WatchSettings
 from memqos.units import GIB, MIB
@@ -134,4 +135,5 @@ class Settings:
     hierarchy: HierarchySettings = setting(HierarchySettings, "Protection down the cgroup tree.", "")
     watch: WatchSettings = setting(WatchSettings, "When a pod counts as disturbed.", "")
     evict: EvictSettings = setting(EvictSettings, "Ending pods, where nothing weaker helps.", "")
+    io: IoSettings = setting(IoSettings, "Limits on the disk.", "")
     agent: AgentSettings = setting(AgentSettings, "The agent's loop.", "")

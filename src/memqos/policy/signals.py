@@ -137,6 +137,12 @@ class Signals:
         grown: int = getattr(self.node_end, field) - getattr(self.node_begin, field)
         return grown * 1e6 / self.over_us if self.over_us else 0.0
 
+    def busy(self, device: str) -> float:
+        """Return the part of the window, 0 to 1, that a disk had requests to serve; 0 of an unknown one."""
+        end = self.node_end.busy_us.get(device, 0)
+        grown = end - self.node_begin.busy_us.get(device, end)
+        return min(1.0, max(0, grown) / self.over_us) if self.over_us else 0.0
+
     def pod(self, key: str) -> PodSignals | None:
         """Return a pod by `namespace/name`; `None` when it has no cgroup here."""
         return next((pod for pod in self.pods if pod.key == key), None)

@@ -233,7 +233,8 @@ class SimNode:
         swaps: tuple[Swap, ...] = ()
         if swap_total:
             name = machine.spec.swap_disk or machine.spec.disks[0].name
-            swaps = (Swap(f"/dev/{name}", "partition", swap_total, swap_total - swap_free, -2),)
+            device = look.device(machine.disk_numbers[name])
+            swaps = (Swap(f"/dev/{name}", "partition", swap_total, swap_total - swap_free, -2, device),)
         disks = {}
         for d, disk in enumerate(machine.spec.disks):
             busy = int(dev[d, k.D_BUSY]) // 1000

@@ -16,6 +16,7 @@ from memqos.model.snapshot import (
     FEATURES,
     Cgroup,
     Counters,
+    Disk,
     IoStat,
     NodeFacts,
     Pressure,
@@ -46,6 +47,7 @@ class Scene:
     boot_id: str = "boot"
     features: frozenset[str] = frozenset(FEATURES)
     meminfo: dict[str, int] = field(default_factory=dict)
+    busy: dict[str, int] = field(default_factory=dict)
     vmstat: dict[str, int] = field(default_factory=dict)
     node_stalls: dict[str, tuple[int, int]] = field(default_factory=dict)
     pods: list[PlacedPod] = field(default_factory=list)
@@ -126,6 +128,10 @@ class Scene:
         sums = {key: getattr(before, key) + grown.get(key, 0) for key in IoStat.__struct_fields__}
         stats[device] = IoStat(**sums)
 
+    def serve(self, device: str, seconds: float) -> None:
+        """Let a disk be busy for a time."""
+        self.busy[device] = self.busy.get(device, 0) + int(seconds * 1e6)
+
     def gone(self, name: str) -> None:
         """Take a pod away."""
         self.pods = [placed for placed in self.pods if placed.pod.name != name]
@@ -150,7 +156,8 @@ class Scene:
         node = NodeFacts(
             meminfo=Counters.of(meminfo),
             vmstat=Counters.of(self.vmstat),
-            swaps=(Swap("/dev/vdb", "partition", self.swap, swapped, -2),) if self.swap else (),
+            swaps=(Swap("/dev/vdb", "partition", self.swap, swapped, -2, "8:16"),) if self.swap else (),
+            disks={each: Disk(each, each, 0, 0, 0, 0, 0, time, time) for each, time in self.busy.items()},
             **{name: self._pressure("", name) for name in _PRESSURES},
         )
         now = Snapshot(

@@ -1,0 +1,310 @@
+"""Limit I/O: hold back who saturates the disk that a more important pod waits for.
+
+While such a pod waits for a disk (`memqos.policy.blame_io`), the less important pods that use it get an
+`io.max` there: a first cut to `first_cut_percent` of what they took, then to half of that as long as the
+victim waits, down to a floor that lets them live; a tenth more each dwell once it was calm
+(`memqos.policy.pace`), until nothing is held any more. What somebody else set in a pod's `io.max` stays, and
+the tighter of two limits holds.
+
+Reads and writes are limited apart, and only what the pod makes notable use of: by bytes where its
+requests are large, by requests where they are small. From 6.12 on the kernel lets swap writes pass every
+limit and only books them (REQ_SWAP in block/blk-throttle.c; testbed.md), so a swap storm is held by its
+reads: a program that waits for its own pages does not push out others. Writes to a swap device are limited
+in bytes, which holds writeback, and swap writes where the kernel does that (6.1).
+
+`io.weight` is not used. The file is there on every kernel built with io.cost, but nothing stands behind
+it until an admin turned io.cost on for the disk, or gave it the BFQ scheduler, and neither can be told from
+the cgroup's files; a first step that may do nothing would only delay the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from msgspec.structs import astuple
+
+from memqos.model.plan import Plan, Stand, Step, Write
+from memqos.model.snapshot import IoMax, IoStat
+from memqos.policy.blame_io import Alone, Hurt, hurts, learn, swap_devices
+from memqos.policy.pace import Pace
+from memqos.policy.rung import Situation
+from memqos.policy.setting import setting
+from memqos.policy.signals import PodSignals
+from memqos.units import MIB, UNLIMITED
+
+_STEP_UP: Final = 0.1
+_RETREAT: Final = 0.75
+_LARGE: Final = 32 * 1024
+"""Requests of this size and more are limited by bytes: about where a disk's time goes into moving them."""
+_NOTABLE: Final = 0.05
+_LEAST_BUSY: Final = 0.2
+"""A disk that was busy for less of the window says little of what a pod would take of a whole second."""
+
+
+@dataclass(frozen=True, slots=True)
+class IoSettings:
+    """Limits on the disk for pods that a more important one waits for."""
+
+    limit: bool = setting(
+        True,
+        "Limit the reads and writes of less important pods while a more important one waits for a disk.",
+        "nothing else does: Kubernetes has no I/O limits, and the kernel's own scheduler knows no priority",
+    )
+    blame_percent: float = setting(
+        20.0,
+        "Part of a disk's traffic that less important pods must have, together, to be limited.",
+        "below that, whoever waits mostly waits for itself",
+        unit="percent",
+        least=1.0,
+    )
+    first_cut_percent: float = setting(
+        50.0,
+        "First limit, of what a pod would take of the disk; then half of it each time.",
+        "half a disk's time left free lets the victim's requests go almost at once",
+        unit="percent",
+        least=1.0,
+    )
+    floor_percent: float = setting(
+        10.0,
+        "Least a pod is left of what it took before.",
+        "it must go on, or it would hold its memory and locks for ever",
+        unit="percent",
+        least=1.0,
+    )
+    floor_bytes: int = setting(
+        1 * MIB,
+        "Least a pod is left, in bytes per second for reads and for writes, whatever it took.",
+        "a program of usual size can still start, log and end",
+        unit="bytes",
+        least=4096,
+    )
+    floor_requests: int = setting(
+        50,
+        "Least a pod is left, in requests per second.",
+        "what one slow hard disk serves in half of its time",
+        unit="requests",
+        least=1,
+    )
+    dwell_seconds: float = setting(
+        2.0,
+        "How long a limit is kept before it is changed, either way.",
+        "the figures of the last second then show what the limit did",
+        unit="seconds",
+        least=0.5,
+    )
+    calm_seconds: float = setting(
+        10.0,
+        "How long nobody may wait before limits are raised step by step.",
+        "longer than a usual pause within a batch job",
+        unit="seconds",
+        least=1.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Grip:
+    """How a disk's users are held: `level` of what they took, 1 being all; when it began, and for whom."""
+
+    level: float
+    pace: Pace
+    since_us: int
+    victim: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One pod's cgroup: by device what it would take (`UNLIMITED`: no notable use), and others' limits."""
+
+    inode: int
+    key: str
+    took: Mapping[str, IoMax] = field(default_factory=dict)
+    theirs: Mapping[str, IoMax] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class IoMemory:
+    """Grips by device, held pods by cgroup, and what pods wait when left alone."""
+
+    grips: Mapping[str, Grip] = field(default_factory=dict)
+    held: Mapping[str, Held] = field(default_factory=dict)
+    alone: Alone = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitIo:
+    """`io.max` for who saturates a disk that a more important pod waits for."""
+
+    settings: IoSettings = field(default_factory=IoSettings)
+    name: str = "io"
+
+    def initial(self) -> IoMemory:
+        """Return the memory of a rung that holds nobody."""
+        return IoMemory()
+
+    def decide(self, memory: IoMemory, situation: Situation) -> tuple[IoMemory, Plan]:
+        """Return the new memory and every limit that shall be held."""
+        if "io.max" not in situation.view.now.features:
+            return memory, Plan()
+        alone = learn(situation, memory.alone)
+        limited = {held.key for held in memory.held.values()}
+        found = hurts(situation, alone, self.settings.blame_percent / 100, limited)
+        held = _present(memory.held, situation)
+        grips: dict[str, Grip] = {}
+        for device in sorted({*memory.grips, *(hurt.device for hurt in found)}):
+            here = [hurt for hurt in found if hurt.device == device and hurt.now]
+            before = memory.grips.get(device)
+            grip = self._grip(before, here, situation.now_us)
+            if grip is not None:
+                grips[device] = grip
+                if here and grip != before and grip.pace.changed_us == situation.now_us:
+                    culprits = {pod.path: pod for hurt in here for pod in hurt.culprits}
+                    _add(held, culprits.values(), device, situation)
+        free = {device for device, grip in grips.items() if grip.level >= 1}
+        held = {path: one for path, one in held.items() if set(one.took) & (set(grips) - free)}
+        after = IoMemory(grips, held, alone)
+        return after, Plan(
+            tuple(self._writes(after, situation)), stands=self._stands(after, found, situation)
+        )
+
+    def _grip(self, before: Grip | None, here: Sequence[Hurt], now_us: int) -> Grip | None:
+        settings = self.settings
+        if before is None:
+            if not here:
+                return None
+            return Grip(settings.first_cut_percent / 100, Pace(now_us), now_us, here[0].trouble.victim)
+        calm_us = settings.calm_seconds * 1e6
+        pace, move = before.pace.turn(
+            now_us, hurt=bool(here), dwell_us=settings.dwell_seconds * 1e6, calm_us=calm_us
+        )
+        level, since, victim = before.level, before.since_us, before.victim
+        if here and level >= 1:
+            since, victim = now_us, here[0].trouble.victim
+        if move == "tighten":
+            level = max(settings.floor_percent / 100, level / 2)
+        elif move == "retreat":
+            level = max(settings.floor_percent / 100, level * _RETREAT)
+        elif move == "loosen":
+            level = min(1.0, round(level + _STEP_UP, 3))
+        if here and level == before.level:
+            pace = replace(pace, changed_us=before.pace.changed_us)
+        if level >= 1 and pace.forgotten(now_us, calm_us):
+            return None
+        return Grip(level, pace, since, victim)
+
+    def _writes(self, memory: IoMemory, situation: Situation) -> Iterator[Write]:
+        for path, held in memory.held.items():
+            cgroup = situation.view.now.cgroups[path]
+            value = {**(cgroup.io_max or {}), **held.theirs}
+            reasons = []
+            for device, took in held.took.items():
+                grip = memory.grips.get(device)
+                if grip is not None and grip.level < 1:
+                    value[device] = _tighter(held.theirs[device], self._limit(took, grip.level))
+                    name = _name(device, situation)
+                    reasons.append(
+                        f"{grip.level * 100:.0f} % of what it would take of {name}, for {grip.victim}"
+                    )
+            yield Write(path, "io.max", value, "; ".join(reasons), self.name, held.inode)
+
+    def _limit(self, took: IoMax, level: float) -> IoMax:
+        size, requests = self.settings.floor_bytes, self.settings.floor_requests
+        floors = IoMax(size, size, requests, requests)
+        return IoMax(
+            *(
+                UNLIMITED if rate >= UNLIMITED else max(floor, int(rate * level))
+                for rate, floor in zip(astuple(took), astuple(floors), strict=True)
+            )
+        )
+
+    def _stands(self, memory: IoMemory, found: Sequence[Hurt], situation: Situation) -> tuple[Stand, ...]:
+        stands: dict[str, Stand] = {}
+        for hurt in found:
+            grip = memory.grips.get(hurt.device)
+            name = _name(hurt.device, situation)
+            who = ", ".join(pod.key for pod in hurt.culprits[:3])
+            why = f"{hurt.trouble}; {hurt.used * 100:.0f} % of the traffic of {name} is of {who}"
+            if grip is None or (grip.level >= 1 and not hurt.now):
+                own = memory.alone.get((hurt.trouble.kind, hurt.trouble.victim), 0.0)
+                text = f"{why}; it waits {own * 100:.0f} % alone"
+                stand = Stand(self.name, hurt.trouble.victim, "watch", hurt.trouble.since_us, text)
+            else:
+                step: Step = "spent" if hurt.now and self._spent(grip, situation.now_us) else "act"
+                since = grip.pace.changed_us if step == "spent" else grip.since_us
+                text = f"{why}, held at {grip.level * 100:.0f} % of it"
+                stand = Stand(self.name, hurt.trouble.victim, step, since, text)
+            stands.setdefault(hurt.trouble.victim, stand)
+        for held in memory.held.values():
+            for device in held.took:
+                grip = memory.grips.get(device)
+                if grip is not None and grip.level < 1:
+                    why = f"held at {grip.level * 100:.0f} % of what it would take of "
+                    why += f"{_name(device, situation)}, for {grip.victim}"
+                    stands.setdefault(held.key, Stand(self.name, held.key, "act", grip.since_us, why))
+        return tuple(stands.values())
+
+    def _spent(self, grip: Grip, now_us: int) -> bool:
+        at_floor = grip.level <= self.settings.floor_percent / 100
+        return at_floor and now_us - grip.pace.changed_us >= self.settings.dwell_seconds * 1e6
+
+
+def _present(held: Mapping[str, Held], situation: Situation) -> dict[str, Held]:
+    cgroups = situation.view.now.cgroups
+    return {
+        path: one
+        for path, one in held.items()
+        if (cgroup := cgroups.get(path)) is not None and cgroup.inode == one.inode
+    }
+
+
+def _add(held: dict[str, Held], culprits: Iterable[PodSignals], device: str, situation: Situation) -> None:
+    """Note what each culprit takes of a disk now; what is known of it already only grows."""
+    total = [
+        sum(column) for column in zip(*(_traffic(pod, device) for pod in situation.signals.pods), strict=True)
+    ]
+    for pod in culprits:
+        if pod.cgroup.io_max is None:
+            continue
+        took = _demand(pod, device, total, situation)
+        one = held.get(pod.path, Held(pod.cgroup.inode, pod.key))
+        known = one.took.get(device, IoMax())
+        took = IoMax(
+            *(
+                max(old, new) if old < UNLIMITED and new < UNLIMITED else min(old, new)
+                for old, new in zip(astuple(known), astuple(took), strict=True)
+            )
+        )
+        if took == IoMax():
+            continue
+        theirs = {device: pod.cgroup.io_max.get(device, IoMax()), **one.theirs}
+        held[pod.path] = replace(one, took={**one.took, device: took}, theirs=theirs)
+
+
+def _demand(pod: PodSignals, device: str, total: Sequence[int], situation: Situation) -> IoMax:
+    """Return what a pod would take of a disk that it had to itself; `UNLIMITED` where it is not notable."""
+    stat = pod.io.get(device, IoStat())
+    busy = max(_LEAST_BUSY, situation.signals.busy(device) or 1.0)
+    swapped_to = device in swap_devices(situation)
+    limits = []
+    for size, requests in ((stat.rbytes, stat.rios), (stat.wbytes, stat.wios)):
+        notable = size > _NOTABLE * total[0] or requests > _NOTABLE * total[1]
+        by_bytes = swapped_to or size >= requests * _LARGE
+        limits.append(int(size / busy) if notable and by_bytes else UNLIMITED)
+        limits.append(int(requests / busy) if notable and not by_bytes else UNLIMITED)
+    rbps, riops, wbps, wiops = limits
+    return IoMax(rbps, wbps, riops, wiops)
+
+
+def _traffic(pod: PodSignals, device: str) -> tuple[int, int]:
+    stat = pod.io.get(device, IoStat())
+    return stat.rbytes + stat.wbytes, stat.rios + stat.wios
+
+
+def _tighter(one: IoMax, other: IoMax) -> IoMax:
+    return IoMax(*(min(pair) for pair in zip(astuple(one), astuple(other), strict=True)))
+
+
+def _name(device: str, situation: Situation) -> str:
+    disk = situation.view.now.node.disks.get(device)
+    return device if disk is None else disk.name
