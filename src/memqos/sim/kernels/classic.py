@@ -9,6 +9,9 @@ from memqos.sim.kernels import counters, evict, lists, shrink, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.raw import peek, poke, prefetch
+
+AHEAD = 12
 
 
 @njit
@@ -90,13 +93,35 @@ def _balance(m: Mem, c: int) -> int:
 @njit
 def shrink_active(m: Mem, c: int, kind: int, count: int) -> None:
     """shrink_active_list: the oldest active pages go to the inactive list, marked workingset."""
-    lid = c * k.LISTS + 2 * kind + 1
-    count = min(count, m.ls[lid, k.SIZE])
-    for _ in range(count):
-        page = lists.take_tail(m, lid)
-        m.ls[lid, k.SIZE] -= 1
-        m.w[page] = (m.w[page] & ~k.YOUNG) | k.WS
-        lists.add(m, page, 2 * kind)
+    source = c * k.LISTS + 2 * kind + 1
+    target = source - 1
+    count = min(count, m.ls[source, k.SIZE])
+    mark = k.WS | (2 * kind << k.LIST_SHIFT)
+    done = 0
+    while done < count:
+        to, stop = lists.head_room(m, target)
+        if to == stop:
+            lists.open_head(m, target)
+            to, stop = lists.head_room(m, target)
+        chunk = m.ls[source, k.TAIL]
+        first = chunk << k.CHUNK_SHIFT
+        at = first + m.ch[chunk, k.LO]
+        end = first + m.ch[chunk, k.HI]
+        while at < end and to < stop and done < count:
+            page = peek(m.pool, at)
+            prefetch(m.w, peek(m.pool, at + AHEAD))
+            at += 1
+            if page >= 0:
+                poke(m.pool, to, page)
+                poke(m.w, page, (peek(m.w, page) & ~(k.YOUNG | k.LIST_MASK | k.POS)) | mark | to)
+                to += 1
+                done += 1
+        m.ch[chunk, k.LO] = at - first
+        lists.set_head(m, target, to)
+        if at == end:
+            lists.drop_tail(m, source)
+    m.ls[source, k.SIZE] -= count
+    m.ls[target, k.SIZE] += count
     m.cg[c, k.PGREFILL] += count
     m.cg[c, k.PGDEACTIVATE] += count
     m.g[k.WORK_SCAN] += count

@@ -8,13 +8,14 @@ next ones are fetched ahead. `batch` stops before the first page about which the
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists, nodes, workingset
+from memqos.sim.kernels import lists, nodes, runs, workingset
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.raw import peek, poke, prefetch
 
 AHEAD = 12
 SPECIAL = k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON
+ALIKE = k.LIST_MASK | k.REFS_MASK | k.REF | k.WS
 
 
 @njit
@@ -31,6 +32,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
     age = m.cg[target, k.AGE]
     mark = k.SHADOW | ((c if mglru else target) << k.CG_SHIFT)
     seq = m.cg[c, k.MIN_SEQ_FILE] << 2
+    alike = ALIKE if mglru else 0
     taken = 0
     o = -1
     base = 0
@@ -45,6 +47,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
         first = chunk << k.CHUNK_SHIFT
         at = first + m.ch[chunk, k.LO]
         end = first + m.ch[chunk, k.HI]
+        retry = at
         while at < end and taken < count:
             page = peek(m.pool, at)
             prefetch(m.w, peek(m.pool, at + AHEAD))
@@ -52,19 +55,16 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                 at += 1
                 continue
             word = peek(m.w, page)
-            if word & SPECIAL:
+            if word & SPECIAL or (mglru and word & k.LIST_MASK != listed):
                 going = False
                 break
+            tier = 0
             if mglru:
-                if word & k.LIST_MASK != listed:
-                    going = False
-                    break
                 refs = workingset.refs_of(m, word)
                 tier = workingset.tier_of(m, refs, word & k.WS)
                 if tier > limit or refs == 4:
                     going = False
                     break
-                m.cg[c, k.EVICTED + 4 + tier] += 1
                 shadow = mark | ((seq | max(refs - 1, 0)) & k.POS)
                 if rework:
                     shadow |= word & k.WS
@@ -72,7 +72,6 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                     shadow |= k.WS
             else:
                 shadow = mark | ((age + taken) & k.POS) | (word & k.WS)
-            at += 1
             if page < base or page >= base + pages:
                 if o >= 0:
                     m.obj[o, k.O_RESIDENT] -= taken - before
@@ -81,13 +80,29 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                 base = m.obj[o, k.O_BASE]
                 pages = m.obj[o, k.O_PAGES]
                 counted = nodes.levels_of(m, page) != 0
-            poke(m.w, page, shadow | (word & k.ZERO))
-            taken += 1
+            many = 1
+            run = min(count - taken, end - at, 64 - (page & 63))
+            if run >= runs.LEAST and peek(m.pool, at + 1) == page + 1 and at >= retry:
+                every, some = runs.common(m, page, run)
+                if (every ^ some) & alike | some & SPECIAL or not runs.consecutive(m.pool, at, run):
+                    retry = at + runs.LEAST
+                else:
+                    many = run
+            if many == 1:
+                poke(m.w, page, shadow)
+            elif mglru:
+                runs.fill(m, page, many, shadow)
+            else:
+                runs.leave(m, page, many, mark, age + taken)
+            if mglru:
+                m.cg[c, k.EVICTED + 4 + tier] += many
             if counted:
-                held = peek(m.xn, page >> 6) + (k.NODE_SHADOW - 1)
+                held = peek(m.xn, page >> 6) + many * (k.NODE_SHADOW - 1)
                 poke(m.xn, page >> 6, held)
                 if held & k.NODE_PAGES == 0:
                     nodes.enlist(m, page >> 6)
+            at += many
+            taken += many
         m.ch[chunk, k.LO] = at - first
         if at == end:
             lists.drop_tail(m, lid)

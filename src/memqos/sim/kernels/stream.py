@@ -8,7 +8,7 @@ the caller does that one the general way and comes back.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, generations, lease, lists, nodes, workingset
+from memqos.sim.kernels import counters, generations, lease, lists, nodes, runs, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -64,6 +64,7 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
     fresh = k.RES | k.REF | mine | (number << k.LIST_SHIFT)
     fresh2 = k.RES | k.REF | mine | (special << k.LIST_SHIFT)
     inactive = k.INACTIVE_FILE << k.LIST_SHIFT
+    again = inactive | k.REF
     added = 0
     changes = m.g[k.CHANGES]
     aged = 0
@@ -76,36 +77,58 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
     rivals = 0
     own = 0
     up = 0
+    retry = i
     while i < end:
-        prefetch(m.w, base + peek(m.tab, min(i + AHEAD, end - 1)))
-        page = base + peek(m.tab, i)
+        place = peek(m.tab, i)
+        page = base + place
         word = peek(m.w, page)
+        prefetch(m.w, base + peek(m.tab, min(i + AHEAD, end - 1)))
+        run = 1
+        if i + runs.LEAST < end and peek(m.tab, i + 1) == place + 1 and i >= retry:
+            run = min(end - i, 64 - (page & 63))
+            if not word & k.RES:
+                run = min(run, room - added, stop - at)
+            if run < runs.LEAST or not runs.consecutive(m.tab, i, run):
+                run = 1
+                retry = i + runs.LEAST
         if word & k.RES:
-            if classic:
-                if not word & k.REF:
-                    poke(m.w, page, word | k.REF)
-                elif word & k.LIST_MASK == inactive:
-                    if word & k.CG_MASK != mine:
-                        break
-                    if at2 == stop2:
-                        lists.set_head(m, lid, at)
-                        lists.set_head(m, lid2, at2)
-                        lists.open_head(m, lid2)
-                        at, stop = lists.head_room(m, lid)
-                        at2, stop2 = lists.head_room(m, lid2)
-                        word = peek(m.w, page)
-                    poke(m.pool, word & k.POS, -1)
-                    poke(m.pool, at2, page)
-                    kept = word & ~(k.REF | k.LIST_MASK | k.POS)
-                    poke(m.w, page, kept | (k.ACTIVE_FILE << k.LIST_SHIFT) | at2)
-                    at2 += 1
-                    size2 += 1
-                    size -= 1
-                    promoted += 1
+            if run > 1:
+                every, some = runs.common(m, page, run)
+                apart = every ^ some
+                if classic and not apart & k.RES and not some & k.REF:
+                    runs.change(m, page, run, k.REF)
+                    i += run
+                    continue
+                if classic and not apart & (k.RES | k.REF | k.LIST_MASK) and word & k.LIST_MASK != inactive:
+                    i += run
+                    continue
+                if not classic and not apart & (k.RES | k.REF | k.WS | k.REFS_MASK):
+                    runs.change(m, page, run, touched(word, rework) - word)
+                    i += run
+                    continue
+                retry = i + runs.LEAST
+            if not classic:
+                poke(m.w, page, touched(word, rework))
+            elif word & (k.REF | k.LIST_MASK) != again:
+                poke(m.w, page, word | k.REF)
             else:
-                new = touched(word, rework)
-                if new != word:
-                    poke(m.w, page, new)
+                if word & k.CG_MASK != mine:
+                    break
+                if at2 == stop2:
+                    lists.set_head(m, lid, at)
+                    lists.set_head(m, lid2, at2)
+                    lists.open_head(m, lid2)
+                    at, stop = lists.head_room(m, lid)
+                    at2, stop2 = lists.head_room(m, lid2)
+                    word = peek(m.w, page)
+                poke(m.pool, word & k.POS, -1)
+                poke(m.pool, at2, page)
+                kept = word & ~(k.REF | k.LIST_MASK | k.POS)
+                poke(m.w, page, kept | (k.ACTIVE_FILE << k.LIST_SHIFT) | at2)
+                at2 += 1
+                size2 += 1
+                size -= 1
+                promoted += 1
             i += 1
             continue
         if added == room:
@@ -115,30 +138,49 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
             break
         flags = 0
         second = False
-        if word & k.SHADOW:
-            held -= k.NODE_SHADOW
-            if classic:
-                who = (word & k.CG_MASK) >> k.CG_SHIFT
-                if who != evictor or changes + added >= expires:
-                    if not m.cg[who, k.ONLINE]:
-                        break
-                    m.ls[lid, k.SIZE] = size
-                    m.ls[lid2, k.SIZE] = size2
-                    m.g[k.CHANGES] = changes + added
-                    counters.sums(m, who)
-                    evictor = who
-                    born = m.cg[who, k.AGE]
-                    up = -1 if counters.is_below(m, c, who) else 0
-                    rivals = _others(m, who)
-                    expires = NEVER
-                    own = 0
-                    if m.cg[who, k.FIRST_CHILD] >= 0:
-                        expires = m.cg[who, k.SUM_STAMP] + m.g[k.RSTAT_LAG] - 1
-                    if who == c and expires == NEVER:
-                        own = -1
-                    else:
-                        rivals += m.cg[who, k.SUM0 + k.ACTIVE_FILE]
-                refaults += 1
+        returns = word & k.SHADOW != 0
+        if returns and classic:
+            who = (word & k.CG_MASK) >> k.CG_SHIFT
+            if who != evictor or changes + added >= expires:
+                if not m.cg[who, k.ONLINE]:
+                    break
+                m.ls[lid, k.SIZE] = size
+                m.ls[lid2, k.SIZE] = size2
+                m.g[k.CHANGES] = changes + added
+                counters.sums(m, who)
+                evictor = who
+                born = m.cg[who, k.AGE]
+                up = -1 if counters.is_below(m, c, who) else 0
+                rivals = _others(m, who)
+                expires = NEVER
+                own = 0
+                if m.cg[who, k.FIRST_CHILD] >= 0:
+                    expires = m.cg[who, k.SUM_STAMP] + m.g[k.RSTAT_LAG] - 1
+                if who == c and expires == NEVER:
+                    own = -1
+                else:
+                    rivals += m.cg[who, k.SUM0 + k.ACTIVE_FILE]
+            run = min(run, expires - changes - added)
+        if run >= runs.LEAST:
+            every, some = runs.common(m, page, run)
+            alike = (every ^ some) & (k.RES | k.SHADOW | k.CG_MASK) == 0
+            if returns and classic:
+                now = born + ((aged + promoted) & up)
+                alike = alike and runs.nearest(m, page, run, now) > rivals + (size2 & own)
+            elif returns:
+                alike = every == some
+            if not alike or (returns and not classic and rework and word & k.WS):
+                run = 1
+                retry = i + runs.LEAST
+        else:
+            run = 1
+        if returns:
+            held -= run * k.NODE_SHADOW
+            if not classic:
+                flags = workingset.refault_mglru(m, c, word, 1, run)
+                second = two and flags & k.WS != 0
+            else:
+                refaults += run
                 distance = (born + ((aged + promoted) & up) - (word & k.POS)) & k.POS
                 if distance <= rivals + (size2 & own):
                     second = True
@@ -150,9 +192,6 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                         m.ls[lid2, k.SIZE] = size2
                         m.g[k.CHANGES] = changes + added
                         workingset.restored(m, c, 1)
-            else:
-                flags = workingset.refault(m, c, word, 1)
-                second = two and flags & k.WS != 0
         if second:
             if at2 == stop2:
                 lists.set_head(m, lid, at)
@@ -172,14 +211,17 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 lists.open_head(m, lid)
                 at, stop = lists.head_room(m, lid)
                 at2, stop2 = lists.head_room(m, lid2)
-            poke(m.pool, at, page)
-            poke(m.w, page, fresh | flags | at)
-            at += 1
-            size += 1
+            if run > 1:
+                runs.enter(m, page, run, at, fresh | flags)
+            else:
+                poke(m.pool, at, page)
+                poke(m.w, page, fresh | flags | at)
+            at += run
+            size += run
         if counted:
-            poke(m.xn, page >> 6, held + 1)
-        added += 1
-        i += 1
+            poke(m.xn, page >> 6, held + run)
+        added += run
+        i += run
     lists.set_head(m, lid, at)
     m.ls[lid, k.SIZE] = size
     if two:

@@ -71,11 +71,12 @@ def shadow_of(m: Mem, word: int, c: int) -> int:
 
 
 @njit
-def _refault_mglru(m: Mem, c: int, shadow: int, kind: int) -> int:
+def refault_mglru(m: Mem, c: int, shadow: int, kind: int, pages: int) -> int:
+    """lru_gen_refault: the flags that so many pages with equal shadows take as they return."""
     owner = (shadow & k.CG_MASK) >> k.CG_SHIFT
     if owner != c:
         return 0
-    m.cg[c, k.REFAULT_ANON + kind] += 1
+    m.cg[c, k.REFAULT_ANON + kind] += pages
     token = shadow & k.POS
     ws = shadow & k.WS
     if m.g[k.MGLRU_72]:
@@ -83,20 +84,20 @@ def _refault_mglru(m: Mem, c: int, shadow: int, kind: int) -> int:
         if not -4 < distance < 4:
             return 0
         tier = tier_of(m, (token & 3) + 1, ws)
-        m.cg[c, k.REFAULTED + 4 * kind + tier] += 1
+        m.cg[c, k.REFAULTED + 4 * kind + tier] += pages
         if ws:
             if m.g[k.IN_FAULT]:
-                m.cg[c, k.ACTIVATE_ANON + kind] += 1
-            m.cg[c, k.RESTORE_ANON + kind] += 1
+                m.cg[c, k.ACTIVATE_ANON + kind] += pages
+            m.cg[c, k.RESTORE_ANON + kind] += pages
             return k.WS
         return (token & 3) << k.REFS_SHIFT
     if (token >> 2) != (m.cg[c, k.MIN_SEQ_ANON + kind] & (k.POS >> 2)):
         return 0
     refs = (token & 3) + (1 if ws else 0)
-    m.cg[c, k.REFAULTED + 4 * kind + tier_of(m, refs, 0)] += 1
-    m.cg[c, k.ACTIVATE_ANON + kind] += 1
+    m.cg[c, k.REFAULTED + 4 * kind + tier_of(m, refs, 0)] += pages
+    m.cg[c, k.ACTIVATE_ANON + kind] += pages
     if m.g[k.IN_FAULT] or refs >= 3:
-        m.cg[c, k.RESTORE_ANON + kind] += 1
+        m.cg[c, k.RESTORE_ANON + kind] += pages
         return k.WS | k.REFS_MASK
     return 0
 
@@ -113,7 +114,7 @@ def refault(m: Mem, c: int, shadow: int, kind: int) -> int:
     """workingset_refault: the flags the returning page takes; `g[R0]` is 1 when it is activated."""
     m.g[k.R0] = 0
     if m.g[k.MGLRU]:
-        return _refault_mglru(m, c, shadow, kind)
+        return refault_mglru(m, c, shadow, kind, 1)
     m.cg[c, k.REFAULT_ANON + kind] += 1
     evictor = (shadow & k.CG_MASK) >> k.CG_SHIFT
     if not m.cg[evictor, k.ONLINE] and m.cg[evictor, k.USAGE] == 0:
