@@ -13,6 +13,7 @@ from memqos.policy.hierarchy import HierarchyPolicy
 from memqos.policy.kubelet import KubeletPolicy
 from memqos.policy.limit_io import LimitIo
 from memqos.policy.manager import Manager
+from memqos.policy.relax import Relax
 from memqos.policy.rung import AnyRung
 from memqos.policy.settings import Settings
 from memqos.policy.swap import SwapPolicy
@@ -30,5 +31,7 @@ def rungs(settings: Settings) -> tuple[AnyRung, ...]:
     found: list[AnyRung] = []
     if settings.io.limit:
         found.append(LimitIo(settings.io))
+    swap = settings.swap
+    found.append(Relax(settings.relax, swap.maximum_per_pod, swap.budget, swap.reserve))
     found.append(Evict(settings.evict))
     return tuple(found)

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from memqos.kubelet.config import KubeletConfig, Version
 from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.limit_io import IoSettings
+from memqos.policy.relax import RelaxSettings
 from memqos.policy.setting import setting
 from memqos.policy.trouble import WatchSettings
 from memqos.units import GIB, MIB
@@ -134,6 +135,7 @@ class Settings:
     swap: SwapSettings = setting(SwapSettings, "Swap per pod.", "")
     hierarchy: HierarchySettings = setting(HierarchySettings, "Protection down the cgroup tree.", "")
     watch: WatchSettings = setting(WatchSettings, "When a pod counts as disturbed.", "")
+    relax: RelaxSettings = setting(RelaxSettings, "Lending what nobody uses.", "")
     evict: EvictSettings = setting(EvictSettings, "Ending pods, where nothing weaker helps.", "")
     io: IoSettings = setting(IoSettings, "Limits on the disk.", "")
     agent: AgentSettings = setting(AgentSettings, "The agent's loop.", "")

@@ -1,0 +1,216 @@
+"""Lending unused memory upward, before anyone is hurt: memory.high and swap.max of pods in need.
+
+A pod that runs into a memory.high while the node has memory to spare is throttled for nothing: a
+kubelet with Memory QoS sets it by formula, not by need (KEP-2570). So is one killed at its
+memory.max whose user let it swap, when its swap is used up and the node's lies empty.
+
+* **memory.high** of the pod or of a container is raised in steps towards memory.max while tasks run into
+  it.
+* **memory.swap.max** of a pod that may swap is raised in steps while it runs into memory.max with
+  its swap nearly full; never above the admin's maximum per pod, and never so that the node's swap
+  is promised twice.
+
+memory.max is never raised: it is what the user asked for. Nothing is lent while the node's reserve
+is touched and for the calm time after, while a more important pod waits for memory, or where a
+lower rung holds the pod back; what is lent is then called in at once. Otherwise a loan ends when the
+pod has not needed it for the calm time, and never while that would squeeze it below what it uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+from memqos.model.plan import Plan, Stand, Write
+from memqos.model.snapshot import Cgroup
+from memqos.policy.rung import Situation
+from memqos.policy.setting import setting
+from memqos.policy.shortage import without_swap
+from memqos.policy.signals import PodSignals
+from memqos.units import UNLIMITED, format_bytes, page_floor
+
+_HELD_BACK: Final = ("throttle", "io")
+_NEARLY: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class RelaxSettings:
+    """Lending what nobody uses to pods that run into memory.high or out of swap."""
+
+    lend: bool = setting(
+        True,
+        "Raise memory.high and memory.swap.max of pods that need it while the node has it to spare.",
+        "a limit set by formula throttles or kills beside memory that nobody uses",
+    )
+    reserve_percent: float = setting(
+        15.0,
+        "Share of the node's memory that must be free or clean page cache for anything to be lent.",
+        "several times what the evict rung keeps, so that lending never leads to an eviction",
+        unit="percent",
+        least=1.0,
+    )
+    step_percent: float = setting(
+        12.5,
+        "How much is lent at a time, of the limit that is raised.",
+        "a few steps double it; each is seen to help before the next",
+        unit="percent",
+        least=1.0,
+    )
+    dwell_seconds: float = setting(
+        2.0,
+        "Least time between two steps of one limit.",
+        "twice the window that the figures are taken over",
+        unit="seconds",
+        least=0.5,
+    )
+    calm_seconds: float = setting(
+        60.0,
+        "How long a loan must not have been needed before it is called in.",
+        "a program that grew once does so again with its next batch or collection",
+        unit="seconds",
+        least=1.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """One raised limit: the value it had, the one it has, when it was last raised and last needed."""
+
+    inode: int
+    base: int
+    value: int
+    since_us: int
+    stepped_us: int
+    needed_us: int
+
+
+Key: TypeAlias = tuple[str, str]
+"""A cgroup's path and a knob."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """All loans, and when the reserve was last touched, with loans called in."""
+
+    loans: Mapping[Key, Loan] = field(default_factory=dict)
+    recalled_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """A limit that somebody runs into, its ceiling, and what this look shows it at."""
+
+    pod: PodSignals
+    cgroup: Cgroup
+    knob: str
+    held: int
+    ceiling: int
+    pressing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Relax:
+    """Raise limits that hurt a pod and help nobody; the swap settings are the admin's, in bytes."""
+
+    settings: RelaxSettings = field(default_factory=RelaxSettings)
+    swap_per_pod: int | None = None
+    swap_budget: int | None = None
+    swap_reserve: int = 0
+    name: str = "relax"
+
+    def initial(self) -> Lent:
+        """Return the memory of a rung that has lent nothing."""
+        return Lent()
+
+    def decide(self, memory: Lent, situation: Situation) -> tuple[Lent, Plan]:
+        """Return the limits that shall be raised, and which pods need them."""
+        if not self.settings.lend or not situation.signals.over_us:
+            return Lent(), Plan()
+        node, now = situation.view.now.node, situation.now_us
+        if without_swap(node) < node.meminfo.get("MemTotal", 0) * self.settings.reserve_percent / 100:
+            return Lent(recalled_us=now if memory.loans else memory.recalled_us), Plan()
+        if memory.recalled_us is not None and now - memory.recalled_us < self.settings.calm_seconds * 1e6:
+            return memory, Plan()
+        swap_left = self._swap_left(situation)
+        loans: dict[Key, Loan] = {}
+        writes: list[Write] = []
+        stands: dict[str, Stand] = {}
+        for need in self._needs(situation, memory.loans):
+            key = (need.cgroup.path, need.knob)
+            loan = self._loan(memory.loans.get(key), need, now, swap_left)
+            if loan is None:
+                continue
+            if need.knob == "memory.swap.max" and need.cgroup.path == need.pod.path:
+                swap_left -= loan.value - loan.base
+            loans[key] = loan
+            why = (
+                f"{need.pod.key} runs into {need.knob} of {format_bytes(loan.base)} "
+                f"and the node has {format_bytes(without_swap(node))} to spare"
+            )
+            writes.append(Write(*key, loan.value, why, self.name, need.cgroup.inode))
+            stands.setdefault(need.pod.key, Stand(self.name, need.pod.key, "act", loan.since_us, why))
+        return Lent(loans), Plan(tuple(writes), stands=tuple(stands.values()))
+
+    def _needs(self, situation: Situation, lent: Mapping[Key, Loan]) -> Iterator[_Need]:
+        """Yield the limits that may be raised, of the most important pods first."""
+        worst = max((one.importance for one in situation.pressing("memory")), default=None)
+        for pod in situation.signals.pods:
+            outranked = worst is not None and pod.importance < worst
+            if outranked or any(situation.stand(rung, pod.key) for rung in _HELD_BACK):
+                continue
+            parts = (pod.path, *pod.placed.containers.values())
+            cgroups = [cgroup for path in parts if (cgroup := situation.view.now.cgroups.get(path))]
+            hit = pod.rate("max_events") > 0
+            for cgroup in cgroups:
+                high, limit = cgroup.memory_high, min(cgroup.memory_max or UNLIMITED, pod.limit)
+                if high and (high < limit or (cgroup.path, "memory.high") in lent):
+                    throttled = (situation.view.delta(cgroup, "memory_events", "high") or 0) > 0
+                    yield _Need(pod, cgroup, "memory.high", high, limit, throttled)
+                swap, used = cgroup.memory_swap_max, cgroup.memory_swap_current or 0
+                if swap is not None and 0 < swap < UNLIMITED:
+                    ceiling = UNLIMITED if self.swap_per_pod is None else self.swap_per_pod
+                    yield _Need(pod, cgroup, "memory.swap.max", swap, ceiling, hit and used >= swap * _NEARLY)
+
+    def _loan(self, loan: Loan | None, need: _Need, now: int, swap_left: int) -> Loan | None:
+        """Return what is lent from now on: begun, one step more, the same, or nothing."""
+        if loan is not None and (loan.inode != need.cgroup.inode or _rewritten(loan, need)):
+            loan = None
+        if loan is None:
+            if not need.pressing:
+                return None
+            loan = Loan(need.cgroup.inode, need.held, need.held, now, 0, now)
+        if need.pressing:
+            loan = replace(loan, needed_us=now)
+        used = need.cgroup.memory_current if need.knob == "memory.high" else need.cgroup.memory_swap_current
+        calm = now - loan.needed_us >= self.settings.calm_seconds * 1e6
+        if calm and (used or 0) < loan.base:
+            return None
+        if need.pressing and now - loan.stepped_us >= self.settings.dwell_seconds * 1e6:
+            step = page_floor(int(loan.base * self.settings.step_percent / 100), need.pod.page_size)
+            room = need.ceiling - loan.value
+            if need.knob == "memory.swap.max":
+                room = min(room, swap_left - (loan.value - loan.base))
+            step = max(0, min(step, page_floor(max(0, room), need.pod.page_size)))
+            loan = replace(loan, value=loan.value + step, stepped_us=now)
+        return loan if loan.value > loan.base else None
+
+    def _swap_left(self, situation: Situation) -> int:
+        """Return the bytes of the node's swap that are promised to nobody."""
+        total = situation.view.now.node.meminfo.get("SwapTotal", 0) - self.swap_reserve
+        if self.swap_budget is not None:
+            total = min(total, self.swap_budget)
+        cgroups = situation.view.now.cgroups
+        granted = [cgroups[pod.path].memory_swap_max or 0 for pod in situation.signals.pods]
+        return max(0, total - sum(granted))
+
+
+def _rewritten(loan: Loan, need: _Need) -> bool:
+    """True when somebody set the limit anew, so that what is remembered of it is void.
+
+    memory.swap.max is foreseen as the swap policy grants it; memory.high is as it was left.
+    """
+    known = (loan.base, loan.value)
+    return page_floor(need.held, need.pod.page_size) not in {
+        page_floor(one, need.pod.page_size) for one in known
+    }
