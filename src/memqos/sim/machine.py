@@ -47,7 +47,7 @@ class Machine(Arrays):
         m = self.m
         for field in (k.FIRST_CHILD, k.LAST_CHILD, k.NEXT, k.ITER, k.NODES_HEAD, k.NODES_TAIL):
             row[c, field] = -1
-        for field in (k.HIGH, k.MAX, k.SWAP_MAX):
+        for field in (k.HIGH, k.MAX, k.SWAP_HIGH, k.SWAP_MAX):
             row[c, field] = k.UNLIMITED_PAGES
         row[c, k.PARENT] = parent
         row[c, k.ONLINE] = 1
@@ -94,12 +94,14 @@ class Machine(Arrays):
         )
 
     def rmdir(self, path: str) -> None:
-        """Remove a cgroup without tasks; what it still holds stays charged to it inside its parent."""
+        """Remove a cgroup without tasks; what it holds goes to its parent, or (before 7.2) stays its own."""
         c = self.cgroup(path)
         self.m.cg[c, k.ONLINE] = 0
         for field in (k.MIN, k.LOW):
             self.m.cg[c, field] = 0
         self.order(control.PROPAGATE, c)
+        if self.profile.reparents:
+            self.order(control.REPARENT, c)
         del self.paths[path], self.inodes[path]
 
     def set_limit(self, path: str, field: int, size: int) -> None:

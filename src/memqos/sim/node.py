@@ -27,6 +27,7 @@ LIMITS = {
     "memory.low": k.LOW,
     "memory.high": k.HIGH,
     "memory.max": k.MAX,
+    "memory.swap.high": k.SWAP_HIGH,
     "memory.swap.max": k.SWAP_MAX,
 }
 Event = tuple[int, int, int, int]
@@ -175,7 +176,7 @@ class SimNode:
             memory_events=look.memory_events(c),
             memory_events_local=look.memory_events(c, local=True),
             memory_swap_current=int(row[c, k.SWAP]) * PAGE,
-            memory_swap_high=UNLIMITED,
+            memory_swap_high=_size(row[c, k.SWAP_HIGH]),
             memory_swap_max=_size(row[c, k.SWAP_MAX]),
             memory_swap_events=look.swap_events(c),
             io_max=look.io_max(c),
@@ -230,6 +231,10 @@ class SimNode:
             "allocstall_normal": int(g[k.G_ALLOCSTALL]),
             "pageoutrun": int(g[k.G_PAGEOUTRUN]),
         }
+        if not machine.profile.counts_memcg_reclaim_in_vmstat:
+            for name, first in (("pgscan", k.G_PGSCAN), ("pgsteal", k.G_PGSTEAL)):
+                vmstat[f"{name}_direct"] = int(g[first] + g[first + 2])
+                vmstat[f"{name}_kswapd"] = int(g[first + 1])
         swaps: tuple[Swap, ...] = ()
         if swap_total:
             name = machine.spec.swap_disk or machine.spec.disks[0].name

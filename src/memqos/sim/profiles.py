@@ -41,6 +41,8 @@ class Profile:
     """memory.stat has pgscan_proactive and pgsteal_proactive, pswpin and pswpout (0; 7.2)."""
     large_folios: bool
     """ext4's page cache has folios as large as the read-ahead; eviction counts folios (0, 4.5; 7.2)."""
+    reparents: bool
+    """A removed cgroup's pages go to its parent (0; 7.2)."""
     swap_peak: bool
     """memory.swap.peak exists (6.5)."""
     throttles_swap_writes: bool
@@ -70,6 +72,7 @@ PROFILES = {
         counts_memcg_reclaim_in_vmstat=False,
         proactive_stats=False,
         large_folios=False,
+        reparents=False,
         swap_peak=False,
         throttles_swap_writes=True,
     ),
@@ -87,6 +90,7 @@ PROFILES = {
         counts_memcg_reclaim_in_vmstat=False,
         proactive_stats=False,
         large_folios=False,
+        reparents=False,
         swap_peak=True,
         throttles_swap_writes=False,
     ),
@@ -104,6 +108,7 @@ PROFILES = {
         counts_memcg_reclaim_in_vmstat=True,
         proactive_stats=True,
         large_folios=True,
+        reparents=True,
         swap_peak=True,
         throttles_swap_writes=False,
     ),

@@ -126,7 +126,9 @@ class Look:
     def swap_events(self, c: int) -> Counters:
         """`memory.swap.events`."""
         row = self.local[c]
-        return Counters.of({"high": 0, "max": int(row[k.E_SWAP_MAX]), "fail": int(row[k.E_SWAP_FAIL])})
+        return Counters.of(
+            {"high": int(row[k.E_SWAP_HIGH]), "max": int(row[k.E_SWAP_MAX]), "fail": int(row[k.E_SWAP_FAIL])}
+        )
 
     def device(self, d: int) -> str:
         """A disk's `major:minor`, as virtio-blk numbers them."""

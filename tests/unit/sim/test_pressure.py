@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from memqos.sim.kernels import control, psi
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import entry
+from memqos.sim.kernels.layout import Mem
 from memqos.sim.machine import Machine
 from memqos.sim.node import SimNode
 from memqos.sim.profiles import PROFILES
@@ -18,6 +20,12 @@ from memqos.units import MIB
 
 MEM, MEM_FULL, IO, IO_FULL, CPU, CPU_FULL = range(6)
 MS = 1_000_000
+
+
+@entry
+def move(m: Mem, t: int, old: int, new: int, time: int) -> None:
+    """`psi.move` for a test: compiled kernels can only be called through an entry."""
+    psi.move(m, t, old, new, time)
 
 
 def test_a_cgroup_of_one_task_is_in_full_pressure_whenever_it_is_in_some(bench: Any) -> None:
@@ -119,7 +127,7 @@ def test_the_averages_are_the_kernels(bench: Any) -> None:
     b.machine.program(task, [{k.P_OP: k.OP_HOLD}])
     machine = b.machine
     expected = [0, 0, 0]
-    psi.move(machine.m, task, k.T_HOLD, k.T_IO, machine.now)
+    move(machine.m, task, k.T_HOLD, k.T_IO, machine.now)
     machine.m.task[task, k.T_STATE] = k.T_IO
     machine.m.task[task, k.T_WAKE] = 7 * psi.PERIOD
     machine.run(6 * psi.PERIOD + 1)
@@ -177,9 +185,9 @@ def test_totals_are_what_a_look_at_every_millisecond_finds(steps: list[tuple[int
     for t, wait, cpu, state in steps:
         # each task's own changes come in order, those of different tasks in any
         clock[t] += wait
-        psi.move(machine.m, tasks[t], states[t], 4, clock[t] * MS)
+        move(machine.m, tasks[t], states[t], 4, clock[t] * MS)
         machine.m.task[tasks[t], k.T_CPU] = cpu
-        psi.move(machine.m, tasks[t], 4, state, clock[t] * MS)
+        move(machine.m, tasks[t], 4, state, clock[t] * MS)
         states[t] = state
         done.append((clock[t], t, cpu, state))
     done.sort(key=lambda each: each[0])

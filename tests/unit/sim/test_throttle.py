@@ -12,6 +12,8 @@ from memqos.model.plan import Write
 from memqos.model.snapshot import IoMax
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import throttle
+from memqos.sim.kernels.jit import entry
+from memqos.sim.kernels.layout import Mem
 from memqos.sim.machine import Machine
 from memqos.sim.node import SimNode
 from memqos.sim.profiles import PROFILES
@@ -21,6 +23,22 @@ from memqos.units import MIB
 KERNELS = ("6.1", "6.12", "7.2")
 SECOND = 1_000_000_000
 IO, IO_FULL = 2, 3
+
+
+@entry
+def passes_at(m: Mem, c: int, d: int, write: int, size: int, now: int) -> int:
+    """Entries of their own: compiled kernels can only be called through one."""
+    return throttle.passes_at(m, c, d, write, size, now)
+
+
+@entry
+def hold(m: Mem, time: int, c: int, page: int, pages: int, kind: int) -> None:
+    throttle.hold(m, time, 0, c, page, pages, kind)
+
+
+@entry
+def drop_first(m: Mem) -> None:
+    throttle.drop_first(m)
 
 
 def limit(b: Any, path: str, **limits: int) -> None:
@@ -191,14 +209,14 @@ def test_what_passes_is_never_more_than_the_rate_and_a_slice(
     now, seen = 0, []
     for i, (wait, which, write, pages) in enumerate(asked):
         now += wait * 1_000_000
-        when = throttle.passes_at(machine.m, rows[which], 0, write, pages * 4096, now)
+        when = passes_at(machine.m, rows[which], 0, write, pages * 4096, now)
         assert when >= now
-        throttle.hold(machine.m, when, 0, rows[which], i, pages, k.Q_SWAPOUT if write else k.Q_READ)
+        hold(machine.m, when, rows[which], i, pages, k.Q_SWAPOUT if write else k.Q_READ)
         seen.append((when, now, rows[which], write, pages * 4096))
     popped = []
     while machine.m.g[k.HELD]:
         popped.append((int(machine.m.held[0, k.H_TIME]), int(machine.m.held[0, k.H_PAGE])))
-        throttle.drop_first(machine.m)
+        drop_first(machine.m)
     assert popped == sorted((each[0], i) for i, each in enumerate(seen))
     for c, below in ((rows[0], rows[1:]), (rows[1], rows[1:2])):
         for write in range(2):

@@ -108,8 +108,30 @@ def oom(m: Mem, over: int) -> bool:
 
 
 @njit
+def _overage(m: Mem, c: int, swap: bool) -> int:
+    """How far the worst of `c` and its ancestors is above memory.high (memory.swap.high), in 2^-20 of it."""
+    worst = 0
+    while c > 0:
+        high = m.cg[c, k.SWAP_HIGH] if swap else m.cg[c, k.HIGH]
+        over = m.cg[c, k.SWAP if swap else k.USAGE] - high
+        if over > 0:
+            if swap:
+                counters.rise(m, c, k.E_SWAP_HIGH)
+            worst = max(worst, (over << 20) // max(high, 1))
+        c = m.cg[c, k.PARENT]
+    return worst
+
+
+@njit
+def _delay(overage: int, pages: int) -> int:
+    """calculate_high_delay, in jiffies: 64 (over/high)^2 seconds per 64 pages."""
+    overage = min(overage, 1 << 26)
+    return ((overage * overage * HZ) >> 20 >> 14) * pages // 64
+
+
+@njit
 def handle_over_high(m: Mem, c: int) -> None:
-    """mem_cgroup_handle_over_high: reclaim, then sleep 64 (over/high)^2 seconds per 64 pages, at most 2."""
+    """mem_cgroup_handle_over_high: reclaim what is above memory.high, then sleep, at most two seconds."""
     pages = m.g[k.OVER_HIGH]
     m.g[k.OVER_HIGH] = 0
     retries = RETRIES
@@ -124,16 +146,8 @@ def handle_over_high(m: Mem, c: int) -> None:
                 freed += reclaim.memcg(m, i, want, k.DIRECT, 1, m.g[k.SWAPPINESS])
             i = m.cg[i, k.PARENT]
         first = False
-        overage = 0
-        i = c
-        while i > 0:
-            high = m.cg[i, k.HIGH]
-            if m.cg[i, k.USAGE] > high:
-                overage = max(overage, ((m.cg[i, k.USAGE] - high) << 20) // max(high, 1))
-            i = m.cg[i, k.PARENT]
-        overage = min(overage, 1 << 26)
-        jiffies = (overage * overage * HZ) >> 20 >> 14
-        jiffies = min(jiffies * pages // 64, 2 * HZ)
+        jiffies = _delay(_overage(m, c, False), pages) + _delay(_overage(m, c, True), pages)
+        jiffies = min(jiffies, 2 * HZ)
         if jiffies <= HZ // 100:
             return
         if freed:
@@ -175,7 +189,7 @@ def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
 def _after(m: Mem, c: int, batch: int) -> None:
     i = c
     while i > 0:
-        if m.cg[i, k.USAGE] > m.cg[i, k.HIGH]:
+        if m.cg[i, k.USAGE] > m.cg[i, k.HIGH] or m.cg[i, k.SWAP] > m.cg[i, k.SWAP_HIGH]:
             m.g[k.OVER_HIGH] += batch
             break
         i = m.cg[i, k.PARENT]

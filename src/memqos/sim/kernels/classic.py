@@ -133,6 +133,9 @@ def count_scan(m: Mem, c: int, scanned: int, stolen: int) -> None:
     kind = m.g[k.SC_KIND]
     m.cg[c, k.PGSCAN + kind] += scanned
     m.cg[c, k.PGSTEAL + kind] += stolen
+    if m.g[k.SC_TARGET] == 0:
+        m.g[k.G_PGSCAN + kind] += scanned
+        m.g[k.G_PGSTEAL + kind] += stolen
     m.g[k.WORK_SCAN] += scanned
     m.g[k.WORK_STEAL] += stolen
     m.g[k.SC_SCANNED] += scanned

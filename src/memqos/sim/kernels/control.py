@@ -15,6 +15,7 @@ from memqos.sim.kernels import (
     program,
     psi,
     reclaim,
+    reparent,
     sched,
     throttle,
     trace,
@@ -23,9 +24,10 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import entry, njit
 from memqos.sim.kernels.layout import Mem, Row
 
-ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE, LOOK, IO_MAX = (
-    range(12)
-)
+(
+    ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE, LOOK, IO_MAX,
+    REPARENT,
+) = range(13)  # fmt: skip
 
 
 @njit
@@ -93,6 +95,8 @@ def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
         return trace.trace(m, a, b, c)
     elif what == LOOK:
         psi.look(m, a, m.g[k.NOW])
+    elif what == REPARENT:
+        reparent.reparent(m, a)
     elif what == IO_MAX:
         throttle.anew(m, a, m.g[k.NOW])
     return 0

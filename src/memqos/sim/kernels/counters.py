@@ -92,12 +92,18 @@ def margin(m: Mem, c: int) -> int:
 
 
 @njit
-def event(m: Mem, c: int, which: int) -> None:
-    """Count a memory event at `c` (local) and at `c` and every ancestor."""
-    m.cg[c, which + k.LOCAL_OF] += 1
+def rise(m: Mem, c: int, which: int) -> None:
+    """Count an event at `c` and every ancestor (memory.swap.events has no local file)."""
     while c >= 0:
         m.cg[c, which] += 1
         c = m.cg[c, k.PARENT]
+
+
+@njit
+def event(m: Mem, c: int, which: int) -> None:
+    """Count a memory event at `c` (local) and at `c` and every ancestor."""
+    m.cg[c, which + k.LOCAL_OF] += 1
+    rise(m, c, which)
 
 
 @njit
@@ -194,11 +200,11 @@ def swap_room(m: Mem, c: int) -> int:
 
 @njit
 def swap_full(m: Mem, c: int) -> bool:
-    """`mem_cgroup_swap_full`: swap is more than half used, node-wide or at any level."""
+    """`mem_cgroup_swap_full`: over half of the slots is used, or of swap.max or swap.high at any level."""
     if m.g[k.SW_FREE] * 2 < m.g[k.SW_TOTAL]:
         return True
     while c >= 0:
-        if m.cg[c, k.SWAP] * 2 >= m.cg[c, k.SWAP_MAX]:
+        if m.cg[c, k.SWAP] * 2 >= min(m.cg[c, k.SWAP_MAX], m.cg[c, k.SWAP_HIGH]):
             return True
         c = m.cg[c, k.PARENT]
     return False

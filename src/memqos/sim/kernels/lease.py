@@ -19,6 +19,11 @@ BATCH = 64  # MEMCG_CHARGE_BATCH
 def room(m: Mem, c: int) -> int:
     """Pages that `c` may take without reclaim, event, throttling or a woken kswapd; 0: unsure."""
     pages = m.g[k.FREE] - m.g[k.WMARK_LOW]
+    i = c
+    while i > 0:
+        if m.cg[i, k.SWAP] > m.cg[i, k.SWAP_HIGH]:
+            return 0
+        i = m.cg[i, k.PARENT]
     if m.g[k.STOCK_CG] == c and m.g[k.STOCK_N] > 0:
         return max(0, min(pages, m.g[k.STOCK_N]))
     refused = False

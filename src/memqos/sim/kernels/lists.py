@@ -27,7 +27,8 @@ def _new_chunk(m: Mem) -> int:
 
 
 @njit
-def _free_chunk(m: Mem, chunk: int) -> None:
+def free_chunk(m: Mem, chunk: int) -> None:
+    """Give a chunk back to the pool."""
     m.ch[chunk, k.NEWER] = m.g[k.CHUNK_FREE]
     m.g[k.CHUNK_FREE] = chunk
 
@@ -113,7 +114,7 @@ def drop_tail(m: Mem, lid: int) -> None:
         m.ls[lid, k.HEAD] = -1
     else:
         m.ch[newer, k.OLDER] = -1
-    _free_chunk(m, chunk)
+    free_chunk(m, chunk)
 
 
 @inlined
@@ -206,7 +207,7 @@ def _compact_list(m: Mem, lid: int) -> None:
         m.ls[lid, k.TAIL] = -1
     while target >= 0:
         newer = m.ch[target, k.NEWER]
-        _free_chunk(m, target)
+        free_chunk(m, target)
         target = newer
 
 

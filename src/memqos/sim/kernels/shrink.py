@@ -28,20 +28,18 @@ def alloc_slot(m: Mem, c: int, page: int) -> bool:
     """
     if m.g[k.SW_TOTAL] == 0:
         return False
+    while not m.cg[c, k.ONLINE]:  # mem_cgroup_id_get_online
+        c = m.cg[c, k.PARENT]
+    if m.g[k.SW_FREE] == 0:
+        counters.rise(m, c, k.E_SWAP_FAIL)
+        return False
     i = c
     while i >= 0:
         if m.cg[i, k.SWAP] + 1 > m.cg[i, k.SWAP_MAX]:
-            while i >= 0:
-                m.cg[i, k.E_SWAP_MAX] += 1
-                m.cg[i, k.E_SWAP_FAIL] += 1
-                i = m.cg[i, k.PARENT]
+            counters.rise(m, c, k.E_SWAP_MAX)
+            counters.rise(m, c, k.E_SWAP_FAIL)
             return False
         i = m.cg[i, k.PARENT]
-    if m.g[k.SW_FREE] == 0:
-        while c >= 0:
-            m.cg[c, k.E_SWAP_FAIL] += 1
-            c = m.cg[c, k.PARENT]
-        return False
     slot = m.g[k.SW_NEXT]
     while m.sw[slot] & k.SW_USED:
         slot += 1
