@@ -19,8 +19,12 @@ $(STAMP): requirements/all.lock pyproject.toml
 venv: $(STAMP) ## the Python environment, from the lock
 
 .PHONY: run
-run: venv system ## boot a real kernel, run the pods of examples/, manage them, show who lives
-	$(BIN)/memqos lab try --pods examples/pods --policy examples/policy.yaml --out out/run
+run: venv ## a node with and without memqos, on the simulated kernel: no root, no virtual machine, a minute
+	$(BIN)/memqos simulate
+
+.PHONY: try
+try: venv system ## boot a real kernel, run the pods of examples/, manage them, show who lives
+	$(BIN)/memqos lab try --pods examples/pods --policy examples/policy.yaml --out out/try
 
 .PHONY: check
 check: venv ## format, lint, types, layers, unit tests: no root, no network, under a minute

@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "run": "Run pods on this machine and manage them, or manage the pods that are here.",
     "plan": "Show what would be written, and why; write nothing.",
     "pods": "Show who holds what: memory, swap, limits, headroom, pressure.",
-    "simulate": "Play an experiment on the simulated kernel; needs no root.",
+    "simulate": "Play a scenario on the simulated kernel; needs no root.",
     "lab": "Run experiments on real kernels in a virtual machine.",
     "workload": "Do what a workload file says, to real memory and files.",
     "restore": "Put back every value that an agent changed and could not restore.",

@@ -20,6 +20,7 @@ from memqos.lab.experiment import Exec, ManagerName, Play, Sample, Step, Wait, W
 from memqos.lab.manage import Manager, kubelet_of, manager_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.recording import Executed, Happened, Look, PodLook, Recording, Written
+from memqos.lab.watch import Share, Watcher
 from memqos.model.plan import Reclaim, Write
 from memqos.model.pods import Pod
 from memqos.node import Node
@@ -100,9 +101,18 @@ class Player:
     """Plays one variant."""
 
     def __init__(
-        self, play: Play, world: World, say: Callable[[str], None], *, evictor: Evictor | None = None
+        self,
+        play: Play,
+        world: World,
+        say: Callable[[str], None],
+        *,
+        evictor: Evictor | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self._play = play
+        self._watcher = watcher or Watcher()
+        self._share = Share(play.timeline)
+        self._step, self._step_began = 0, 0.0
         self._world = world
         self._say = say
         self._evictor = evictor
@@ -123,12 +133,15 @@ class Player:
 
     def run(self) -> Recording:
         """Play the timeline to its end and return the recording; raises `LabError`."""
-        for step in self._play.timeline:
+        self._watcher.begins(self._play, self._record.cgroups)
+        for index, step in enumerate(self._play.timeline):
+            self._step, self._step_began = index, self._seconds
             if step.at is not None:
                 self._pass(step.at - self._seconds)
             self._say(f"{self._play.name}: {_words(step)}")
             self._note(step.action, "timeline", _words(step))
             getattr(self, f"_{step.action}")(getattr(step, step.action))
+        self._watcher.advanced(1.0)
         return self.end()
 
     def end(self, problem: str = "") -> Recording:
@@ -137,14 +150,16 @@ class Player:
             self._note(BROKEN, "timeline", problem)
         if self._play.every > 0 or problem:
             self._look_at_all()
-        for name, text in self._world.logs().items():
-            self._record.logs[name] = text[-TAIL:]
-            self._record.results[name] = results_in(text)
+        seconds = self._seconds
         if self._manager is not None:
             self._manager.close()
         self._runner.stop(grace=1)
+        # a workload that is told to stop prints what it has
+        for name, text in self._world.logs().items():
+            self._record.logs[name] = text[-TAIL:]
+            self._record.results[name] = results_in(text)
         self._record.kernel_log.extend(self._world.close())
-        return msgspec.structs.replace(self._record, seconds=self._seconds)
+        return msgspec.structs.replace(self._record, seconds=seconds)
 
     def _group(self, name: str) -> list[Pod]:
         """Return the pod of this name, or all its copies."""
@@ -268,11 +283,12 @@ class Player:
         while True:
             events = self._runner.poll()
             for event in events:
-                self._note(event.kind, f"{event.pod}/{event.container}".rstrip("/"), event.message)
+                self._note(event.kind, f"{event.pod}/{event.container}".rstrip("/"), _how(event))
             self._turn_if_due(events)
             if self._evictor is not None:
                 self._evictor.look(self._node, self._runner, self._note)
             now = self._world.now()
+            self._watcher.advanced(self._share.at(self._step, self._seconds - self._step_began))
             if self._play.every > 0 and now >= self._next_sample:
                 self._next_sample = now + self._play.every
                 self._look_at_all()
@@ -314,7 +330,9 @@ class Player:
             return
         woken, self._woken = self._woken, ""
         for done in self._manager.turn(woken):
-            self._record.writes.append(Written(self._seconds, *done))
+            written = Written(self._seconds, *done)
+            self._record.writes.append(written)
+            self._watcher.wrote(written)
             if done.knob == "evict" and done.status in ("written", "begun"):
                 self._note("evicting", done.cgroup, done.why)
         while self._manager.notes:
@@ -345,7 +363,9 @@ class Player:
         return self._world.now() - self._began
 
     def _note(self, what: str, subject: str, text: str) -> None:
-        self._record.events.append(Happened(self._seconds, what, subject, text))
+        event = Happened(self._seconds, what, subject, text)
+        self._record.events.append(event)
+        self._watcher.happened(event)
 
 
 def _copy_of(name: str) -> str:
@@ -358,6 +378,13 @@ def _with_command(pod: Pod, container: str, command: tuple[str, ...]) -> Pod:
     """Return the pod with one container that runs another command: what exec runs, with its env."""
     found = next(each for each in pod.all_containers if each.name == container)
     return replace(pod, containers=(replace(found, command=command, args=()),), init_containers=())
+
+
+def _how(event: ContainerEvent) -> str:
+    """What an event says, and how a run ended."""
+    ended = event.termination
+    how = f"{ended.reason}, exit code {ended.exit_code}" if ended else ""
+    return "; ".join(filter(None, (how, event.message)))
 
 
 def _words(step: Step) -> str:

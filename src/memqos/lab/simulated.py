@@ -20,6 +20,7 @@ from memqos.lab.manifests import commands_of, manifests_of
 from memqos.lab.player import BROKEN, Player
 from memqos.lab.recording import Recording
 from memqos.lab.results import ExperimentResult, check, evaluate_variant
+from memqos.lab.watch import Watcher
 from memqos.model.pods import Pod
 from memqos.runner.rules import KubeletRules
 from memqos.sim.commands import understand
@@ -226,6 +227,7 @@ def record(
     seed: int = 1,
     evictions: bool = True,
     say: Callable[[str], None] = lambda text: None,
+    watcher: Watcher | None = None,
 ) -> Recording:
     """Play one variant on a new simulated node and return what was seen.
 
@@ -235,7 +237,7 @@ def record(
     check_commands(experiment, variant)
     world = SimWorld(experiment, variant, kernel, seed)
     evictor = Evictor(world.config, world.runner.now_us()) if evictions else None
-    player = Player(variant, world, say, evictor=evictor)
+    player = Player(variant, world, say, evictor=evictor, watcher=watcher)
     try:
         return player.run()
     except LabError as error:

@@ -134,6 +134,8 @@ def draw(result: ExperimentResult, directory: Path) -> Path | None:
         panel for variant in result.variants for panel in _panels(variant, "" if alone else variant.name)
     ]
     note = f"Linux {result.kernel_release}, in a virtual machine ({result.accel}); seconds are not results"
+    if result.accel == "simulated":
+        note = f"kernel {result.kernel_release}; seconds of virtual time"
     path = directory / figure_name(result)
     save_figure(panels, path, title=f"{result.name}: {result.title}", note=note)
     return path

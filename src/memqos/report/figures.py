@@ -45,22 +45,37 @@ class Panel:
     markers: tuple[Marker, ...] = ()
 
 
-def save_figure(panels: Sequence[Panel], path: Path, *, title: str = "", note: str = "") -> None:
+def save_figure(
+    panels: Sequence[Panel], path: Path, *, title: str = "", note: str = "", columns: int | None = None
+) -> None:
     """Draw panels side by side, sharing the y axis where the unit is the same, into a PNG at `path`.
 
+    With `columns` there are so many in a row, each row has a y axis of its own, and x is the same for all.
     `note` is the line of provenance below the figure (kernel, sizes, "software-emulated").
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    tops = {panel.unit: _top(each for each in panels if each.unit == panel.unit) for panel in panels}
-    share: Any = "row" if len(tops) == 1 else False
-    figure = Figure(figsize=(max(6.4, 4.6 * len(panels)), 4.4), dpi=130, layout="constrained")
+    across = columns or len(panels)
+    rows = [panels[start : start + across] for start in range(0, len(panels), across)]
+    figure = Figure(
+        figsize=(max(6.4, 4.6 * across), 4.4 if len(rows) == 1 else 1 + 2.6 * len(rows)),
+        dpi=130,
+        layout="constrained",
+    )
     FigureCanvasAgg(figure)
-    for panel, axes in zip(
-        panels, figure.subplots(1, len(panels), sharey=share, squeeze=False)[0], strict=True
-    ):
-        _draw(panel, axes, tops[panel.unit])
+    ends = [x for panel in panels for line in panel.lines for x in line.x] if columns else []
+    grid = figure.subplots(len(rows), across, squeeze=False)
+    for row, cells in zip(rows, grid, strict=True):
+        tops = {panel.unit: _top(each for each in row if each.unit == panel.unit) for panel in row}
+        for panel, axes in zip(row, cells, strict=False):
+            if ends:
+                axes.set_xlim(0, max(ends) * 1.02 or 1.0)
+            _draw(panel, axes, tops[panel.unit])
+            if len(tops) == 1 and axes is not cells[0]:
+                axes.sharey(cells[0])
+        for axes in cells[len(row) :]:
+            axes.set_visible(False)
     if title:
         figure.suptitle(title, fontsize=12, fontweight="bold")
     if note:

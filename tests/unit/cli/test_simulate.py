@@ -45,6 +45,8 @@ metadata: {name: default}
 spec: {swap: {mode: PodChoice, maximumPerPod: 16Mi, reserve: "0"}}
 """
 
+MANAGED = "{apiVersion: memqos.dev/v1alpha1, kind: MemoryPolicy, metadata: {name: x}, spec: {}}"
+
 
 def simulate(tmp_path: Path, *words: str, text: str = SCENARIO.replace("KILLS", "1")) -> tuple[int, str]:
     scenario = tmp_path / "small.yaml"
@@ -60,6 +62,44 @@ def test_one_run_has_a_row_for_each_pod(tmp_path: Path) -> None:
     assert status == exits.OK
     row = next(line for line in out.splitlines() if line.startswith("hog "))
     assert row.split()[:4] == ["hog", "Failed", "137", "1"]
+    assert "started" not in out
+
+
+def test_what_happens_is_told_as_it_happens_when_it_is_wanted(tmp_path: Path) -> None:
+    _, out = simulate(tmp_path, "--events")
+    assert "on a simulated node with 211 MiB of memory, 32 MiB of swap, 2 CPUs, kernel 6.12" in out
+    assert "0.0 s hog started\n" in out
+    assert " s hog OOM-killed, exit code 137\n" in out
+    assert out.index("hog started") < out.index("What became of each pod")
+
+
+def test_json_is_one_document_and_the_same_to_the_byte_whatever_the_hash_seed(tmp_path: Path) -> None:
+    scenario = tmp_path / "small.yaml"
+    scenario.write_text(SCENARIO.replace("KILLS", "1"))
+    argv = [sys.executable, "-m", "memqos", "simulate", str(scenario), "--events", "--json", "--seed", "3"]
+    path = str(Path(memqos.__file__).parents[1])
+    one, two = (
+        subprocess.run(
+            argv,
+            capture_output=True,
+            check=True,
+            env={"PYTHONPATH": path, "NUMBA_DISABLE_JIT": "1", "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    )
+    assert one == two
+    assert json.loads(one)["seed"] == 3
+
+
+def test_with_policies_the_expectations_about_the_files_own_are_not_asked(tmp_path: Path) -> None:
+    variants = "variants: [{name: alone}, {name: managed, policy: {}}]\npods:"
+    text = SCENARIO.replace("KILLS", "0").replace("pods:", variants.replace("{}", MANAGED), 1)
+    policy = tmp_path / "choice.yaml"
+    policy.write_text(CHOICE)
+    status, out = simulate(tmp_path, "--policy", str(policy), "--json", text=text)
+    assert status == exits.OK
+    assert list(json.loads(out)["runs"]) == ["choice"]
+    assert json.loads(out)["results"][0]["checks"] == []
 
 
 def test_an_expectation_that_does_not_hold_is_the_exit_code(tmp_path: Path) -> None:
@@ -90,6 +130,11 @@ def test_a_report_keeps_the_recording_and_the_document(tmp_path: Path) -> None:
     document = json.loads((report / "simulation.json").read_text())
     assert document["runs"]["run"]["hog"]["exit"] == 137
     assert (report / "record-run.json").exists()
+    page = (report / "simulation.md").read_text()
+    assert "| hog | Failed | 137 | 1 |" in page
+    assert "hog OOM-killed, exit code 137" in page
+    assert "![](pods.png)" in page
+    assert (report / "pods.png").stat().st_size > 10_000
 
 
 def test_a_policy_that_cannot_be_read_is_named_with_its_field(tmp_path: Path) -> None:

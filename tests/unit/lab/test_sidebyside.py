@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from memqos.errors import ExperimentError, InputError
+from memqos.lab.experiment import Experiment, read
+from memqos.lab.sidebyside import BUILT_IN, Policy, find_scenario, groups_of, read_policies
+
+POLICY = {
+    "apiVersion": "memqos.dev/v1alpha1",
+    "kind": "MemoryPolicy",
+    "metadata": {"name": "default"},
+    "spec": {"swap": {"mode": "PodChoice"}},
+}
+FIRST, SECOND = Policy("first", POLICY), Policy("kubelet alone", None)
+
+
+def experiment(tmp_path: Path, *variants: dict[str, Any]) -> Experiment:
+    document = {
+        "apiVersion": "memqos.dev/v1alpha1",
+        "kind": "Experiment",
+        "name": "x",
+        "title": "t",
+        "study": "s",
+        "pods": [],
+        "timeline": [{"sleep": 1}],
+        "variants": list(variants),
+    }
+    path = tmp_path / "x.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return read(path)
+
+
+def names(experiment: Experiment, *policies: Policy) -> list[list[str]]:
+    return [[run.name for run in group.runs] for group in groups_of(experiment, policies)]
+
+
+def test_without_a_policy_the_variants_are_played_as_they_are(tmp_path: Path) -> None:
+    wanted = experiment(tmp_path, {"name": "alone"}, {"name": "managed", "policy": POLICY})
+    (group,) = groups_of(wanted, ())
+    assert [run.play.policy for run in group.runs] == [None, POLICY]
+    assert group.asks
+
+
+def test_variants_that_differ_only_in_their_policy_are_one_under_another(tmp_path: Path) -> None:
+    wanted = experiment(tmp_path, {"name": "alone"}, {"name": "managed", "policy": POLICY})
+    assert names(wanted, FIRST, SECOND) == [["first"], ["kubelet alone"]]
+    groups = groups_of(wanted, (FIRST, SECOND))
+    assert [group.runs[0].play.policy for group in groups] == [POLICY, None]
+    assert not any(group.asks for group in groups)
+
+
+def test_variants_that_differ_in_more_are_played_under_each_policy(tmp_path: Path) -> None:
+    wanted = experiment(tmp_path, {"name": "a", "set": {"x": 1}}, {"name": "b", "set": {"x": 2}})
+    assert names(wanted, FIRST) == [["first"]]  # nothing in the file asks for x
+    document = yaml.safe_load((tmp_path / "x.yaml").read_text())
+    document["timeline"] = [{"sleep": "${x}"}]
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(document))
+    assert names(read(tmp_path / "x.yaml"), FIRST) == [["a first", "b first"]]
+    assert groups_of(read(tmp_path / "x.yaml"), (FIRST,))[0].asks
+
+
+def test_policies_of_one_name_are_told_apart_and_one_given_twice_is_refused(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "policy.yaml").write_text(yaml.safe_dump(POLICY))
+    files = [str(tmp_path / folder / "policy.yaml") for folder in ("one", "two")]
+    assert [each.name for each in read_policies([*files, "none"])] == [*files, "kubelet alone"]
+    assert read_policies(files[:1])[0].name == "policy"
+    with pytest.raises(InputError, match="is given twice"):
+        read_policies(["none", "none"])
+
+
+def test_scenarios_are_found_by_name_and_by_file(tmp_path: Path) -> None:
+    assert find_scenario(BUILT_IN).name == "mixed"
+    assert find_scenario("e1").name == "e1"
+    experiment(tmp_path)
+    assert find_scenario(str(tmp_path / "x.yaml")).name == "x"
+    with pytest.raises(ExperimentError, match="there is no scenario 'e99'; use mixed"):
+        find_scenario("e99")
