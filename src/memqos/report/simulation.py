@@ -82,7 +82,8 @@ def _cells_of(recording: Recording, looks: Sequence[Look], pod: str, path: str) 
     if last is not None:
         cells |= {"phase": last.phase, "exit": last.exit_code, "restarts": last.restarts}
     cells["evictions"] = sum(
-        each.what == "evicting" and _pod_of(each.subject) == pod for each in recording.events
+        each.what == "evicted" and each.text.startswith("Evicted") and _pod_of(each.subject) == pod
+        for each in recording.events
     )
     return cells | _requests(recording, pod) | ({} if cgroup is None else _counted(recording, cgroup))
 

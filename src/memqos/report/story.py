@@ -46,11 +46,15 @@ class Story:
             self._evicting.add(event.subject)
             return f"evicted by the kubelet: {text}"
         if what == "evicted":
-            return "" if event.subject in self._evicting else "stopped"
+            reason, _, why = text.partition(": ")
+            if reason == "Stopped":
+                return "stopped"
+            told = f"evicted by {why}" if why else "evicted"
+            return "" if event.subject in self._evicting and not why else told
         if what == "condition":
             return f"of the node: {text}"
-        told = {"failed": "could not be started: ", "backoff": "", "refused": "refused by the kubelet: "}
-        return told[what] + text if what in told else ""
+        words = {"failed": "could not be started: ", "backoff": "", "refused": "refused by the kubelet: "}
+        return words[what] + text if what in words else ""
 
     def wrote(self, write: Written) -> Iterator[str]:
         """Tell a write, the first to this knob of this cgroup."""

@@ -53,12 +53,14 @@ def test_an_eviction_is_told_once_with_its_reason_and_a_stop_as_a_stop() -> None
         ("evicted", "default/a", "Evicted"),
         ("gone", "default/a", ""),
         ("evicted", "default/b", "Stopped"),
+        ("evicted", "default/b", "Evicted: memqos: the node is short"),
         ("refused", "default/c", "the node is short of memory"),
     )
     assert [line[9:] for line in lines] == [
         "MemoryPressure of the node: True",
         "a evicted by the kubelet: The node was low on resource: memory.",
         "b stopped",
+        "b evicted by memqos: the node is short",
         "c refused by the kubelet: the node is short of memory",
     ]
 
