@@ -73,7 +73,7 @@ def command(
     from memqos.sim.warm import compiling
 
     experiment = find_scenario(scenario or BUILT_IN)
-    groups = groups_of(experiment, read_policies(policies))
+    groups = groups_of(experiment, read_policies(policies), evictions=evictions)
     output = Output(as_json=as_json)
     built_in = scenario is None and not as_json
     telling = (scenario is None if tell is None else tell) and not as_json

@@ -17,7 +17,7 @@ import msgspec
 from memqos.cluster.documents import read_documents
 from memqos.errors import ExperimentError, InputError
 from memqos.lab.campaign import check_inputs, list_experiments
-from memqos.lab.experiment import Experiment, Play, play, read
+from memqos.lab.experiment import Experiment, ManagerName, Play, play, read
 from memqos.lab.manage import settings_of
 from memqos.lab.recording import Recording
 from memqos.lab.results import ExperimentResult
@@ -105,8 +105,14 @@ def _document(name: str) -> Mapping[str, Any] | None:
     return dict(documents[0])
 
 
-def groups_of(experiment: Experiment, policies: Sequence[Policy]) -> tuple[Group, ...]:
-    """What there is to play: every variant, under each policy if any is named."""
+def groups_of(
+    experiment: Experiment, policies: Sequence[Policy], *, evictions: bool = True
+) -> tuple[Group, ...]:
+    """What there is to play: every variant, or under each policy every variant that differs otherwise.
+
+    A policy is managed by the agent, `none` by the kubelet (`memqos.lab.manage`); without `evictions` the
+    kubelet evicts nobody.
+    """
     texts = {variant.name: variant.text for variant in experiment.variants}
     plays = [play(experiment, name) for name in experiment.variant_names]
     if not policies:
@@ -114,7 +120,7 @@ def groups_of(experiment: Experiment, policies: Sequence[Policy]) -> tuple[Group
         return (Group("", runs),)
     different: dict[bytes, Play] = {}
     for each in plays:
-        bare = msgspec.structs.replace(each, name="", policy=None)
+        bare = msgspec.structs.replace(each, name="", policy=None, manager=None)
         different.setdefault(msgspec.json.encode(bare, order="deterministic"), each)
     asks = len(different) == len(plays)
     alone = len(different) == 1
@@ -125,7 +131,12 @@ def groups_of(experiment: Experiment, policies: Sequence[Policy]) -> tuple[Group
                 Run(
                     policy.name if alone else f"{each.name} {policy.name}",
                     "" if alone else texts.get(each.name, ""),
-                    msgspec.structs.replace(each, name="run" if alone else each.name, policy=policy.document),
+                    msgspec.structs.replace(
+                        each,
+                        name="run" if alone else each.name,
+                        policy=policy.document,
+                        manager=_manager(policy) if evictions else None,
+                    ),
                 )
                 for each in different.values()
             ),
@@ -133,6 +144,10 @@ def groups_of(experiment: Experiment, policies: Sequence[Policy]) -> tuple[Group
         )
         for policy in policies
     )
+
+
+def _manager(policy: Policy) -> ManagerName:
+    return "kubelet" if policy.document is None else "memqos"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Story:
         if what == "exited":
             return text.replace("OOMKilled", "OOM-killed").replace("Completed", "completed")
         if what == "evicting":
+            if event.subject in self.cgroups.values():
+                return ""  # memqos says it again when the pod, or its container, ends
             self._evicting.add(event.subject)
             return f"evicted by the kubelet: {text}"
         if what == "evicted":
