@@ -23,13 +23,14 @@ So with MGLRU on 6.12 the repair is true to the cgroup tree and yet does not hol
 MGLRU a node has, and `low` events do not tell (7.2 counts as many while it holds), so the policy gives no
 advice on it. What helps there: `echo n > /sys/kernel/mm/lru_gen/enabled`, or `memory.min`.
 
-`memory.min` is not repaired: a promise that can cause OOM kills is the admin's, who is told.
+`memory.min` is not repaired: a promise that can cause OOM kills is the admin's, who is told; where
+`memqos.policy.protect` promises some, it carries it down from kubepods itself. This policy comes after the
+ladder of remedies, so that what a rung promises by `memory.low` holds in the same turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -38,30 +39,8 @@ from memqos.model.snapshot import Cgroup
 from memqos.model.view import View
 from memqos.policy.protection import effective_protection
 from memqos.policy.settings import HierarchySettings
+from memqos.policy.theirs import Raised, Target, Theirs
 from memqos.units import UNLIMITED, format_bytes, page_floor
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """What an ancestor's `memory.low` was, `theirs`, and what this policy asked for, `ours`."""
-
-    inode: int
-    theirs: int
-    ours: int
-
-
-@dataclass(frozen=True, slots=True)
-class HierarchyMemory:
-    """The ancestors that were raised, by path."""
-
-    raised: Mapping[str, Raised] = field(default_factory=dict)
-
-    def theirs(self, cgroup: Cgroup) -> int:
-        """Return the `memory.low` somebody else gave the cgroup."""
-        known = self.raised.get(cgroup.path)
-        if known and known.inode == cgroup.inode and known.ours == cgroup.memory_low:
-            return known.theirs
-        return cgroup.memory_low or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +50,16 @@ class HierarchyPolicy:
     settings: HierarchySettings = HierarchySettings()
     name: str = "hierarchy"
 
-    def initial(self) -> HierarchyMemory:
+    def initial(self) -> Theirs:
         """Return a memory in which nothing was raised."""
-        return HierarchyMemory()
+        return Theirs()
 
-    def decide(self, memory: HierarchyMemory, view: View) -> tuple[HierarchyMemory, Plan]:
+    def decide(self, memory: Theirs, view: View) -> tuple[Theirs, Plan]:
         """Return the `memory.low` of every ancestor of pods that falls short of its children's."""
         tree = _Tree(view, memory)
         writes: list[Write] = []
         advice: list[Advice] = []
-        raised: dict[str, Raised] = {}
+        raised: dict[Target, Raised] = {}
         for path in tree.ancestors:
             cgroup = tree.cgroups[path]
             if tree.promised(path, "min") > (cgroup.memory_min or 0):
@@ -100,11 +79,11 @@ class HierarchyPolicy:
             )
             if self.settings.repair:
                 writes.append(Write(path, "memory.low", give, why, self.name, cgroup.inode))
-                raised[path] = Raised(cgroup.inode, theirs, give)
+                raised[path, "memory.low"] = Raised(cgroup.inode, theirs, give)
             else:
                 remedy = f"set its memory.low to {format_bytes(give)}, or hierarchy.repair to true"
                 advice.append(Advice(path, why, remedy, self.name))
-        return HierarchyMemory(raised), Plan(tuple(writes), tuple(advice))
+        return Theirs(raised), Plan(tuple(writes), tuple(advice))
 
     def _overcommitted(self, path: str, promised: int, room: int) -> Advice:
         problem = (
@@ -124,7 +103,7 @@ class HierarchyPolicy:
 class _Tree:
     """The cgroups as somebody else set them, with sums over the ancestors of pods."""
 
-    def __init__(self, view: View, memory: HierarchyMemory) -> None:
+    def __init__(self, view: View, memory: Theirs) -> None:
         pods = [placed.cgroup for placed in view.pods if placed.cgroup in view.now.cgroups]
         above = {path[:cut] for path in pods if path for cut, sign in enumerate(path) if sign == "/"}
         now = view.now.cgroups
@@ -132,7 +111,9 @@ class _Tree:
         self.cgroups = dict(now)
         for path in self.ancestors:
             if now[path].memory_low is not None:
-                self.cgroups[path] = msgspec.structs.replace(now[path], memory_low=memory.theirs(now[path]))
+                self.cgroups[path] = msgspec.structs.replace(
+                    now[path], memory_low=memory.of(now[path], "memory.low")
+                )
         self.children: dict[str | None, list[Cgroup]] = {}
         for cgroup in self.cgroups.values():
             self.children.setdefault(cgroup.parent, []).append(cgroup)

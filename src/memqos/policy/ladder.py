@@ -1,8 +1,8 @@
-"""Which policies run, and in which order: kubelet, hierarchy, swap, then the ladder of remedies.
+"""Which policies run, and in which order: kubelet, swap, the ladder of remedies, hierarchy.
 
-Each rung sees the node as the rungs before it will leave it, and of two writes to one knob the
-later rung's stands (`memqos.policy.compose`): first what Kubernetes prescribes, then what makes
-that hold, then what users chose, then what the moment asks for (`memqos.policy.manager`).
+Each policy sees the node as those before it will leave it, and of two writes to one knob the later
+one's stands (`memqos.policy.compose`): first what Kubernetes prescribes, then what users chose, then what
+the moment asks for (`memqos.policy.manager`), and last what makes all of that hold down the tree.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from memqos.policy.hierarchy import HierarchyPolicy
 from memqos.policy.kubelet import KubeletPolicy
 from memqos.policy.limit_io import LimitIo
 from memqos.policy.manager import Manager
+from memqos.policy.protect import Protect
 from memqos.policy.relax import Relax
 from memqos.policy.rung import AnyRung
 from memqos.policy.settings import Settings
@@ -23,12 +24,14 @@ def ladder(settings: Settings) -> tuple[AnyPolicy, ...]:
     """Return the policies that the settings call for, lowest first."""
     kubelet = (KubeletPolicy(settings.kubelet.config),) if settings.kubelet.write else ()
     manager = Manager(rungs(settings), settings.watch)
-    return (*kubelet, HierarchyPolicy(settings.hierarchy), SwapPolicy(settings.swap), manager)
+    return (*kubelet, SwapPolicy(settings.swap), manager, HierarchyPolicy(settings.hierarchy))
 
 
 def rungs(settings: Settings) -> tuple[AnyRung, ...]:
     """Return the remedies that the settings allow, the weakest first."""
     found: list[AnyRung] = []
+    if settings.protect.enabled:
+        found.append(Protect(settings.protect, settings.watch.calm_seconds))
     if settings.io.limit:
         found.append(LimitIo(settings.io))
     swap = settings.swap

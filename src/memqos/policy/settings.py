@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from memqos.kubelet.config import KubeletConfig, Version
 from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.limit_io import IoSettings
+from memqos.policy.protect import ProtectSettings
 from memqos.policy.relax import RelaxSettings
 from memqos.policy.setting import setting
 from memqos.policy.trouble import WatchSettings
@@ -138,4 +139,5 @@ class Settings:
     relax: RelaxSettings = setting(RelaxSettings, "Lending what nobody uses.", "")
     evict: EvictSettings = setting(EvictSettings, "Ending pods, where nothing weaker helps.", "")
     io: IoSettings = setting(IoSettings, "Limits on the disk.", "")
+    protect: ProtectSettings = setting(ProtectSettings, "Protection of important pods' memory.", "")
     agent: AgentSettings = setting(AgentSettings, "The agent's loop.", "")

@@ -3,9 +3,10 @@ from memqos.model.pods import Container, PlacedPod, Pod
 from memqos.model.snapshot import Cgroup, Counters, NodeFacts, Snapshot
 from memqos.model.view import View
 from memqos.policy.compose import foresee
-from memqos.policy.hierarchy import HierarchyMemory, HierarchyPolicy
+from memqos.policy.hierarchy import HierarchyPolicy
 from memqos.policy.protection import effective_protection
 from memqos.policy.settings import HierarchySettings
+from memqos.policy.theirs import Theirs
 from memqos.units import GIB, MIB, UNLIMITED
 
 POD = "kubepods/burstable/pod1"
@@ -39,8 +40,8 @@ def view(*cgroups: Cgroup, total: int = 8 * GIB) -> View:
     return View(now=now, pods=pods)
 
 
-def decide(view: View, *, repair: bool = True, memory: HierarchyMemory | None = None) -> Plan:
-    return HierarchyPolicy(HierarchySettings(repair=repair)).decide(memory or HierarchyMemory(), view)[1]
+def decide(view: View, *, repair: bool = True, memory: Theirs | None = None) -> Plan:
+    return HierarchyPolicy(HierarchySettings(repair=repair)).decide(memory or Theirs(), view)[1]
 
 
 def lows(plan: Plan) -> dict[str, object]:
@@ -122,7 +123,7 @@ def test_a_cgroup_reborn_starts_anew() -> None:
     policy = HierarchyPolicy()
     memory, _ = policy.decide(policy.initial(), view())
     reborn = Cgroup(path="kubepods", inode=99, memory_current=GIB, memory_low=GIB, memory_max=UNLIMITED)
-    assert memory.theirs(reborn) == GIB
+    assert memory.of(reborn, "memory.low") == GIB
 
 
 def test_a_node_without_pods_is_left_alone() -> None:

@@ -56,6 +56,6 @@ def test_a_node_without_the_swap_controller_gets_no_swap_writes() -> None:
 
 
 def test_the_ladder_leaves_the_kubelet_to_the_kubelet_unless_asked() -> None:
-    assert [policy.name for policy in ladder(Settings())] == ["hierarchy", "swap", "manager"]
+    assert [policy.name for policy in ladder(Settings())] == ["swap", "manager", "hierarchy"]
     asked = replace(Settings(), kubelet=KubeletSettings(write=True))
-    assert [policy.name for policy in ladder(asked)] == ["kubelet", "hierarchy", "swap", "manager"]
+    assert [policy.name for policy in ladder(asked)] == ["kubelet", "swap", "manager", "hierarchy"]

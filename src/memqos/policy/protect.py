@@ -1,0 +1,266 @@
+"""The first rung: memory that a pod needs is protected from those that matter less.
+
+Every pod that outranks another one gets `memory.low` for its measured working set
+(`memqos.policy.workingset`), and at least what a kubelet with TieredReservation would protect: its
+request, as far as it uses it. Nobody gains who outranks nobody. All together never get more than the
+settings' part of what the node has for pods; who matters most gets his first (`memqos.policy.share`). What
+another wrote (a kubelet, an admin) is never lowered. The ancestors' `memory.low` is
+`memqos.policy.hierarchy`'s work.
+
+`memory.low` can be overruled by a kernel that finds nothing else, so it forces no OOM kill. It is kept
+on both classic LRUs and on 7.2, and not by MGLRU of 6.12 in the node's own reclaim (table in
+`memqos.policy.hierarchy`); `memory.min` is. So on such kernels (MGLRU, and no `swappiness=max` in
+`memory.reclaim`, which came with the ones that mend it) the pods' `memory.min` is raised as well, with
+four bounds that keep it from forcing an OOM kill:
+
+* only where the whole of a pod's memory fits: that MGLRU skips a cgroup that is below its
+  `memory.min` as a whole and takes from any other as if it had none, so a lower value does nothing;
+* at the pod's cgroup, not its containers', and only with `memory_recursiveprot`, which passes it down:
+  reclaim for the pod's own limit starts at that cgroup and does not count its protection (k/k#137880 was
+  killed by its container's `memory.min`, at the pod's limit);
+* at most `hard_percent` of the node;
+* page cache inside `memory.min` is out of every reclaim's reach, so when what the node can still free
+  besides (page cache, what may be swapped) comes close to nothing, all of it is given up, back to
+  `memory.low`, until the node has been well for the calm time.
+
+Without `memory_recursiveprot` a pod's protection does not reach its containers: there they get the
+pod's `memory.low` too, which the kernel cuts down to the pod's.
+
+A held value has room to grow in; it is raised when the room is used up and lowered after `dwell_seconds` at
+less than three quarters. So a steady pod's knobs are written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from memqos.kubelet.resources import pod_memory_request
+from memqos.model.plan import Plan, Stand, Write
+from memqos.policy.rung import Situation
+from memqos.policy.setting import setting
+from memqos.policy.share import Claim, divide
+from memqos.policy.signals import PodSignals
+from memqos.policy.theirs import Raised, Target, Theirs
+from memqos.policy.workingset import WorkingSet, measure
+from memqos.units import MIB, UNLIMITED, format_bytes, page_floor
+
+_TRUSTED: Final = 16
+"""One sixteenth of the node: page cache that counts as needed before it has shown so."""
+_LEAST_ROOM: Final = 2 * MIB
+_SHORT: Final = 32
+"""One 32nd of the node left to free: about twice the high watermark of a node of 1 GiB."""
+_SPENT_US: Final = 2_000_000
+"""A pod that still stalls so long after its protection was written is not helped by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectSettings:
+    """Memory of important pods that others cannot take."""
+
+    enabled: bool = setting(
+        True,
+        "Protect what pods need from pods that matter less (memory.low; memory.min where MGLRU ignores it).",
+        "unused protection costs nothing, and memory.low never kills",
+    )
+    at_most_percent: float = setting(
+        75.0,
+        "The most of the node's memory for pods that is promised to all of them together.",
+        "a quarter stays for the rest to live on: neighbours are to be slower, not dead",
+        unit="percent",
+        least=0,
+    )
+    hard_percent: float = setting(
+        50.0,
+        "The most of it that is promised by memory.min, on kernels whose MGLRU does not keep memory.low.",
+        "page cache inside memory.min cannot be freed, whatever happens",
+        unit="percent",
+        least=0,
+    )
+    dwell_seconds: float = setting(
+        30.0,
+        "How long a pod must need much less before its protection is lowered.",
+        "longer than a pause between requests; lowering late costs only what nobody asked for",
+        unit="seconds",
+        least=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What one pod is promised: `size` bytes since `since_us`; less would do since `less_us`."""
+
+    inode: int
+    size: int
+    since_us: int
+    less_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectMemory:
+    """By pod's path what it needs and is promised; `short_us` is when the node was last short."""
+
+    needs: Mapping[str, WorkingSet] = field(default_factory=dict)
+    promises: Mapping[str, Promise] = field(default_factory=dict)
+    theirs: Theirs = field(default_factory=Theirs)
+    short_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Protection by rank and measured need; `calm_seconds` until `memory.min` comes back."""
+
+    settings: ProtectSettings = field(default_factory=ProtectSettings)
+    calm_seconds: float = 10.0
+    name: str = "protect"
+
+    def initial(self) -> ProtectMemory:
+        """Return a memory in which nothing is promised."""
+        return ProtectMemory()
+
+    def decide(self, memory: ProtectMemory, situation: Situation) -> tuple[ProtectMemory, Plan]:
+        """Return the protection of every pod that outranks another."""
+        pods, now = situation.signals.pods, situation.now_us
+        gainers = [pod for pod in pods if pod.importance > pods[-1].importance and pod.current]
+        total = _for_pods(situation)
+        pressed = {victim for _, victim in situation.troubles.of}
+        needs, promises = {}, {}
+        for pod in gainers:
+            path = pod.path
+            before = memory.needs.get(path)
+            hold = pod.key in pressed
+            needs[path] = measure(before, pod, now, trusted=total // _TRUSTED, hold=hold)
+            promises[path] = self._promise(memory.promises.get(path), pod, needs[path].need, now)
+        grants = _soft(int(total * self.settings.at_most_percent / 100), gainers, promises)
+        hard = _hard(int(total * self.settings.hard_percent / 100), gainers, grants, situation)
+        short_us = now if hard and _is_short(situation, hard) else memory.short_us
+        if short_us is not None and now - short_us < self.calm_seconds * 1e6:
+            hard = {}
+        draft = _Draft(situation, memory.theirs, self.name)
+        for pod in gainers:
+            draft.protect(pod, grants[pod.path], hard.get(pod.path, 0), needs[pod.path])
+        draft.carry_down()
+        stands = tuple(
+            _stand(self.name, pod, promises[pod.path], grants[pod.path], situation) for pod in gainers
+        )
+        after = ProtectMemory(needs, promises, Theirs(draft.raised), short_us)
+        return after, Plan(tuple(draft.writes), stands=stands)
+
+    def _promise(self, before: Promise | None, pod: PodSignals, need: int, now: int) -> Promise:
+        floor = min(pod_memory_request(pod.placed.pod), pod.current)
+        need = min(max(need, floor), pod.limit)
+        target = page_floor(min(pod.limit, need + max(need // 8, _LEAST_ROOM)), pod.page_size)
+        if before is None or before.inode != pod.cgroup.inode or need > before.size:
+            return Promise(pod.cgroup.inode, target, now)
+        if target > before.size * 3 // 4:
+            return replace(before, less_us=None)
+        less_us = before.less_us or now
+        if now - less_us >= self.settings.dwell_seconds * 1e6:
+            return Promise(before.inode, target, now)
+        return replace(before, less_us=less_us)
+
+
+def _for_pods(situation: Situation) -> int:
+    """Bytes that the node has for pods: its memory, or the limit of the cgroup that holds them all."""
+    cgroups = situation.view.now.cgroups
+    tops = {pod.path.partition("/")[0] for pod in situation.signals.pods}
+    limits = [cgroups[top].memory_max for top in tops if top in cgroups]
+    total = situation.view.now.node.meminfo.get("MemTotal", 0)
+    return min([total, *(limit for limit in limits if limit is not None)])
+
+
+def _soft(budget: int, gainers: Sequence[PodSignals], promises: Mapping[str, Promise]) -> dict[str, int]:
+    ranks = {level: rank for rank, level in enumerate(sorted({pod.importance for pod in gainers}))}
+    claims = [Claim(pod.path, promises[pod.path].size, 0, ranks[pod.importance]) for pod in gainers]
+    size = gainers[0].page_size if gainers else 1
+    return {path: page_floor(grant, size) for path, grant in divide(budget, claims).items()}
+
+
+def _hard(
+    budget: int, gainers: Sequence[PodSignals], grants: Mapping[str, int], situation: Situation
+) -> dict[str, int]:
+    """Return by path what may be promised by `memory.min`: whole pods, the most important first."""
+    features = situation.view.now.features
+    if "mglru" not in features or "memory.reclaim swappiness=max" in features:
+        return {}
+    if "memory_recursiveprot" not in features:
+        return {}
+    hard = {}
+    for pod in gainers:
+        grant = grants[pod.path]
+        if pod.current <= grant <= budget:
+            hard[pod.path] = grant
+            budget -= grant
+    return hard
+
+
+def _is_short(situation: Situation, hard: Mapping[str, int]) -> bool:
+    """Whether what the node can free, besides what `memory.min` keeps, comes close to nothing.
+
+    Besides page cache it can free what other pods may still swap.
+    """
+    meminfo = situation.view.now.node.meminfo
+    total = meminfo.get("MemTotal", 0)
+    pods = situation.signals.pods
+    kept = sum(pod.stat("file") - pod.stat("shmem") for pod in pods if pod.path in hard)
+    swappable = sum(pod.swappable for pod in pods if pod.path not in hard)
+    swapped = min(swappable, meminfo.get("SwapFree", 0))
+    return meminfo.get("MemAvailable", total) - kept + swapped < total // _SHORT
+
+
+def _stand(name: str, pod: PodSignals, promise: Promise, grant: int, situation: Situation) -> Stand:
+    trouble = situation.troubles.of.get(("memory", pod.key))
+    why = f"{format_bytes(grant)} of {format_bytes(pod.current)} are kept for it"
+    if trouble is not None and not trouble.own:
+        since = max(promise.since_us, trouble.since_us)
+        if situation.now_us - since >= _SPENT_US:
+            return Stand(name, pod.key, "spent", since + _SPENT_US, f"{why}, and {trouble}")
+    return Stand(name, pod.key, "act", promise.since_us, why)
+
+
+class _Draft:
+    """The writes of one turn; only ever adds to what somebody else wrote."""
+
+    def __init__(self, situation: Situation, theirs: Theirs, name: str) -> None:
+        self._cgroups = situation.view.now.cgroups
+        self._recursive = "memory_recursiveprot" in situation.view.now.features
+        self._theirs = theirs
+        self._name = name
+        self._below: dict[str, int] = {}
+        self.writes: list[Write] = []
+        self.raised: dict[Target, Raised] = {}
+
+    def protect(self, pod: PodSignals, low: int, hard: int, needs: WorkingSet) -> None:
+        why = (
+            f"{pod.importance}: it needs {format_bytes(needs.need)} of its {format_bytes(pod.current)}; "
+            f"{format_bytes(needs.earned)} of page cache came back after it was taken"
+        )
+        self._raise(pod.path, "memory.low", low, why)
+        if not self._recursive:
+            for path in pod.placed.containers.values():
+                self._raise(path, "memory.low", low, f"cgroup2 passes a pod's memory.low on to nobody; {why}")
+        more = self._raise(pod.path, "memory.min", hard, f"this MGLRU does not keep memory.low; {why}")
+        for cut in (index for index, sign in enumerate(pod.path) if sign == "/"):
+            self._below[pod.path[:cut]] = self._below.get(pod.path[:cut], 0) + more
+
+    def carry_down(self) -> None:
+        """Give every ancestor what its pods got of `memory.min` beyond what they had."""
+        for path, more in self._below.items():
+            cgroup = self._cgroups.get(path)
+            if more and cgroup is not None:
+                theirs = self._theirs.of(cgroup, "memory.min")
+                why = f"the memory.min of the pods below it was raised by {format_bytes(more)}"
+                self._raise(path, "memory.min", min(UNLIMITED, theirs + more), why)
+
+    def _raise(self, path: str, knob: str, ours: int, why: str) -> int:
+        """Ask for a value if it is more than somebody else's; return by how much it is more."""
+        cgroup = self._cgroups.get(path)
+        if cgroup is None or getattr(cgroup, knob.replace(".", "_")) is None:
+            return 0
+        theirs = self._theirs.of(cgroup, knob)
+        if ours <= theirs:
+            return 0
+        self.writes.append(Write(path, knob, ours, why, self._name, cgroup.inode))
+        self.raised[path, knob] = Raised(cgroup.inode, theirs, ours)
+        return ours - theirs
