@@ -206,6 +206,7 @@ def machine_of(experiment: Experiment) -> Machine:
         mglru=node.mglru,
         read_ahead_kb=node.read_ahead_kb,
         sysctl=node.sysctl,
+        swap_file=size_of(experiment, "$.node.swapFile", node.swap_file) if node.swap_file else 0,
     )
     memory_mib = size_of(experiment, "$.node.memory", node.memory) // MIB
     return Machine(memory_mib=memory_mib, cpus=node.cpus, disks=tuple(disks), setup=setup)

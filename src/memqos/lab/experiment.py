@@ -38,7 +38,10 @@ class _Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ren
 
 
 class NodeSpec(_Strict, frozen=True):
-    """The node: memory as a Kubernetes quantity, and the kernel's settings (see `spec.Setup`)."""
+    """The node: memory as a Kubernetes quantity, and the kernel's settings (see `spec.Setup`).
+
+    `swap_file` is the size of a swap file on the disk `data`, which it then shares with the files.
+    """
 
     memory: str = "1Gi"
     cpus: int = 2
@@ -47,6 +50,7 @@ class NodeSpec(_Strict, frozen=True):
     mglru: bool | None = None
     read_ahead_kb: int = 128
     sysctl: dict[str, str] = {}
+    swap_file: str | None = None
 
 
 class DiskSpec(_Strict, frozen=True):
@@ -183,7 +187,7 @@ class Experiment(_Strict, frozen=True):
 
     `workloads` are documents of kind Workload without their first two lines; a pod runs one with
     `[memqos, workload, "${workloads}/NAME"]`. `copies` makes of the pod NAME as many, called NAME-1,
-    NAME-2, ...; a step that names NAME means them all, one after another.
+    NAME-2, ...; a step that names NAME means them all, started `stagger` seconds one after another.
     """
 
     kind: Literal["Experiment"]
@@ -203,6 +207,7 @@ class Experiment(_Strict, frozen=True):
     variants: list[Variant] = []
     workloads: dict[str, dict[str, Any]] = {}
     copies: dict[str, int | str] = {}
+    stagger: float = 0.0
     series: dict[str, Ask] = {}
     measures: dict[str, Ask] = {}
     expect: list[Expect] = []
@@ -248,6 +253,7 @@ class Play(_Strict, frozen=True):
     every: float
     manager: ManagerName | None = None
     workloads: dict[str, dict[str, Any]] = {}
+    stagger: float = 0.0
     repeat: int = 1
 
     @property
@@ -311,6 +317,7 @@ def play(experiment: Experiment, name: str, repeat: int = 1) -> Play:
         every=experiment.every,
         manager=variant.manager,
         workloads=filled("workloads"),
+        stagger=experiment.stagger,
         repeat=repeat,
     )
 
@@ -392,7 +399,9 @@ def _check(experiment: Experiment) -> None:
             size_of(experiment, f"$.disks.{name}.bandwidth", disk.bandwidth)
     if size_of(experiment, "$.node.memory", experiment.node.memory) < 256 * MIB:
         raise ExperimentError("a node has 256Mi at least", source=experiment.place("$.node.memory"))
-    if experiment.files and "data" not in experiment.disks:
+    if experiment.node.swap_file is not None:
+        size_of(experiment, "$.node.swapFile", experiment.node.swap_file)
+    if (experiment.files or experiment.node.swap_file) and "data" not in experiment.disks:
         raise ExperimentError(
             "files need a disk", source=experiment.place("$.files"), remedy="add disks: data"
         )

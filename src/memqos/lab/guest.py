@@ -78,6 +78,12 @@ def prepare(setup: Setup) -> None:
         call("mkfs.ext4", "-q", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard", device)
         DATA.mkdir(exist_ok=True)
         call("mount", "-o", "noatime", device, str(DATA))
+    if setup.swap_file:
+        file = str(DATA / ".swap")
+        call("fallocate", "-l", str(setup.swap_file), file)
+        Path(file).chmod(0o600)
+        call("mkswap", "-q", file)
+        call("swapon", file)
 
 
 def mount_cgroups() -> None:

@@ -167,7 +167,9 @@ class Player:
         return sorted(found, key=lambda pod: int(pod.name.rpartition("-")[2]) if len(found) > 1 else 0)
 
     def _start(self, name: str) -> None:
-        for pod in self._group(name):
+        began = self._seconds
+        for number, pod in enumerate(self._group(name)):
+            self._pass(began + number * self._play.stagger - self._seconds)
             self._start_one(pod.name)
 
     def _start_one(self, name: str) -> None:

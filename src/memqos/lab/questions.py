@@ -14,9 +14,11 @@
 `requests(POD, WORD[, FROM[, TO]])`    p50, p90, p99, p999, max, gap (seconds); completed, late, unserved
 `work(POD, WORD[, FROM[, TO]])`        pages, bytes_read, bytes_written, phases, seconds of its phases
 `ended(POD[, FROM])`                   seconds from FROM until its container ended; none if it did not
+`said(POD, WORD)`                      how many of a pod and its copies have it in what they printed last
 `happened(WHAT[, POD[, FROM]])`        how often: "evicting", "exited", "refused", "backoff", "condition", ...
 `acted([KNOB[, FROM]])`                seconds from FROM until the manager first wrote it; any knob, if ""
 `onset(NAME, LEAST[, FROM])`           seconds from FROM until a series has grown by more than LEAST
+`reaction(NAME, LEAST[, FROM[, KNOB])` seconds from that moment to the manager's next act
 `seconds([MARK])`                      the time since the variant began
 =====================================  ================================================================
 
@@ -196,6 +198,11 @@ class Questions:
                 return event.seconds - begin
         return None
 
+    def _said(self, pod: str, word: str) -> int:
+        names = {name for name in self._recording.cgroups if name == pod or _is_copy(name, pod)}
+        logs = self._recording.logs
+        return len({name.partition("/")[0] for name, text in logs.items() if word in text} & names)
+
     def _happened(self, what: str, pod: str = "", start: str = "") -> int:
         begin, _ = self._span(start, "")
         return sum(
@@ -213,6 +220,9 @@ class Questions:
 
     def _acted(self, knob: str = "", start: str = "") -> float | None:
         begin, _ = self._span(start, "")
+        return self._first_act(knob, begin)
+
+    def _first_act(self, knob: str, begin: float) -> float | None:
         took_effect = ("written", "begun")
         return next(
             (
@@ -222,6 +232,13 @@ class Questions:
             ),
             None,
         )
+
+    def _reaction(self, name: str, least: float, start: str = "", knob: str = "") -> float | None:
+        onset = self._onset(name, least, start)
+        if onset is None:
+            return None
+        begin = onset + (self._look(start).seconds if start else 0.0)
+        return self._first_act(knob, begin)
 
     def _span(self, start: str, end: str) -> tuple[float, float]:
         first = self._look(start).seconds if start else 0.0
@@ -262,5 +279,5 @@ def _together(stats: Sequence[RequestStats]) -> Histogram:
 
 QUESTIONS = (
     "stat", "events", "holds", "io", "stall", "node", "status", "pods", "took", "series", "requests", "work",
-    "ended", "happened", "acted", "onset", "seconds",
+    "ended", "said", "happened", "acted", "onset", "reaction", "seconds",
 )  # fmt: skip

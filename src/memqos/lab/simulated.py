@@ -71,8 +71,8 @@ def node_of(experiment: Experiment) -> NodeSpec:
         memory=(memory - 41 * MIB - memory // 64) // 4096 * 4096,
         cpus=node.cpus,
         disks=tuple(disks) or (Disk(),),
-        swap=0 if swap is None else size_of(experiment, "$.disks.swap.size", swap.size),
-        swap_disk="" if swap is None else "swap",
+        swap=_swap_of(experiment),
+        swap_disk="swap" if swap is not None else "data" if node.swap_file else "",
         swappiness=node.swappiness,
         read_ahead=node.read_ahead_kb << 10,
         thp=node.thp == "always",
@@ -84,6 +84,13 @@ def node_of(experiment: Experiment) -> NodeSpec:
     except InputError as error:
         raise error.at(source=experiment.source, field="node") from None
     return spec
+
+
+def _swap_of(experiment: Experiment) -> int:
+    if "swap" in experiment.disks:
+        return size_of(experiment, "$.disks.swap.size", experiment.disks["swap"].size)
+    file = experiment.node.swap_file
+    return size_of(experiment, "$.node.swapFile", file) if file else 0
 
 
 _SYSCTLS: Final = {

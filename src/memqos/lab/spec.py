@@ -14,7 +14,8 @@ class Setup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the guest is made ready. Disks are named by their serial.
 
     `thp` and `mglru` go to /sys/kernel/mm (`None` leaves the kernel's choice); `read_ahead_kb` to
-    every disk, because 7.2 starts with 8 MiB on virtio-blk and the others with 128 KiB.
+    every disk, because 7.2 starts with 8 MiB on virtio-blk and the others with 128 KiB. `swap_file` is the
+    size of a swap file on the data disk, in bytes.
     """
 
     data: str = ""
@@ -23,6 +24,7 @@ class Setup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     thp: str | None = "never"
     mglru: bool | None = None
     read_ahead_kb: int = 128
+    swap_file: int = 0
     rotational: dict[str, bool] = {}
     sysctl: dict[str, str] = {}
 

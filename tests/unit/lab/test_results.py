@@ -123,6 +123,7 @@ def busy() -> Recording:
         cgroups={"reader": POD, "filler-1": "kubepods/pod1", "filler-2": "kubepods/pod2"},
         marks={"joined": msgspec.structs.replace(look(2.0), snapshot=at_us(2_000_000))},
         results={"reader/main": served},
+        logs={"filler-1/main": "held 1\npass 1\n", "filler-2/main": "held 1\n", "reader/main": "pass 1"},
         events=[
             Happened(1.5, "evicting", "default/filler-1"),
             Happened(2.5, "evicting", "kubepods/pod2/main"),
@@ -163,6 +164,9 @@ def at_us(time_us: int) -> Snapshot:
         ('happened("evicting", "reader")', 0),
         ('acted("", "joined")', 0.4),
         ('acted("io.max")', None),
+        ('said("filler", "pass 1")', 1),
+        ('reaction("cache", 3)', 1.4),
+        ('reaction("cache", 3, "", "io.max")', None),
         ('onset("cache", 3)', 1.0),
         ('onset("cache", 5)', None),
         ('series("cache", "mean", "joined")', 5),
