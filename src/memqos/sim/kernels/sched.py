@@ -53,7 +53,7 @@ def _start(m: Mem, t: int, cpu: int, now: int) -> None:
     """A task gets a CPU."""
     m.g[k.NOW] = now
     m.g[k.CUR] = t
-    m.g[k.OVER_HIGH] = 0
+    m.g[k.OVER_HIGH] = m.task[t, k.T_OVER]
     m.g[k.OOM_DYING] = m.task[t, k.T_KILLED]
     m.g[k.MEMSTALL] = 0
     m.g[k.SLEPT] = 0
@@ -105,6 +105,8 @@ def _turn(m: Mem, t: int, cpu: int, start: int, until: int) -> int:
     now = m.g[k.NOW]
     busy = now - start - m.g[k.SLEPT]
     was = _account(m, t, busy, now)
+    m.task[t, k.T_OVER] = m.g[k.OVER_HIGH]
+    m.g[k.OVER_HIGH] = 0
     m.g[k.CUR] = -1
     m.g[k.OOM_DYING] = 0
     m.task[t, k.T_READY] = now
