@@ -9,6 +9,9 @@ A pod takes part in it when it has `blame_percent` of all pods' bytes or request
 kind of pods together: fifty small ones are seen as one big one (peers.md 0.5). A victim that reads
 only for itself has nobody to blame, and whoever matters as much as the victim is not blamed.
 
+A disk that is idle for `1 - saturated` of the window or more is not what anybody has to be kept from: then
+a wait is the disk's own, or the CPU's.
+
 What the victim waits when it has the disk to itself is learnt (`Alone`): a program that reads all the
 time waits all the time, and nobody can help it. It is hurt only while it waits noticeably longer.
 """
@@ -41,7 +44,7 @@ class Hurt:
     """A victim, a disk it waits for, and the pods to blame, the heaviest user first.
 
     `used` is the part of the disk's traffic, 0 to 1, that is theirs; `now` is false while the victim's
-    trouble stands but it does not wait (noticeably longer than alone) at this look.
+    trouble stands but at this look it does not wait noticeably longer than alone, or the disk has time left.
     """
 
     trouble: Trouble
@@ -51,10 +54,13 @@ class Hurt:
     now: bool
 
 
-def hurts(situation: Situation, alone: Alone, blame: float, held: Collection[str]) -> tuple[Hurt, ...]:
+def hurts(
+    situation: Situation, alone: Alone, held: Collection[str], *, blame: float, saturated: float
+) -> tuple[Hurt, ...]:
     """Return who waits for whom, those of the most important victims first.
 
-    `held` are pods (by key) that memqos limits itself: they wait for that.
+    `held` are pods (by key) that memqos limits itself: they wait for that. `blame` and `saturated`
+    are parts, 0 to 1: of a disk's traffic, and of the window that it was busy.
     """
     found = []
     for trouble in situation.pressing():
@@ -66,7 +72,8 @@ def hurts(situation: Situation, alone: Alone, blame: float, held: Collection[str
         for device in devices(victim, trouble.kind, situation):
             culprits, used = _culprits(situation, trouble, device)
             if culprits and used >= blame:
-                found.append(Hurt(trouble, device, culprits, used, now))
+                busy = situation.signals.busy(device) >= saturated
+                found.append(Hurt(trouble, device, culprits, used, now and busy))
     return tuple(found)
 
 

@@ -8,6 +8,7 @@ the moment asks for (`memqos.policy.manager`), and last what makes all of that h
 from __future__ import annotations
 
 from memqos.policy import AnyPolicy
+from memqos.policy.ease import Ease
 from memqos.policy.evict import Evict
 from memqos.policy.hierarchy import HierarchyPolicy
 from memqos.policy.kubelet import KubeletPolicy
@@ -18,6 +19,7 @@ from memqos.policy.relax import Relax
 from memqos.policy.rung import AnyRung
 from memqos.policy.settings import Settings
 from memqos.policy.swap import SwapPolicy
+from memqos.policy.throttle import Throttle
 
 
 def ladder(settings: Settings) -> tuple[AnyPolicy, ...]:
@@ -32,7 +34,11 @@ def rungs(settings: Settings) -> tuple[AnyRung, ...]:
     found: list[AnyRung] = []
     if settings.protect.enabled:
         found.append(Protect(settings.protect, settings.watch.calm_seconds))
-    if settings.io.limit:
+    if settings.ease.enabled:
+        found.append(Ease(settings.ease))
+    if settings.throttle.enabled:
+        found.append(Throttle(settings.throttle))
+    if settings.io.enabled:
         found.append(LimitIo(settings.io))
     swap = settings.swap
     found.append(Relax(settings.relax, swap.maximum_per_pod, swap.budget, swap.reserve))

@@ -47,7 +47,7 @@ _LEAST_BUSY: Final = 0.2
 class IoSettings:
     """Limits on the disk for pods that a more important one waits for."""
 
-    limit: bool = setting(
+    enabled: bool = setting(
         True,
         "Limit the reads and writes of less important pods while a more important one waits for a disk.",
         "nothing else does: Kubernetes has no I/O limits, and the kernel's own scheduler knows no priority",
@@ -58,6 +58,13 @@ class IoSettings:
         "below that, whoever waits mostly waits for itself",
         unit="percent",
         least=1.0,
+    )
+    saturated_percent: float = setting(
+        50.0,
+        "Part of the time that a disk must have requests to serve before anybody is limited on it.",
+        "who waits for a disk that is idle half of the time does not wait for others",
+        unit="percent",
+        least=0.0,
     )
     first_cut_percent: float = setting(
         50.0,
@@ -125,11 +132,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class IoMemory:
-    """Grips by device, held pods by cgroup, and what pods wait when left alone."""
+    """Grips by device, held pods by cgroup, what pods wait when left alone, and what disks have served.
+
+    `peaks` are the most bytes and requests per second that all pods together had of a device so far.
+    """
 
     grips: Mapping[str, Grip] = field(default_factory=dict)
     held: Mapping[str, Held] = field(default_factory=dict)
     alone: Alone = field(default_factory=dict)
+    peaks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +160,15 @@ class LimitIo:
             return memory, Plan()
         alone = learn(situation, memory.alone)
         limited = {held.key for held in memory.held.values()}
-        found = hurts(situation, alone, self.settings.blame_percent / 100, limited)
+        settings = self.settings
+        found = hurts(
+            situation,
+            alone,
+            limited,
+            blame=settings.blame_percent / 100,
+            saturated=settings.saturated_percent / 100,
+        )
+        peaks = _peaks(memory.peaks, situation)
         held = _present(memory.held, situation)
         grips: dict[str, Grip] = {}
         for device in sorted({*memory.grips, *(hurt.device for hurt in found)}):
@@ -160,10 +179,10 @@ class LimitIo:
                 grips[device] = grip
                 if here and grip != before and grip.pace.changed_us == situation.now_us:
                     culprits = {pod.path: pod for hurt in here for pod in hurt.culprits}
-                    _add(held, culprits.values(), device, situation)
+                    _add(held, culprits.values(), device, peaks, situation)
         free = {device for device, grip in grips.items() if grip.level >= 1}
         held = {path: one for path, one in held.items() if set(one.took) & (set(grips) - free)}
-        after = IoMemory(grips, held, alone)
+        after = IoMemory(grips, held, alone, peaks)
         return after, Plan(
             tuple(self._writes(after, situation)), stands=self._stands(after, found, situation)
         )
@@ -258,15 +277,27 @@ def _present(held: Mapping[str, Held], situation: Situation) -> dict[str, Held]:
     }
 
 
-def _add(held: dict[str, Held], culprits: Iterable[PodSignals], device: str, situation: Situation) -> None:
+def _peaks(known: Mapping[str, tuple[int, int]], situation: Situation) -> dict[str, tuple[int, int]]:
+    peaks = {device: peak for device, peak in known.items() if device in situation.view.now.node.disks}
+    for device in {device for pod in situation.signals.pods for device in pod.io}:
+        size, requests = _total(device, situation)
+        before = peaks.get(device, (0, 0))
+        peaks[device] = (max(size, before[0]), max(requests, before[1]))
+    return peaks
+
+
+def _add(
+    held: dict[str, Held],
+    culprits: Iterable[PodSignals],
+    device: str,
+    peaks: Mapping[str, tuple[int, int]],
+    situation: Situation,
+) -> None:
     """Note what each culprit takes of a disk now; what is known of it already only grows."""
-    total = [
-        sum(column) for column in zip(*(_traffic(pod, device) for pod in situation.signals.pods), strict=True)
-    ]
     for pod in culprits:
         if pod.cgroup.io_max is None:
             continue
-        took = _demand(pod, device, total, situation)
+        took = _demand(pod, device, peaks[device], situation)
         one = held.get(pod.path, Held(pod.cgroup.inode, pod.key))
         known = one.took.get(device, IoMax())
         took = IoMax(
@@ -281,24 +312,32 @@ def _add(held: dict[str, Held], culprits: Iterable[PodSignals], device: str, sit
         held[pod.path] = replace(one, took={**one.took, device: took}, theirs=theirs)
 
 
-def _demand(pod: PodSignals, device: str, total: Sequence[int], situation: Situation) -> IoMax:
-    """Return what a pod would take of a disk that it had to itself; `UNLIMITED` where it is not notable."""
-    stat = pod.io.get(device, IoStat())
+def _demand(pod: PodSignals, device: str, peak: tuple[int, int], situation: Situation) -> IoMax:
+    """Return what a pod would take of a disk that it had to itself; `UNLIMITED` where it is not notable.
+
+    That is what it takes now, scaled up to a disk that is busy all the time; but no less than its part
+    of the most that was seen of the disk, because a pod that only just began took little so far.
+    """
+    stat, total = pod.io.get(device, IoStat()), _total(device, situation)
     busy = max(_LEAST_BUSY, situation.signals.busy(device) or 1.0)
     swapped_to = device in swap_devices(situation)
     limits = []
     for size, requests in ((stat.rbytes, stat.rios), (stat.wbytes, stat.wios)):
-        notable = size > _NOTABLE * total[0] or requests > _NOTABLE * total[1]
+        parts = [each / max(1, whole) for each, whole in zip((size, requests), total, strict=True)]
         by_bytes = swapped_to or size >= requests * _LARGE
-        limits.append(int(size / busy) if notable and by_bytes else UNLIMITED)
-        limits.append(int(requests / busy) if notable and not by_bytes else UNLIMITED)
+        for used, part, most, binds in zip(
+            (size, requests), parts, peak, (by_bytes, not by_bytes), strict=True
+        ):
+            would = max(int(used / busy), int(part * most))
+            limits.append(would if binds and max(parts) > _NOTABLE else UNLIMITED)
     rbps, riops, wbps, wiops = limits
     return IoMax(rbps, wbps, riops, wiops)
 
 
-def _traffic(pod: PodSignals, device: str) -> tuple[int, int]:
-    stat = pod.io.get(device, IoStat())
-    return stat.rbytes + stat.wbytes, stat.rios + stat.wios
+def _total(device: str, situation: Situation) -> tuple[int, int]:
+    """Return the bytes and requests per second of all pods on a disk."""
+    stats = [pod.io.get(device, IoStat()) for pod in situation.signals.pods]
+    return sum(stat.rbytes + stat.wbytes for stat in stats), sum(stat.rios + stat.wios for stat in stats)
 
 
 def _tighter(one: IoMax, other: IoMax) -> IoMax:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from memqos.kubelet.config import KubeletConfig, Version
+from memqos.policy.ease import EaseSettings
 from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.limit_io import IoSettings
 from memqos.policy.protect import ProtectSettings
 from memqos.policy.relax import RelaxSettings
 from memqos.policy.setting import setting
+from memqos.policy.throttle import ThrottleSettings
 from memqos.policy.trouble import WatchSettings
 from memqos.units import GIB, MIB
 
@@ -138,6 +140,8 @@ class Settings:
     watch: WatchSettings = setting(WatchSettings, "When a pod counts as disturbed.", "")
     relax: RelaxSettings = setting(RelaxSettings, "Lending what nobody uses.", "")
     evict: EvictSettings = setting(EvictSettings, "Ending pods, where nothing weaker helps.", "")
+    ease: EaseSettings = setting(EaseSettings, "Slowing down at a pod's own limit.", "")
+    throttle: ThrottleSettings = setting(ThrottleSettings, "Holding back who takes memory.", "")
     io: IoSettings = setting(IoSettings, "Limits on the disk.", "")
     protect: ProtectSettings = setting(ProtectSettings, "Protection of important pods' memory.", "")
     agent: AgentSettings = setting(AgentSettings, "The agent's loop.", "")

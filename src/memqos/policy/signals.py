@@ -85,15 +85,12 @@ class PodSignals:
 
     def stat(self, key: str) -> int:
         """Return one value of the pod's memory.stat; 0 where the kernel has no such line."""
-        stat = self.cgroup.memory_stat
-        return 0 if stat is None else stat.get(key, 0)
+        return stat_of(self.cgroup, key)
 
     @cached_property
     def swappable(self) -> int:
         """Bytes of anonymous and shared memory that the pod's own swap.max still lets out."""
-        limit = self.cgroup.memory_swap_max
-        room = 0 if limit is None else max(0, limit - self.swap)
-        return min(room, self.stat("anon") + self.stat("shmem"))
+        return swappable(self.cgroup)
 
     @cached_property
     def unreclaimable(self) -> int:
@@ -101,10 +98,7 @@ class PodSignals:
 
         Below it a memory.high only throttles for ever (kernel.md, the penalty of memory.high).
         """
-        anonymous = self.stat("anon") + self.stat("shmem") - self.swappable
-        locked = self.stat("unevictable")
-        kernel = max(0, self.stat("kernel") - self.stat("slab_reclaimable"))
-        return min(self.current, anonymous + locked + kernel)
+        return unreclaimable(self.cgroup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +144,25 @@ class Signals:
     def below(self, level: Importance) -> tuple[PodSignals, ...]:
         """Return the pods that matter less, the least important first."""
         return tuple(pod for pod in reversed(self.pods) if pod.importance < level)
+
+
+def stat_of(cgroup: Cgroup, key: str) -> int:
+    """Return one value of a cgroup's memory.stat; 0 where the kernel has no such line."""
+    return 0 if cgroup.memory_stat is None else cgroup.memory_stat.get(key, 0)
+
+
+def swappable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
+    """Return the bytes that a cgroup's own swap.max, and `free` bytes of swap, still let out."""
+    limit = cgroup.memory_swap_max
+    room = 0 if limit is None else max(0, limit - (cgroup.memory_swap_current or 0))
+    return min(room, free, stat_of(cgroup, "anon") + stat_of(cgroup, "shmem"))
+
+
+def unreclaimable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
+    """Return the bytes of a cgroup that no reclaim can take when `free` bytes of swap are left."""
+    anonymous = stat_of(cgroup, "anon") + stat_of(cgroup, "shmem") - swappable(cgroup, free)
+    kernel = max(0, stat_of(cgroup, "kernel") - stat_of(cgroup, "slab_reclaimable"))
+    return min(cgroup.memory_current or 0, anonymous + stat_of(cgroup, "unevictable") + kernel)
 
 
 def _pod_signals(view: View, placed: PlacedPod, begin: Moment, end: Moment) -> PodSignals | None:

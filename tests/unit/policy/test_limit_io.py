@@ -131,6 +131,27 @@ def test_whoever_reads_for_itself_alone_limits_nobody(node: Node) -> None:
         assert node.calm() == Plan()
 
 
+def test_nobody_is_limited_on_a_disk_that_is_idle_half_of_the_time(node: Node) -> None:
+    for _ in range(5):
+        node.scene.traffic("hog", rbytes=20 * MIB, rios=160)
+        node.scene.traffic("shop", rbytes=MIB, rios=32)
+        node.scene.serve("8:0", 0.4)
+        node.scene.stall("shop", 0.3, resource="io")
+        plan = node.look()
+    assert plan.writes == ()
+    assert [stand.step for stand in plan.stands] == ["watch"]
+
+
+def test_a_pod_that_only_just_begins_to_read_is_known_to_want_its_part_of_the_disk(node: Node) -> None:
+    node.storm(read=0, wrote=39 * MIB)
+    node.storm(read=MIB, wrote=MIB)
+    node.storm(read=MIB, wrote=MIB)
+    cut = limits(node.plan)
+    assert cut is not None
+    assert 3 * MIB < cut.rbps < 4 * MIB
+    assert cut.wbps == 39 * MIB // 4
+
+
 def test_a_pod_that_waits_as_long_when_left_alone_is_not_hurt(node: Node) -> None:
     for _ in range(40):
         node.scene.stall("shop", 0.5, resource="io")
@@ -171,9 +192,9 @@ def test_small_requests_are_limited_by_number_and_large_ones_by_bytes(node: Node
 
 
 def test_a_short_burst_is_scaled_up_to_what_it_would_take(node: Node) -> None:
-    node.scene.traffic("hog", rbytes=10 * MIB, rios=80)
+    node.scene.traffic("hog", rbytes=20 * MIB, rios=160)
     node.scene.traffic("shop", rbytes=MIB, rios=32)
-    node.scene.serve("8:0", 0.25)
+    node.scene.serve("8:0", 0.5)
     node.scene.stall("shop", 0.2, resource="io")
     assert limits(node.look()) == IoMax(rbps=20 * MIB)
 

@@ -1,0 +1,269 @@
+"""Throttle: hold back who takes the memory that a more important pod needs.
+
+While such a pod stalls on memory it lost (it refaults), or because the node is short, the less
+important pods that grow, or read through more than they keep, get a `memory.high` below what they
+have: those furthest over their request first, a step each dwell as long as the victim stalls, and a
+step back each dwell once it was calm (`memqos.policy.pace`), until nothing is held any more.
+
+Below memory.high a pod reclaims its own pages when it wants new ones. That is nearly free for who
+streams through files: its page cache is used once. Who needs what it holds is slowed down instead, and
+one that cannot give anything back all but stands still (64 s for each 64 pages at twice its size; kernel.md
+1.3). So nobody is held below what it requested, below its memory.low or memory.min, or nearer than a margin
+to what reclaim cannot take from it; swap counts only as far as it is free. A pod that stalls nearly
+all the time while it is held is taken no more from.
+
+The kernel reclaims before a write to memory.high returns (`memory_high_write`; since 6.16 not when the
+file is opened non-blocking), and the loop waits for that. So a step takes page cache, and of
+what has to be swapped out only a little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from memqos.model.plan import Plan, Stand, Step, Write
+from memqos.policy.pace import Move, Pace
+from memqos.policy.rung import Situation
+from memqos.policy.setting import setting
+from memqos.policy.signals import PodSignals, unreclaimable
+from memqos.policy.trouble import Trouble
+from memqos.units import MIB, format_bytes, page_floor
+
+_NOTICEABLE: Final = 0.001
+"""Part of the node's memory a second from which on growth, reclaim or refaults count."""
+_ALWAYS: Final = 0.8
+"""A held pod that stalls, all of it, for more of the time than this is taken no more from."""
+_SWAPPED: Final = 8 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleSettings:
+    """Holding back pods that take the memory a more important one needs."""
+
+    enabled: bool = setting(
+        True,
+        "Lower the memory.high of less important pods while a more important one stalls on memory.",
+        "the kernel takes from whoever used its pages least lately, whatever it matters",
+    )
+    short_percent: float = setting(
+        5.0,
+        "Available memory below which the node is short, so that whoever stalls does so for that.",
+        "the kubelet's evictionHard is about that on a small node",
+        unit="percent",
+        least=0.0,
+    )
+    step_percent: float = setting(
+        5.0,
+        "Part of the node's memory that all held pods together are lowered by at once.",
+        "twenty steps from all of the node to nothing, each of which shows its effect",
+        unit="percent",
+        least=0.5,
+    )
+    margin_percent: float = setting(
+        10.0,
+        "Distance kept from what reclaim cannot take from a pod, of that.",
+        "at the edge memory.high stops a program instead of slowing it",
+        unit="percent",
+        least=1.0,
+    )
+    dwell_seconds: float = setting(
+        2.0,
+        "How long memory.high is kept before it is changed, either way.",
+        "the figures of the last second then show what it did",
+        unit="seconds",
+        least=0.5,
+    )
+    calm_seconds: float = setting(
+        10.0,
+        "How long nobody may stall before memory.high is raised step by step.",
+        "longer than a usual pause within a batch job",
+        unit="seconds",
+        least=1.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One pod: its memory.high, what it had when that began, and what somebody else had set."""
+
+    inode: int
+    key: str
+    high: int
+    had: int
+    theirs: int
+    since_us: int
+    victim: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleMemory:
+    """The holds by cgroup, and their common pace; `None` when there is none and was none lately."""
+
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    pace: Pace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """`memory.high` for who takes the memory that a more important pod needs."""
+
+    settings: ThrottleSettings = field(default_factory=ThrottleSettings)
+    name: str = "throttle"
+
+    def initial(self) -> ThrottleMemory:
+        """Return the memory of a rung that holds nobody."""
+        return ThrottleMemory()
+
+    def decide(self, memory: ThrottleMemory, situation: Situation) -> tuple[ThrottleMemory, Plan]:
+        """Return the new memory and every memory.high that shall be held."""
+        cgroups, now = situation.view.now.cgroups, situation.now_us
+        holds = {
+            path: hold
+            for path, hold in memory.holds.items()
+            if path in cgroups and cgroups[path].inode == hold.inode
+        }
+        hurt = self._hurt(situation, {hold.key for hold in holds.values()})
+        culprits = _culprits(hurt, situation)
+        pace, move = self._turn(memory.pace, now, hurt=bool(hurt and (culprits or holds)))
+        lowered = False
+        if move in ("tighten", "retreat"):
+            lowered = self._lower(holds, culprits, hurt[0], situation)
+            if not lowered and pace is not None and memory.pace is not None:
+                pace = replace(pace, changed_us=memory.pace.changed_us)
+        elif move == "loosen":
+            self._raise(holds, situation)
+        if pace is not None and not holds and pace.forgotten(now, self.settings.calm_seconds * 1e6):
+            pace = None
+        spent = move in ("tighten", "retreat") and not lowered
+        plan = Plan(
+            _writes(holds, self.name), stands=self._stands(holds, hurt, culprits, situation, spent=spent)
+        )
+        return ThrottleMemory(holds, pace), plan
+
+    def _turn(self, before: Pace | None, now_us: int, *, hurt: bool) -> tuple[Pace | None, Move]:
+        if before is None:
+            return (Pace(now_us), "tighten") if hurt else (None, "keep")
+        dwell_us, calm_us = self.settings.dwell_seconds * 1e6, self.settings.calm_seconds * 1e6
+        return before.turn(now_us, hurt=hurt, dwell_us=dwell_us, calm_us=calm_us)
+
+    def _hurt(self, situation: Situation, held: Collection[str]) -> tuple[Trouble, ...]:
+        """Return the troubles of now that lack of memory is the cause of; who is held itself has none."""
+        info = situation.view.now.node.meminfo
+        total = info.get("MemTotal", 0)
+        short = info.get("MemAvailable", total) < total * self.settings.short_percent / 100
+        found = []
+        for trouble in situation.pressing("memory"):
+            victim = situation.signals.pod(trouble.victim)
+            if victim is None or trouble.calm_since_us is not None or victim.key in held:
+                continue
+            if short or victim.refaults > total * _NOTICEABLE:
+                found.append(trouble)
+        return tuple(found)
+
+    def _lower(
+        self, holds: dict[str, Hold], culprits: Sequence[PodSignals], trouble: Trouble, situation: Situation
+    ) -> bool:
+        """Lower culprits by a step in all; true when anybody was."""
+        node = situation.view.now.node
+        budget = int(node.meminfo.get("MemTotal", 0) * self.settings.step_percent / 100)
+        lowered = False
+        for pod in culprits:
+            hold, theirs = holds.get(pod.path), pod.cgroup.memory_high
+            if theirs is None or budget <= 0 or (hold is not None and pod.share("memory_full_us") > _ALWAYS):
+                continue
+            least = self._floor(pod, situation)
+            top = min(pod.current, theirs)
+            step = min(budget, max(_SWAPPED, pod.current // 2), _cache(pod) + _SWAPPED)
+            high = page_floor(max(least, top - step), node.page_size)
+            if high >= top:
+                continue
+            budget -= top - high
+            lowered = True
+            if hold is None:
+                now = situation.now_us
+                hold = Hold(pod.cgroup.inode, pod.key, high, pod.current, theirs, now, trouble.victim)
+            holds[pod.path] = replace(hold, high=high)
+        return lowered
+
+    def _floor(self, pod: PodSignals, situation: Situation) -> int:
+        """Return the least memory.high that lets a pod go on with what it was promised."""
+        free = situation.view.now.node.meminfo.get("SwapFree", 0)
+        fixed = unreclaimable(pod.cgroup, free)
+        margin = max(_SWAPPED, int(fixed * self.settings.margin_percent / 100))
+        cgroup = pod.cgroup
+        return max(fixed + margin, requested(pod), cgroup.memory_low or 0, cgroup.memory_min or 0)
+
+    def _raise(self, holds: dict[str, Hold], situation: Situation) -> None:
+        """Raise everybody by a step; who has more room than it ever had is let go."""
+        node = situation.view.now.node
+        step = int(node.meminfo.get("MemTotal", 0) * self.settings.step_percent / 100)
+        for path, hold in list(holds.items()):
+            high = page_floor(hold.high + step, node.page_size)
+            if high >= min(hold.theirs, hold.had + 2 * step):
+                del holds[path]
+            else:
+                holds[path] = replace(hold, high=high)
+
+    def _stands(
+        self,
+        holds: Mapping[str, Hold],
+        hurt: Sequence[Trouble],
+        culprits: Sequence[PodSignals],
+        situation: Situation,
+        *,
+        spent: bool,
+    ) -> tuple[Stand, ...]:
+        stands: dict[str, Stand] = {}
+        for trouble in hurt:
+            victim = situation.signals.pod(trouble.victim)
+            lost = format_bytes(int(victim.refaults)) if victim is not None else ""
+            who = ", ".join(f"{pod.key} ({_excess(pod)})" for pod in culprits[:3]) or "nobody less important"
+            why = f"{trouble} and takes back {lost} a second; {who} may give way"
+            step: Step = "act" if holds and not spent else "spent" if spent or not culprits else "watch"
+            stands[trouble.victim] = Stand(self.name, trouble.victim, step, trouble.since_us, why)
+        for hold in holds.values():
+            stands.setdefault(hold.key, Stand(self.name, hold.key, "act", hold.since_us, _why(hold)))
+        return tuple(stands.values())
+
+
+def requested(pod: PodSignals) -> int:
+    """Return the bytes of memory that a pod's containers requested together."""
+    whole = pod.placed.pod.resources
+    if whole is not None and whole.memory_request:
+        return whole.memory_request
+    return sum(container.resources.memory_request for container in pod.placed.pod.containers)
+
+
+def _culprits(hurt: Sequence[Trouble], situation: Situation) -> tuple[PodSignals, ...]:
+    """Return who matters less than a victim and takes part, the furthest over its request first."""
+    noticeable = situation.view.now.node.meminfo.get("MemTotal", 0) * _NOTICEABLE
+    found: dict[str, PodSignals] = {}
+    for trouble in hurt:
+        for pod in situation.signals.below(trouble.importance):
+            turnover = pod.rate("stolen") * pod.page_size
+            if max(pod.growth, turnover, pod.refaults) > noticeable:
+                found[pod.path] = pod
+    return tuple(sorted(found.values(), key=lambda pod: (requested(pod) - pod.current - pod.swap, pod.key)))
+
+
+def _cache(pod: PodSignals) -> int:
+    """Return the bytes of page cache that can be dropped without writing."""
+    cache = pod.stat("file") - pod.stat("shmem") - pod.stat("file_dirty") - pod.stat("file_writeback")
+    return max(0, cache)
+
+
+def _excess(pod: PodSignals) -> str:
+    return f"{format_bytes(max(0, pod.current + pod.swap - requested(pod)))} over its request"
+
+
+def _why(hold: Hold) -> str:
+    return f"held at {format_bytes(hold.high)}, it had {format_bytes(hold.had)} when {hold.victim} stalled"
+
+
+def _writes(holds: Mapping[str, Hold], name: str) -> tuple[Write, ...]:
+    return tuple(
+        Write(path, "memory.high", min(hold.high, hold.theirs), _why(hold), name, hold.inode)
+        for path, hold in holds.items()
+    )
