@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from memqos.lab.campaign import to_json
-from memqos.lab.recording import Look, PodLook, Recording
+from memqos.lab.recording import Happened, Look, PodLook, Recording
 from memqos.lab.results import ExperimentResult
 from memqos.model.snapshot import Cgroup
 from memqos.report.experiments import checks_table, measures_table
@@ -81,11 +81,14 @@ def _cells_of(recording: Recording, looks: Sequence[Look], pod: str, path: str) 
     cells: dict[str, Cell] = {"oom_kills": max(kills), "time_us": _lived(recording, pod, last)}
     if last is not None:
         cells |= {"phase": last.phase, "exit": last.exit_code, "restarts": last.restarts}
-    cells["evictions"] = sum(
-        each.what == "evicted" and each.text.startswith("Evicted") and _pod_of(each.subject) == pod
-        for each in recording.events
-    )
+    cells["evictions"] = sum(evicts(each, pod) for each in recording.events)
     return cells | _requests(recording, pod) | ({} if cgroup is None else _counted(recording, cgroup))
+
+
+def evicts(event: Happened, pod: str) -> bool:
+    """Whether the kubelet, or memqos, tells a pod to go."""
+    by_memqos = event.what == "evicted" and event.text.startswith("Evicted: ")
+    return (by_memqos or event.what == "evicting") and _pod_of(event.subject) == pod
 
 
 def _pod_of(subject: str) -> str:
@@ -187,11 +190,13 @@ def tables_of(
     found = [runs_table(runs)]
     if measures and any(variant.measures for result in results for variant in result.variants):
         found.append(measures_table(results))
-    checks = checks_table(results)
     if any(result.checks for result in results):
+        checks = checks_table(results)
         first = 2 if len(results) == 1 else 1
-        rows = [row[first:] for row in checks.rows]
-        found.append(table(checks.columns[first:], rows, title=checks.title))
+        columns = [
+            replace(each, heading="in words") if each.key == "study" else each for each in checks.columns
+        ]
+        found.append(table(columns[first:], [row[first:] for row in checks.rows], title=checks.title))
     return found
 
 

@@ -24,7 +24,7 @@ from memqos.lab.results import ExperimentResult
 from memqos.model.snapshot import Cgroup
 from memqos.report.experiments import draw
 from memqos.report.figures import Line, Marker, Panel, save_figure
-from memqos.report.simulation import tables_of
+from memqos.report.simulation import evicts, tables_of
 from memqos.report.story import Story
 from memqos.units import MIB, UNLIMITED
 
@@ -120,7 +120,7 @@ def _markers(pod: str, seen: Sequence[tuple[Look, Cgroup]], recording: Recording
     subject = re.compile(rf"[^/]+/{re.escape(pod)}(/|$)")
     mine = [each for each in recording.events if subject.match(each.subject)]
     found = [Marker("OOM kill", x=each.seconds) for each in mine if "OOMKilled" in each.text]
-    found += [Marker("evicted", x=each.seconds) for each in mine if each.text.startswith("Evicted")]
+    found += [Marker("evicted", x=each.seconds) for each in mine if evicts(each, pod)]
     limit = seen[-1][1].memory_max if seen else None
     if limit is not None and limit < UNLIMITED:
         found.append(Marker(f"memory.max {limit / MIB:.0f} MiB", y=limit / MIB))

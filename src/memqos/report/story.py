@@ -46,12 +46,12 @@ class Story:
             if event.subject in self.cgroups.values():
                 return ""  # memqos says it again when the pod, or its container, ends
             self._evicting.add(event.subject)
-            return f"evicted by the kubelet: {text}"
+            return f"evicted by the kubelet: {_cut(text)}"
         if what == "evicted":
             reason, _, why = text.partition(": ")
             if reason == "Stopped":
                 return "stopped"
-            told = f"evicted by {why}" if why else "evicted"
+            told = f"evicted by {_cut(why)}" if why else "evicted"
             return "" if event.subject in self._evicting and not why else told
         if what == "condition":
             return f"of the node: {text}"
@@ -60,6 +60,8 @@ class Story:
 
     def wrote(self, write: Written) -> Iterator[str]:
         """Tell a write, the first to this knob of this cgroup."""
+        if write.knob == "evict":
+            return  # told when it happens
         names = {path: name for name, path in self.cgroups.items()}
         subject = names.get(write.cgroup, write.cgroup or "the root cgroup")
         self._wrote[subject, write.knob] += 1
