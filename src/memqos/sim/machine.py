@@ -242,24 +242,42 @@ class Machine(Arrays):
     def trace(self, path: str, file: int, pages: Any) -> int:
         """Read single pages of a file, in the order an array of page numbers names them; return the misses.
 
+        As `traces` of one.
+        """
+        return self.traces([(path, file, pages)])[0]
+
+    def traces(self, readers: Sequence[tuple[str, int, Any]], turn: int = 1024) -> list[int]:
+        """Several cgroups (path, file, page numbers) read single pages, `turn` at a time; return the misses.
+
         No time passes and no disk is asked (`kernels.trace`). Raises `CgroupGone`, `ExperimentError` for a
         page the file does not have or that the cgroup's limits leave no room for.
         """
-        c = self.cgroup(path)
-        wanted = np.ascontiguousarray(pages, np.int32)
-        if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.pages_of(file):
-            raise ExperimentError(
-                f"a trace beyond the {self.pages_of(file)} pages of its file", field="pages"
-            )
-        own = self.m.tab
-        self._replace(tab=wanted)
+        rows = np.zeros((len(readers), 5), np.int64)
+        parts: list[Any] = []
+        places = 0
+        for i, (path, file, pages) in enumerate(readers):
+            wanted = np.ascontiguousarray(pages, np.int32)
+            if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.pages_of(file):
+                raise ExperimentError(
+                    f"a trace beyond the {self.pages_of(file)} pages of its file", field="pages"
+                )
+            rows[i] = self.cgroup(path), file, places, places + len(wanted), 0
+            places += len(wanted)
+            parts.append(wanted)
+        starts = rows[:, 2].copy()
+        own = {"tab": self.m.tab, "lat": self.m.lat}
+        self._replace(tab=parts[0] if len(parts) == 1 else np.concatenate(parts), lat=rows.ravel())
         try:
-            misses = self.order(control.TRACE, c, file, len(wanted))
+            end = self.order(control.TRACE, len(readers), turn)
         finally:
-            self._replace(tab=own)
-        if misses < 0:
-            raise ExperimentError(f"access {-1 - misses} of the trace: no room for a page in {path!r}")
-        return misses
+            self._replace(**own)
+        if end < 0:
+            at = int(np.searchsorted(starts, -1 - end, "right")) - 1
+            path = readers[at][0]
+            raise ExperimentError(
+                f"access {-1 - end - starts[at]} of the trace: no room for a page in {path!r}"
+            )
+        return [int(misses) for misses in rows[:, 4]]
 
     @property
     def now(self) -> int:

@@ -53,3 +53,37 @@ def test_a_trace_beyond_its_file_is_refused(bench: Any, pages: list[int]) -> Non
     b.group("a")
     with pytest.raises(ExperimentError, match="1024 pages"):
         b.machine.trace("a", b.machine.file(4 * MIB), pages)
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_traces_that_take_turns_are_as_their_pieces_one_after_the_other(bench: Any, kernel: str) -> None:
+    pages = (np.random.default_rng(5).random(2000) ** 2 * 512).astype(np.int32)
+    made = [bench(kernel, read_ahead=0) for _ in range(2)]
+    for b in made:
+        for path in ("p/a", "p/b"):
+            b.group(path, MAX=MIB)
+            b.machine.file(2 * MIB)
+        b.machine.set_limit("p", k.MAX, 3 * MIB // 2)
+    together = made[0].machine.traces([("p/a", 0, pages), ("p/b", 1, pages[:900])], turn=400)
+    apart = [0, 0]
+    for first in range(0, 2000, 400):
+        for i, (path, end) in enumerate((("p/a", 2000), ("p/b", 900))):
+            apart[i] += made[1].machine.trace(path, i, pages[first : min(first + 400, end)])
+    assert together == apart
+    assert counters_of(made[0]) == counters_of(made[1])
+    made[0].check()
+
+
+def counters_of(b: Any) -> list[int]:
+    return [
+        b.get(path, column) for path in ("", "p", "p/a", "p/b") for column in (k.USAGE, k.E_MAX, *k.EVENTS)
+    ]
+
+
+def test_a_trace_without_room_names_its_cgroup(bench: Any) -> None:
+    b = bench("6.1", read_ahead=0)
+    b.group("a")
+    b.group("b", MAX=0)
+    files = [b.machine.file(MIB), b.machine.file(MIB)]
+    with pytest.raises(ExperimentError, match=r"access 0 .* in 'b'"):
+        b.machine.traces([("a", files[0], [0, 1]), ("b", files[1], [3])])

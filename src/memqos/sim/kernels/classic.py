@@ -11,7 +11,7 @@ from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.raw import peek, poke, prefetch
 
-AHEAD = 12
+AHEAD = 32
 
 
 @njit
@@ -202,8 +202,10 @@ def shrink_lruvec(m: Mem, c: int) -> None:
     file_cost = total + m.g[k.SC_FILE_COST]
     total = anon_cost + file_cost
     swappiness = min(m.g[k.SC_SWAPPINESS], 200)
-    ap = swappiness * (total + 1) // (anon_cost + 1)
-    fp = (200 - swappiness) * (total + 1) // (file_cost + 1)
+    ap, fp = 0, 0
+    if balance == 3:
+        ap = swappiness * (total + 1) // (anon_cost + 1)
+        fp = (200 - swappiness) * (total + 1) // (file_cost + 1)
     first = c * k.LISTS
     n0 = _scan(m, c, m.ls[first, k.SIZE], 1, balance, ap, fp)
     n1 = _scan(m, c, m.ls[first + 1, k.SIZE], 1, balance, ap, fp)

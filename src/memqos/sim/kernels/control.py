@@ -92,7 +92,7 @@ def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
     elif what == SYNC:
         return _sync(m)
     elif what == TRACE:
-        return trace.trace(m, a, b, c)
+        return trace.traces(m, a, b)
     elif what == LOOK:
         psi.look(m, a, m.g[k.NOW])
     elif what == REPARENT:

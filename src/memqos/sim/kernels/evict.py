@@ -13,7 +13,7 @@ from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.raw import peek, poke, prefetch
 
-AHEAD = 12
+AHEAD = 32
 SPECIAL = k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON
 ALIKE = k.LIST_MASK | k.REFS_MASK | k.REF | k.WS
 

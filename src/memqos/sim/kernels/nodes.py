@@ -27,7 +27,8 @@ def _account(m: Mem, c: int, size: int) -> None:
 
 
 @njit
-def _unlist(m: Mem, node: int) -> None:
+def unlist(m: Mem, node: int) -> None:
+    """A node holds a page again, or goes: off the list of those that may be freed."""
     owner = m.xa[node, k.X_OWNER] - 1
     before = m.xa[node, k.X_PREV] - 1
     after = m.xa[node, k.X_NEXT] - 1
@@ -111,7 +112,7 @@ def add(m: Mem, c: int, page: int, had_shadow: bool) -> None:
     node = page >> 6
     if m.xn[node] & k.NODE_PAGES == 0:
         if m.xn[node]:
-            _unlist(m, node)
+            unlist(m, node)
         else:
             m.xa[node, k.X_OWNER] = c + 1
             _account(m, c, k.XA_NODE_BYTES)
@@ -151,7 +152,7 @@ def forget_shadow(m: Mem, page: int) -> None:
     node = page >> 6
     m.xn[node] -= k.NODE_SHADOW
     if m.xn[node] == 0:
-        _unlist(m, node)
+        unlist(m, node)
         _drop_node(m, page)
 
 
@@ -170,7 +171,7 @@ def shrink(m: Mem, c: int) -> None:
             if node < 0:
                 return
             first = node << 6
-            _unlist(m, node)
+            unlist(m, node)
             for page in range(first, first + 64):
                 if m.w[page] & k.SHADOW:
                     m.w[page] = 0

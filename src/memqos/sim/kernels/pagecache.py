@@ -69,6 +69,13 @@ def add_page(m: Mem, c: int, o: int, page: int, noretry: bool, write: bool) -> b
         return False
     if not charge.new_page(m, c, noretry):
         return False
+    enter(m, c, o, page, write)
+    return True
+
+
+@njit
+def enter(m: Mem, c: int, o: int, page: int, write: bool) -> None:
+    """A page that is charged, and its node's memory too, joins its file and the lists of `c`."""
     old = m.w[page]
     had = old & k.SHADOW != 0
     nodes.add(m, c, page, had)
@@ -83,7 +90,6 @@ def add_page(m: Mem, c: int, o: int, page: int, noretry: bool, write: bool) -> b
     m.g[k.CHANGES] += 1
     m.g[k.NOW] += m.g[k.NS_READ_MISS]
     into_lru(m, page, active)
-    return True
 
 
 @njit

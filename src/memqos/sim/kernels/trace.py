@@ -11,14 +11,18 @@ from memqos.sim.kernels import charge, reclaim, stream
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
-from memqos.sim.kernels.pagecache import accessed, add_page
+from memqos.sim.kernels.pagecache import accessed, add_page, enter
 
 
 @njit
-def _miss(m: Mem, c: int, o: int, page: int) -> bool:
+def _miss(m: Mem, c: int, o: int, page: int, hand: int) -> bool:
     """Bring a page in: as read-ahead of one page, and if that finds no room, with the OOM killer's help."""
-    if not add_page(m, c, o, page, True, False) and not add_page(m, c, o, page, False, False):
-        return False
+    if hand == stream.CHARGED:
+        enter(m, c, o, page, False)
+    else:
+        first = hand != stream.REFUSED and add_page(m, c, o, page, True, False)
+        if not first and not add_page(m, c, o, page, False, False):
+            return False
     if m.g[k.OVER_HIGH]:
         charge.handle_over_high(m, c)
     if m.g[k.KSWAPD_WAKE]:
@@ -29,24 +33,45 @@ def _miss(m: Mem, c: int, o: int, page: int) -> bool:
 
 
 @njit
-def trace(m: Mem, c: int, o: int, count: int) -> int:
-    """Read the pages `tab[:count]` of file `o` for cgroup `c`; return the misses.
+def _trace(m: Mem, c: int, o: int, i: int, end: int) -> int:
+    """Read the pages `tab[i:end]` of file `o` for cgroup `c`; return the misses.
 
-    A page that could not be charged ends it: the answer is -1 minus its place in the trace.
+    A page that could not be charged ends it: the answer is -1 minus its place in `tab`.
     """
     base = m.obj[o, k.O_BASE]
     m.g[k.OVER_HIGH] = 0
     misses = 0
-    i = 0
     while True:
-        i = stream.reads(m, c, o, i, count)
+        i = stream.reads(m, c, o, i, end)
         misses += m.g[k.R0]
-        if i == count:
+        if i == end:
             return misses
         page = base + m.tab[i]
         if not m.w[page] & k.RES:
-            if not _miss(m, c, o, page):
+            if not _miss(m, c, o, page, m.g[k.R1]):
                 return -1 - i
             misses += 1
         accessed(m, page)
         i += 1
+
+
+@njit
+def traces(m: Mem, count: int, turn: int) -> int:
+    """Go through `count` traces, `turn` reads of each at a time; 0, or -1 minus the place that found no room.
+
+    A trace is five numbers of `m.lat`: cgroup, file, its first and last place in `m.tab`, its misses.
+    """
+    going = True
+    while going:
+        going = False
+        for row in range(0, 5 * count, 5):
+            at = m.lat[row + 2]
+            stop = min(at + turn, m.lat[row + 3])
+            if at < stop:
+                going = True
+                misses = _trace(m, m.lat[row], m.lat[row + 1], at, stop)
+                if misses < 0:
+                    return misses
+                m.lat[row + 2] = stop
+                m.lat[row + 4] += misses
+    return 0
