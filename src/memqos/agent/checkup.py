@@ -11,6 +11,7 @@ from memqos.cluster.placement import find_roots
 from memqos.errors import MemqosError, Unsupported
 from memqos.linux.node import LinuxNode
 from memqos.model.snapshot import FEATURES, Snapshot
+from memqos.policy.guard import dangers
 from memqos.units import format_bytes
 
 State: TypeAlias = Literal["ok", "missing", "fault"]
@@ -56,6 +57,9 @@ def check_node(cgroup_root: str = "/sys/fs/cgroup") -> Iterator[Finding]:
     yield _permission(cgroup_root)
     yield _memory(snapshot)
     yield _kubepods(snapshot)
+    for danger in dangers(snapshot):
+        where = danger.subject or "node"
+        yield Finding("danger", where, "missing", danger.problem, danger.remedy)
     for name, meaning in FEATURES.items():
         if name in snapshot.features:
             yield Finding("kernel", name, "ok", meaning)

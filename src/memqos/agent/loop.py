@@ -32,6 +32,7 @@ from memqos.model.view import View
 from memqos.node import Node, Wake
 from memqos.policy import AnyPolicy
 from memqos.policy.compose import foresee, overlay
+from memqos.policy.guard import refuse
 from memqos.policy.settings import AgentSettings
 
 Pods: TypeAlias = Callable[[Snapshot], tuple[PlacedPod, ...]]
@@ -53,7 +54,8 @@ class Agent:
     """The loop over one node. Without an `evictor` nobody is evicted, and a person is told who would be.
 
     `on_tick` sees every tick, after it was recorded. With `dry_run` no knob is written. `ended_in_us`
-    is how long `run` took from being told to stop until the original values were back.
+    is how long `run` took from being told to stop until the original values were back. `guarded`: dangerous
+    writes are refused (`memqos.policy.guard`); rivals in an experiment are carried out as they are.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class Agent:
         dry_run: bool = False,
         on_tick: Callable[[Tick], None] | None = None,
         evictor: Evictor | None = None,
+        guarded: bool = True,
     ) -> None:
         self.node = node
         self.policies = policies
         self.settings = settings or AgentSettings()
         self.enforcer = Enforcer(node, originals, dry_run=dry_run)
         self.evictions = Evictions(evictor, dry_run)
+        self._guarded = guarded
         self.ticks = 0
         self.failed_looks = 0
         self.restored: tuple[Outcome, ...] = ()
@@ -180,7 +184,10 @@ class Agent:
                 continue
             self._memories[index] = memory
             plans.append(plan)
-        return overlay(plans), len(plans) == len(self.policies)
+        plan = overlay(plans)
+        if self._guarded:
+            plan = refuse(plan, view.now)
+        return plan, len(plans) == len(self.policies)
 
     def _wait(self) -> Wake:
         try:

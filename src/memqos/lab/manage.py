@@ -132,6 +132,7 @@ class Managed:
             originals,
             settings=settings,
             evictor=RunnerEvictor(runner),
+            guarded=settings is not None,
         )
         self._stands: dict[tuple[str, str], Step] = {}
         self.notes: list[tuple[str, str, str]] = []

@@ -17,6 +17,7 @@ from memqos.model.plan import Advice, Eviction, Plan, Stand, Value, Write
 from memqos.model.snapshot import Cgroup
 from memqos.model.view import View
 from memqos.policy import AnyPolicy
+from memqos.policy.guard import refuse
 from memqos.units import format_bytes
 
 _FIELDS: Final = {name.replace("_", "."): name for name in Cgroup.__struct_fields__ if "_" in name}
@@ -81,4 +82,4 @@ def decide_once(policies: Iterable[AnyPolicy], view: View) -> Plan:
         _, plan = policy.decide(policy.initial(), view)
         view = foresee(view, plan)
         plans.append(plan)
-    return overlay(plans)
+    return refuse(overlay(plans), view.now)

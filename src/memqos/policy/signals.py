@@ -32,6 +32,7 @@ class PodSignals:
     begin: Sample
     end: Sample
     page_size: int
+    swap_free: int
 
     @property
     def key(self) -> str:
@@ -89,16 +90,13 @@ class PodSignals:
 
     @cached_property
     def swappable(self) -> int:
-        """Bytes of anonymous and shared memory that the pod's own swap.max still lets out."""
-        return swappable(self.cgroup)
+        """Bytes of anonymous and shared memory that its swap.max and the node's free swap let out."""
+        return swappable(self.cgroup, self.swap_free)
 
     @cached_property
     def unreclaimable(self) -> int:
-        """Bytes that no reclaim can take: what cannot be swapped, locked pages, the kernel's own.
-
-        Below it a memory.high only throttles for ever (kernel.md, the penalty of memory.high).
-        """
-        return unreclaimable(self.cgroup)
+        """Bytes that no reclaim can take: what cannot be swapped, locked pages, the kernel's own."""
+        return unreclaimable(self.cgroup, self.swap_free)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +173,9 @@ def _pod_signals(view: View, placed: PlacedPod, begin: Moment, end: Moment) -> P
         first, over_us = last, 0
     else:
         over_us = end.time_us - begin.time_us
-    page_size = view.now.node.page_size
-    return PodSignals(placed, cgroup, importance(placed.pod), over_us, first, last, page_size)
+    node = view.now.node
+    swap_free = node.meminfo.get("SwapFree", 0)
+    return PodSignals(placed, cgroup, importance(placed.pod), over_us, first, last, node.page_size, swap_free)
 
 
 def _io_rates(begin: Mapping[str, IoStat], end: Mapping[str, IoStat], over_us: int) -> Mapping[str, IoStat]:

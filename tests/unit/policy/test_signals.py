@@ -73,6 +73,7 @@ def test_traffic_is_per_second_and_per_device(busy: Scene) -> None:
 
 
 def test_anonymous_memory_counts_as_unreclaimable_but_for_what_may_swap(busy: Scene) -> None:
+    busy.swap = 512 * MIB
     busy.change("hog", memory_stat={"anon": 200 * MIB, "file": 40 * MIB}, memory_swap_max=50 * MIB)
     busy.change("hog", memory_swap_current=20 * MIB)
     hog = busy.situation().signals.pod("default/hog")

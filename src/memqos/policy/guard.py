@@ -1,0 +1,135 @@
+"""Settings that wreck nodes: refused where memqos was about to write them, told where others did.
+
+* `memory.min` as high as `memory.max`: page cache inside it cannot be reclaimed, so a pod that reads
+  or writes files is OOM-killed at its limit beside its own clean cache (k/k #137880).
+* `memory.high` below what cannot be reclaimed: no reclaim gets the pod below it, every allocation is
+  throttled for ever, and nobody is told.
+* A `memory.max` that the memory a pod cannot give up nearly fills, without swap: the next peak kills it.
+* Large watermarks without swap: the kernel reclaims programs' code early and over and over; such
+  nodes stood still for good where the defaults had a few OOM kills (peers.md 0.7).
+* Swap on a slow disk and nothing that limits its traffic: whoever swaps makes everybody wait.
+
+`dangers` is a pure look at a node; `refuse` takes the dangerous writes out of a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from memqos.model.plan import Advice, Plan, Value, Write
+from memqos.model.snapshot import Cgroup, Disk, NodeFacts, Snapshot
+from memqos.policy.signals import unreclaimable
+from memqos.units import UNLIMITED, format_bytes, page_floor
+
+NAME: Final = "guard"
+_CLOSE: Final = 0.95
+_MIN_SHARE: Final = 0.9
+_WATERMARKS: Final = 0.10
+"""Part of the node's memory between empty and the high watermarks; a kernel's own is 1 to 3 %."""
+_SLOW_US: Final = 20_000
+"""Mean time of a disk request from which on a disk is slow: a spinning disk's under load."""
+_REQUESTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """One setting. `safe` is what may be written instead; `None`: nothing of the kind."""
+
+    subject: str
+    problem: str
+    remedy: str
+    knob: str = ""
+    safe: Value | None = None
+
+
+def dangers(now: Snapshot, *, io_limited: bool = True) -> Iterator[Danger]:
+    """Yield what is dangerous on a node. `io_limited`: memqos limits the I/O of whoever disturbs."""
+    yield from _watermarks(now.node)
+    if not io_limited:
+        yield from _slow_swap(now.node)
+    swap_free = now.node.meminfo.get("SwapFree", 0)
+    for cgroup in now.cgroups.values():
+        if cgroup.path:
+            yield from _protection(cgroup, now.node.page_size)
+            yield from _throttle(cgroup, swap_free)
+            yield from _limit(cgroup, swap_free)
+
+
+def refuse(plan: Plan, foreseen: Snapshot, *, io_limited: bool = True) -> Plan:
+    """Return the plan without its dangerous writes, each replaced by what is safe, or left out, and told.
+
+    `foreseen` is the node as the plan will leave it; what others set is told and left as it is.
+    """
+    writes: dict[tuple[str, str], Write] = {write.target: write for write in plan.writes}
+    advice: list[Advice] = []
+    for danger in dangers(foreseen, io_limited=io_limited):
+        write = writes.pop((danger.subject, danger.knob), None)
+        if write is None:
+            advice.append(Advice(danger.subject or "node", danger.problem, danger.remedy, NAME))
+            continue
+        said = f"{write.policy} wanted it; memqos does not write it"
+        if danger.safe is not None:
+            why = f"{write.why} (less than asked: {danger.problem})"
+            writes[write.target] = replace(write, value=danger.safe, why=why)
+            said = f"{write.policy} wanted it; memqos writes less"
+        advice.append(Advice(danger.subject, f"{danger.problem} ({said})", danger.remedy, NAME))
+    return replace(plan, writes=tuple(writes.values()), advice=(*plan.advice, *advice)) if advice else plan
+
+
+def _protection(cgroup: Cgroup, page_size: int) -> Iterator[Danger]:
+    low, most = cgroup.memory_min or 0, cgroup.memory_max
+    if most is None or most >= UNLIMITED or low < most * _CLOSE or not low:
+        return
+    safe = page_floor(int(most * _MIN_SHARE), page_size)
+    problem = (
+        f"memory.min is as high as memory.max, {format_bytes(most)}: its page cache can cause an OOM kill"
+    )
+    remedy = "leave a tenth of memory.max unprotected, or use memory.low (memoryReservationPolicy None)"
+    yield Danger(cgroup.path, problem, remedy, "memory.min", safe)
+
+
+def _throttle(cgroup: Cgroup, swap_free: int) -> Iterator[Danger]:
+    high, kept = cgroup.memory_high, unreclaimable(cgroup, swap_free)
+    if high is None or high >= UNLIMITED or kept <= high or not kept:
+        return
+    problem = (
+        f"memory.high of {format_bytes(high)} is below what cannot be reclaimed: it is throttled for ever"
+    )
+    yield Danger(cgroup.path, problem, "raise memory.high, or let the pod swap", "memory.high")
+
+
+def _limit(cgroup: Cgroup, swap_free: int) -> Iterator[Danger]:
+    most, kept = cgroup.memory_max, unreclaimable(cgroup, swap_free)
+    if most is None or most >= UNLIMITED or kept < most * _CLOSE or not kept:
+        return
+    problem = f"what it cannot give up nearly fills memory.max, {format_bytes(most)}: the next peak kills it"
+    remedy = "raise the pod's memory limit, or let it swap: annotation memqos.dev/swap-limit"
+    yield Danger(cgroup.path, problem, remedy, "memory.max")
+
+
+def _watermarks(node: NodeFacts) -> Iterator[Danger]:
+    managed, high = sum(zone.managed for zone in node.zones), sum(zone.high for zone in node.zones)
+    if node.meminfo.get("SwapTotal", 0) or not managed or high < managed * _WATERMARKS:
+        return
+    problem = (
+        f"{high * 100 // managed} % of memory lie below the watermarks and there is no swap: it may livelock"
+    )
+    remedy = "lower vm.watermark_scale_factor and vm.min_free_kbytes, or add swap"
+    yield Danger("", problem, remedy)
+
+
+def _slow_swap(node: NodeFacts) -> Iterator[Danger]:
+    for swap in node.swaps:
+        disk = next((one for one in node.disks.values() if swap.filename == f"/dev/{one.name}"), None)
+        if disk is not None and _mean_us(disk) > _SLOW_US:
+            problem = (
+                f"{swap.filename} takes {_mean_us(disk) // 1000} ms a request and nothing limits who swaps"
+            )
+            yield Danger("", problem, "turn on spec.io.limit, or swap to a faster disk")
+
+
+def _mean_us(disk: Disk) -> int:
+    requests = disk.rios + disk.wios
+    return disk.weighted_time_us // requests if requests >= _REQUESTS else 0

@@ -1,0 +1,100 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from memqos.model.plan import Plan, Write
+from memqos.model.snapshot import Disk, Snapshot, Swap, Zone
+from memqos.policy.compose import foresee
+from memqos.policy.guard import dangers, refuse
+from memqos.units import GIB, MIB, UNLIMITED
+
+Scene = Any
+
+
+@pytest.fixture
+def calm(scene: Scene) -> Scene:
+    """Return a node with one pod and nothing dangerous about it."""
+    scene.pod("shop", limit=100 * MIB, memory_current=60 * MIB)
+    scene.change("shop", memory_stat={"anon": 40 * MIB, "file": 20 * MIB})
+    return scene
+
+
+def problems(now: Snapshot, *, io_limited: bool = True) -> list[str]:
+    return [danger.problem for danger in dangers(now, io_limited=io_limited)]
+
+
+def node(now: Snapshot, **fields: Any) -> Snapshot:
+    return msgspec.structs.replace(now, node=msgspec.structs.replace(now.node, **fields))
+
+
+def test_a_calm_node_is_in_no_danger(calm: Scene) -> None:
+    assert problems(calm.look().now) == []
+
+
+def test_memory_min_as_high_as_memory_max_is_dangerous(calm: Scene) -> None:
+    calm.change("shop", memory_min=100 * MIB)
+    (problem,) = problems(calm.look().now)
+    assert problem == "memory.min is as high as memory.max, 100 MiB: its page cache can cause an OOM kill"
+
+
+def test_memory_high_below_what_cannot_be_reclaimed_is_dangerous(calm: Scene) -> None:
+    calm.change("shop", memory_high=30 * MIB)
+    (problem,) = problems(calm.look().now)
+    assert "memory.high of 30 MiB is below what cannot be reclaimed" in problem
+
+
+def test_it_is_not_where_the_pod_may_swap(calm: Scene) -> None:
+    calm.swap = GIB
+    calm.change("shop", memory_high=30 * MIB, memory_swap_max=UNLIMITED)
+    assert problems(calm.look().now) == []
+
+
+def test_a_limit_that_the_heap_nearly_fills_is_dangerous_without_swap(calm: Scene) -> None:
+    calm.change("shop", memory_current=98 * MIB, memory_stat={"anon": 97 * MIB, "file": MIB})
+    (problem,) = problems(calm.look().now)
+    assert "nearly fills memory.max, 100 MiB" in problem
+
+
+def test_large_watermarks_are_dangerous_without_swap_only(calm: Scene) -> None:
+    zones = (Zone(0, "Normal", free=1000, min=100, low=5_000, high=60_000, managed=250_000),)
+    (problem,) = problems(node(calm.look().now, zones=zones))
+    assert problem == "24 % of memory lie below the watermarks and there is no swap: it may livelock"
+    calm.swap = GIB
+    assert problems(node(calm.look().now, zones=zones)) == []
+
+
+def test_swap_on_a_slow_disk_is_dangerous_where_nothing_limits_it(calm: Scene) -> None:
+    disk = Disk("253:0", "vdb", 500, 0, 500, 0, 0, 0, weighted_time_us=50_000_000)
+    swaps = (Swap("/dev/vdb", "partition", GIB, 0, -2),)
+    now = node(calm.look().now, disks={"253:0": disk}, swaps=swaps)
+    assert problems(now) == []
+    assert problems(now, io_limited=False) == ["/dev/vdb takes 50 ms a request and nothing limits who swaps"]
+
+
+def test_a_dangerous_write_is_made_safe_or_left_out_and_told(calm: Scene) -> None:
+    low = Write("kubepods/shop", "memory.min", 100 * MIB, "tiered", "kubelet")
+    high = Write("kubepods/shop", "memory.high", 30 * MIB, "throttled", "throttle")
+    fine = Write("kubepods/shop", "memory.low", 10 * MIB, "protected", "protect")
+    plan, view = Plan((low, high, fine)), calm.look()
+    safe = refuse(plan, foresee(view, plan).now)
+    assert [(write.knob, write.value) for write in safe.writes] == [
+        ("memory.low", 10 * MIB),
+        ("memory.min", 90 * MIB),
+    ]
+    assert "less than asked" in safe.writes[1].why
+    assert ["kubelet wanted it" in one.problem for one in safe.advice] == [True, False]
+    assert "throttle wanted it; memqos does not write it" in safe.advice[1].problem
+
+
+def test_what_others_set_is_told_and_left_as_it_is(calm: Scene) -> None:
+    calm.change("shop", memory_high=30 * MIB)
+    fine = Write("kubepods/shop", "memory.low", 10 * MIB, "protected", "protect")
+    safe = refuse(Plan((fine,)), calm.look().now)
+    assert safe.writes == (fine,)
+    assert [one.subject for one in safe.advice] == ["kubepods/shop"]
+
+
+def test_a_safe_plan_stays_the_very_same(calm: Scene) -> None:
+    plan = Plan((Write("kubepods/shop", "memory.low", MIB, "protected", "protect"),))
+    assert refuse(plan, calm.look().now) is plan
