@@ -18,9 +18,10 @@ PATIENCE: Final = 64
 
 @dataclass(slots=True)
 class Contest:
-    """How often in a row one knob was lost, why last, and how many turns it is left alone yet."""
+    """How often in a row one knob was lost, why last, how many turns it is left alone, and how many yet."""
 
     times: int = 0
+    turns: int = 0
     wait: int = 0
     calm: int = 0
     status: Literal["overwritten", "failed"] = "failed"
@@ -37,7 +38,8 @@ class Contests:
         """Count a loss; return how many there were in a row."""
         contest = self._open.setdefault(key, Contest())
         contest.times += 1
-        contest.wait = min(2 ** (contest.times - 1), PATIENCE) if contest.times > 1 else 0
+        contest.turns = min(2 ** (contest.times - 1), PATIENCE) if contest.times > 1 else 0
+        contest.wait = contest.turns
         contest.calm, contest.status, contest.error = 0, status, error
         return contest.times
 

@@ -100,8 +100,11 @@ class Enforcer:
         contest = self._contests.waiting(key)
         if contest is None:
             return None
-        error = f"{contest.error}; left alone for {contest.wait + 1} more turns"
-        return Outcome(write, contest.status, before, before, error)
+        left = contest.wait + 1
+        if left == contest.turns:
+            error = f"{contest.error}; left alone for {left} turns"
+            return Outcome(write, contest.status, before, before, error)
+        return Outcome(write, "waiting", before, before, f"{contest.error}; left alone for {left} more turns")
 
     def _overwrite(self, write: Write, key: Key, found: Value) -> None:
         ours = show(write.knob, self._ours.pop(key))

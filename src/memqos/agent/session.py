@@ -156,7 +156,7 @@ class Session:
         )
 
     def _see(self, tick: Tick) -> None:
-        self._writes.extend(outcome for outcome in tick.outcomes if outcome.status != "kept")
+        self._writes.extend(outcome for outcome in tick.outcomes if outcome.status not in ("kept", "waiting"))
         self._writes.extend(tick.underway.ended)
         self._evicted.extend(
             one for one in tick.evicted if one.status != "leaving" and one not in self._evicted

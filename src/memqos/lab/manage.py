@@ -142,7 +142,7 @@ class Managed:
         tick = self._agent.tick(woken_by or "experiment")
         for outcome in (*tick.outcomes, *tick.underway.ended):
             write = outcome.write
-            if outcome.status != "kept":
+            if outcome.status not in ("kept", "waiting"):
                 why = f"{write.why} ({outcome.error})" if outcome.error else write.why
                 yield Done(write.cgroup, write.knob, show(write.knob, write.value), outcome.status, why)
         for evicted in tick.evicted:

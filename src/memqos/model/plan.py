@@ -107,11 +107,21 @@ class Plan:
 
 
 Status: TypeAlias = Literal[
-    "written", "kept", "dry-run", "failed", "gone", "overwritten", "begun", "partial", "stopped"
+    "written",
+    "kept",
+    "dry-run",
+    "failed",
+    "gone",
+    "overwritten",
+    "waiting",
+    "begun",
+    "partial",
+    "stopped",
 ]
 """`kept`: the knob held the value already, or the order still runs; `overwritten`: written, but it reads
-back as another. Of an order (`Reclaim`): `begun`, and when it ended `written` (all of it was taken),
-`partial` (the kernel found no more) or `stopped` (no longer wanted)."""
+back as another; `waiting`: failed or overwritten before, and left alone for some turns since.
+Of an order (`Reclaim`): `begun`, and when it ended `written` (all of it was taken), `partial` (the kernel
+found no more) or `stopped` (no longer wanted)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def tick_lines(tick: Tick, last: Tick | None = None) -> Iterator[str]:
     yield from stand_changes(last.plan.stands if last else (), tick.plan.stands)
     yield from (evicted_line(evicted) for evicted in _news(tick, last))
     for outcome in tick.outcomes:
-        if outcome.status == "kept":
+        if outcome.status in ("kept", "waiting"):
             continue
         write = outcome.write
         subject = names.get(write.cgroup, write.cgroup or "/")

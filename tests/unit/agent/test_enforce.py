@@ -75,7 +75,7 @@ def test_a_knob_that_refuses_is_tried_less_and_less_often(enforcer: Enforcer, no
     node.before_write = count
     node.refuse[KEY] = Busy("EBUSY")
     for _ in range(40):
-        assert statuses(turn(enforcer, (*KEY, GIB))) == ["failed"]
+        assert statuses(turn(enforcer, (*KEY, GIB)))[0] in ("failed", "waiting")
     assert tries == 6
     node.refuse.clear()
     found = [statuses(turn(enforcer, (*KEY, GIB)))[0] for _ in range(PATIENCE)]
@@ -119,6 +119,26 @@ def test_a_fight_is_backed_off_from_and_ends_after_a_long_peace(enforcer: Enforc
         turn(enforcer, (*KEY, GIB))
     node.set(*KEY, 3 * GIB)
     assert statuses(turn(enforcer, (*KEY, GIB))) == ["written"]
+
+
+def test_that_a_knob_is_left_alone_is_told_once_and_then_only_kept_in_the_journal(
+    enforcer: Enforcer, node: Any
+) -> None:
+    seen = []
+    for _ in range(16):
+        node.set(*KEY, 2 * GIB)
+        (outcome,) = turn(enforcer, (*KEY, GIB))
+        seen.append((outcome.status, outcome.error.rpartition("; ")[2]))
+    assert seen[2:10] == [
+        ("overwritten", "left alone for 2 turns"),
+        ("waiting", "left alone for 1 more turns"),
+        ("written", ""),
+        ("overwritten", "left alone for 4 turns"),
+        ("waiting", "left alone for 3 more turns"),
+        ("waiting", "left alone for 2 more turns"),
+        ("waiting", "left alone for 1 more turns"),
+        ("written", ""),
+    ]
 
 
 def test_a_value_that_reads_back_as_another_is_overwritten(enforcer: Enforcer, node: Any) -> None:
