@@ -15,6 +15,7 @@ from memqos.policy.kubelet import KubeletPolicy
 from memqos.policy.limit_io import LimitIo
 from memqos.policy.manager import Manager
 from memqos.policy.protect import Protect
+from memqos.policy.reclaim import ReclaimEarly
 from memqos.policy.relax import Relax
 from memqos.policy.rung import AnyRung
 from memqos.policy.settings import Settings
@@ -34,6 +35,8 @@ def rungs(settings: Settings) -> tuple[AnyRung, ...]:
     found: list[AnyRung] = []
     if settings.protect.enabled:
         found.append(Protect(settings.protect, settings.watch.calm_seconds))
+    if settings.reclaim.enabled:
+        found.append(ReclaimEarly(settings.reclaim))
     if settings.ease.enabled:
         found.append(Ease(settings.ease))
     if settings.throttle.enabled:

@@ -7,11 +7,13 @@ settings' part of what the node has for pods; who matters most gets his first (`
 another wrote (a kubelet, an admin) is never lowered. The ancestors' `memory.low` is
 `memqos.policy.hierarchy`'s work.
 
-`memory.low` can be overruled by a kernel that finds nothing else, so it forces no OOM kill. It is kept
-on both classic LRUs and on 7.2, and not by MGLRU of 6.12 in the node's own reclaim (table in
-`memqos.policy.hierarchy`); `memory.min` is. So on such kernels (MGLRU, and no `swappiness=max` in
-`memory.reclaim`, which came with the ones that mend it) the pods' `memory.min` is raised as well, with
-four bounds that keep it from forcing an OOM kill:
+`memory.low` can be overruled by a kernel that finds nothing else, so it forces no OOM kill. It is overruled
+too early in two cases. MGLRU of 6.12 does not keep it in the node's own reclaim (table in
+`memqos.policy.hierarchy`; such a kernel shows as MGLRU without `swappiness=max` in `memory.reclaim`). And any
+kernel that waits for a slow swap device gives up on the pods that may swap: pages on their way out are not
+free yet, and the next round takes whatever is protected. So there (others may still swap more than the
+page cache at stake) the pods' `memory.min` is raised as well, with four bounds that keep it from forcing an
+OOM kill:
 
 * only where the whole of a pod's memory fits: that MGLRU skips a cgroup that is below its
   `memory.min` as a whole and takes from any other as if it had none, so a lower value does nothing;
@@ -182,9 +184,10 @@ def _hard(
 ) -> dict[str, int]:
     """Return by path what may be promised by `memory.min`: whole pods, the most important first."""
     features = situation.view.now.features
-    if "mglru" not in features or "memory.reclaim swappiness=max" in features:
-        return {}
     if "memory_recursiveprot" not in features:
+        return {}
+    old = "mglru" in features and "memory.reclaim swappiness=max" not in features
+    if not old and not _may_swap(situation, gainers):
         return {}
     hard = {}
     for pod in gainers:
@@ -193,6 +196,13 @@ def _hard(
             hard[pod.path] = grant
             budget -= grant
     return hard
+
+
+def _may_swap(situation: Situation, gainers: Sequence[PodSignals]) -> bool:
+    """Whether others may still swap as much as the page cache that the kernel would take instead."""
+    room = sum(pod.swappable for pod in situation.signals.pods if pod not in gainers)
+    kept = sum(pod.stat("file") - pod.stat("shmem") for pod in gainers)
+    return min(room, situation.view.now.node.meminfo.get("SwapFree", 0)) > max(kept, 0)
 
 
 def _is_short(situation: Situation, hard: Mapping[str, int]) -> bool:
@@ -240,7 +250,7 @@ class _Draft:
         if not self._recursive:
             for path in pod.placed.containers.values():
                 self._raise(path, "memory.low", low, f"cgroup2 passes a pod's memory.low on to nobody; {why}")
-        more = self._raise(pod.path, "memory.min", hard, f"this MGLRU does not keep memory.low; {why}")
+        more = self._raise(pod.path, "memory.min", hard, f"memory.low may be overruled here; {why}")
         for cut in (index for index, sign in enumerate(pod.path) if sign == "/"):
             self._below[pod.path[:cut]] = self._below.get(pod.path[:cut], 0) + more
 

@@ -15,6 +15,7 @@ from memqos.policy.ease import EaseSettings
 from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.limit_io import IoSettings
 from memqos.policy.protect import ProtectSettings
+from memqos.policy.reclaim import ReclaimSettings
 from memqos.policy.relax import RelaxSettings
 from memqos.policy.setting import setting
 from memqos.policy.throttle import ThrottleSettings
@@ -144,4 +145,5 @@ class Settings:
     throttle: ThrottleSettings = setting(ThrottleSettings, "Holding back who takes memory.", "")
     io: IoSettings = setting(IoSettings, "Limits on the disk.", "")
     protect: ProtectSettings = setting(ProtectSettings, "Protection of important pods' memory.", "")
+    reclaim: ReclaimSettings = setting(ReclaimSettings, "Taking back memory that is not in use.", "")
     agent: AgentSettings = setting(AgentSettings, "The agent's loop.", "")

@@ -1,0 +1,349 @@
+"""The second rung: idle memory of the less important is taken back before anybody needs it.
+
+Orders to `memory.reclaim`, carried out beside the loop. Two searches per pod (`memqos.policy.idle`), one for
+memory that goes to swap and one for page cache, where the kernel takes `swappiness=`; one search for both
+where it does not (6.1). The least important pods come first.
+
+* Anonymous memory is searched for all the time (`idle`), of every pod that may swap: writing it out takes
+  time, so it has to be done before the memory is needed.
+* Page cache costs nothing to drop, so it is dropped only when it is needed: when free memory is about to
+  sink below what wakes the kernel's own reclaim, which asks nobody's priority, or when a more important pod
+  waits for memory; then even if it is missed: somebody's will be taken, and it had better be theirs.
+
+A pod's protected memory (`memory.low`, `memory.min`) is never touched, nor is a critical pod. What comes
+back, or a stall beyond the tolerance, ends the order that runs there in the same turn: it drops out of the
+plan, and the node cancels it at its next piece. What a pod waited for memory that came back is a debt, paid
+off by the tolerance's share of the time that passes; in debt nothing more is taken of it. So whatever a
+program does, it is slowed down by no more than the tolerance in the long run.
+
+The tolerance halves with every level of importance. While a more important pod waits for a disk nothing is
+written to swap, nor when swap is nearly full, nor beyond the budget (`memqos.policy.swap_budget`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias
+
+from memqos.model.plan import Plan, Reclaim, Stand, Step, Write
+from memqos.policy.idle import Probe, Seen
+from memqos.policy.rung import Situation
+from memqos.policy.setting import setting
+from memqos.policy.signals import PodSignals
+from memqos.policy.swap_budget import SwapBudget
+from memqos.units import GIB, KIB, MIB, format_bytes, page_floor
+
+Kind: TypeAlias = Literal["anon", "file", "any"]
+
+_SMALLEST: Final = 64 * KIB
+"""Less is not worth an order."""
+_SWAP_KEPT: Final = 8
+"""An eighth of swap stays free: for whoever has to swap in a hurry."""
+_SETTLE_US: Final = 5_000_000
+"""A new pod is let start: what it just wrote looks as young as what it will use."""
+_CREDIT_US: Final = 30_000_000
+"""For so long without a stall a pod's tolerance is saved up."""
+_WORST_US: Final = 10_000
+"""A page that comes back costs at most a disk's seek; what a pod waits longer is its own."""
+_LEVELS: Final = 3
+"""From the fourth level of importance on the tolerance stays an eighth."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimSettings:
+    """Taking back memory that is not in use."""
+
+    enabled: bool = setting(
+        True,
+        "Take back idle memory, of the least important pods first (memory.reclaim).",
+        "memory that nobody uses is there when somebody needs it, without a wait",
+    )
+    idle: bool = setting(
+        True,
+        "Swap out idle memory also while nobody needs it, of pods that may swap.",
+        "swapping out takes time that a pod in need has not",
+    )
+    tolerance_percent: float = setting(
+        2.0,
+        "Share of its time that a least important pod may wait because of it; more ends it at once, and what "
+        "it waited is made up for by a pause as long as that share says.",
+        "twice senpai's target, which is of waiting for memory only and not for the disk it comes from",
+        unit="percent",
+        least=0.1,
+    )
+    longest_pause_seconds: float = setting(
+        120.0,
+        "The longest pause after memory in use was taken; the first is 4 s, each next four times as long.",
+        "a pod whose memory is all in use then pays for one small try in two minutes",
+        unit="seconds",
+        least=4,
+    )
+    swap_writes_per_second: int = setting(
+        32 * MIB,
+        "The most that is written to swap a second, for all pods.",
+        "a tenth of a slow SSD's speed, so that others' reads hardly wait",
+        unit="bytes",
+        least=0,
+    )
+    swap_writes_per_day: int = setting(
+        64 * GIB,
+        "The most that is written to swap a day, for all pods.",
+        "a quarter of a 240 GB SSD's daily write allowance at one drive write a day",
+        unit="bytes",
+        least=0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order that was given and has not ended."""
+
+    kind: Kind
+    reclaim: Reclaim
+    begun_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class PodMemory:
+    """What is remembered of one pod: counters as last seen (pages), its searches, its order."""
+
+    inode: int
+    refaults_anon: int
+    refaults_file: int
+    stalled_us: int
+    debt_us: float = 0.0
+    time_us: int = 0
+    probes: Mapping[Kind, Probe] = field(default_factory=dict)
+    order: Order | None = None
+    since_us: int = 0
+    step: Step | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimMemory:
+    """By pod's path what was found out, and what is left of the budget."""
+
+    pods: Mapping[str, PodMemory] = field(default_factory=dict)
+    budget: SwapBudget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimEarly:
+    """Orders to reclaim, by rank, guided by what comes back."""
+
+    settings: ReclaimSettings = field(default_factory=ReclaimSettings)
+    name: str = "reclaim"
+
+    def initial(self) -> ReclaimMemory:
+        """Return the memory of a rung that took nothing."""
+        return ReclaimMemory()
+
+    def decide(self, memory: ReclaimMemory, situation: Situation) -> tuple[ReclaimMemory, Plan]:
+        """Return the orders that shall run."""
+        if "memory.reclaim" not in situation.view.now.features:
+            return memory, Plan()
+        turn = _Turn(self.settings, memory, situation, self.name)
+        for pod in reversed(situation.signals.pods):
+            turn.consider(pod)
+        return ReclaimMemory(turn.pods, turn.budget), Plan(tuple(turn.writes), stands=tuple(turn.stands))
+
+
+class _Turn:
+    """One turn of the rung: the pods one after another, the least important first."""
+
+    def __init__(
+        self, settings: ReclaimSettings, memory: ReclaimMemory, situation: Situation, name: str
+    ) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._situation = situation
+        self._name = name
+        self._now = situation.now_us
+        self._features = situation.view.now.features
+        levels = sorted({pod.importance for pod in situation.signals.pods})
+        self._rank = {level: rank for rank, level in enumerate(levels)}
+        budget = memory.budget or SwapBudget(settings.swap_writes_per_second, settings.swap_writes_per_day)
+        self.budget = budget.at(self._now)
+        meminfo = situation.view.now.node.meminfo
+        total = meminfo.get("SwapTotal", 0)
+        self._swap_left = max(0, meminfo.get("SwapFree", 0) - total // _SWAP_KEPT)
+        self._wanted = _wanted(situation)
+        self.pods: dict[str, PodMemory] = {}
+        self.writes: list[Write] = []
+        self.stands: list[Stand] = []
+
+    def consider(self, pod: PodSignals) -> None:
+        before = self._memory.pods.get(pod.path)
+        if before is None or before.inode != pod.cgroup.inode:
+            end = pod.end
+            settled = self._now + _SETTLE_US
+            young = {
+                kind: Probe(primed=True) if kind == "file" else Probe(ready_us=settled)
+                for kind in self._kinds()
+            }
+            before = PodMemory(
+                pod.cgroup.inode,
+                end.refaults_anon,
+                end.refaults_file,
+                _stalled_us(pod),
+                time_us=self._now,
+                probes=young,
+            )
+        state, missed = self._look(pod, self._ended(pod, before))
+        order = state.order
+        if order is not None and not self._may_run(pod, order, missed):
+            state = replace(state, order=None)
+        elif order is None and not pod.importance.critical:
+            state = self._begin(pod, state, missed)
+        if state.order is not None:
+            why = self._why(pod, state.order, state)
+            self.writes.append(
+                Write(pod.path, "memory.reclaim", state.order.reclaim, why, self._name, pod.cgroup.inode)
+            )
+        self.pods[pod.path] = self._standing(pod, state)
+
+    def _ended(self, pod: PodSignals, state: PodMemory) -> PodMemory:
+        """Take note of an order that ended."""
+        underway = self._situation.view.underway
+        done = next((one for one in underway.ended if one.write.cgroup == pod.path), None)
+        order = state.order
+        if order is None:
+            return state
+        if done is None:
+            if pod.path in underway.reclaiming or order.begun_us == self._now:
+                return state
+            return replace(state, order=None)  # it was never begun: the node refused it
+        taken = done.after.size if isinstance(done.after, Reclaim) else 0
+        probe = state.probes[order.kind].took(taken, all_of_it=done.status == "written", now_us=self._now)
+        return replace(state, order=None, probes={**state.probes, order.kind: probe})
+
+    def _look(self, pod: PodSignals, state: PodMemory) -> tuple[PodMemory, set[Kind]]:
+        anon = max(0, pod.end.refaults_anon - state.refaults_anon) * pod.page_size
+        file = max(0, pod.end.refaults_file - state.refaults_file) * pod.page_size
+        back: dict[Kind, int] = {"anon": anon, "file": file, "any": anon + file}
+        stalled = max(pod.share("memory_some_us"), pod.share("io_some_us"))
+        tolerance = self._settings.tolerance_percent / 100 / 2 ** min(self._rank[pod.importance], _LEVELS)
+        longest_us = int(self._settings.longest_pause_seconds * 1e6)
+        probes: dict[Kind, Probe] = {}
+        missed: set[Kind] = set()
+        for kind in self._kinds():
+            seen = Seen(self._now, pod.current, back[kind], stalled)
+            probes[kind], sign = state.probes.get(kind, Probe()).look(seen, tolerance, longest_us)
+            if sign:
+                missed.add(kind)
+        stalled_us = _stalled_us(pod)
+        waited = min(max(0, stalled_us - state.stalled_us), back["any"] // pod.page_size * _WORST_US)
+        paid = (self._now - state.time_us) * tolerance
+        after = replace(
+            state,
+            probes=probes,
+            refaults_anon=pod.end.refaults_anon,
+            refaults_file=pod.end.refaults_file,
+            stalled_us=stalled_us,
+            time_us=self._now,
+            debt_us=max(-_CREDIT_US * tolerance, state.debt_us + waited - paid),
+        )
+        return after, missed
+
+    def _kinds(self) -> tuple[Kind, ...]:
+        return ("file", "anon") if "memory.reclaim swappiness" in self._features else ("any",)
+
+    def _may_run(self, pod: PodSignals, order: Order, missed: set[Kind]) -> bool:
+        if order.kind == "file":
+            return order.kind not in missed or self._is_asked(pod)
+        return order.kind not in missed and not self._disk_is_wanted(pod)
+
+    def _is_asked(self, pod: PodSignals) -> bool:
+        return any(trouble.importance > pod.importance for trouble in self._situation.pressing("memory"))
+
+    def _disk_is_wanted(self, pod: PodSignals) -> bool:
+        return any(trouble.importance > pod.importance for trouble in self._situation.pressing("io"))
+
+    def _begin(self, pod: PodSignals, state: PodMemory, missed: set[Kind]) -> PodMemory:
+        """Give an order where there is a cause, and room for it."""
+        asked = self._is_asked(pod)
+        for kind in self._kinds():
+            probe = state.probes[kind]
+            forced = kind == "file" and asked
+            if not forced and (state.debt_us > 0 or kind in missed or self._now < probe.ready_us):
+                continue
+            step = probe.wants(pod.current)
+            if kind == "file" and not probe.failures:
+                step = max(step, pod.current // 8)
+            size = page_floor(min(step, self._room(pod, kind)), pod.page_size)
+            if size < _SMALLEST:
+                continue
+            if kind == "file":
+                self._wanted -= size
+            else:
+                self.budget = self.budget.less(size)
+                self._swap_left -= size
+            order = Order(kind, Reclaim(size, self._swappiness(kind)), self._now)
+            probe = probe.forgiven(pod.current).ordered(size, self._now)
+            return replace(state, order=order, probes={**state.probes, kind: probe})
+        return state
+
+    def _room(self, pod: PodSignals, kind: Kind) -> int:
+        """Bytes of a pod that may be taken now."""
+        protected = max(pod.cgroup.memory_low or 0, pod.cgroup.memory_min or 0)
+        spare = max(0, pod.current - protected)
+        wanted = self._wanted if self._rank[pod.importance] < len(self._rank) - 1 else 0
+        if kind == "file":
+            return min(spare, wanted, pod.stat("file") - pod.stat("shmem") - pod.stat("file_mapped"))
+        if self._disk_is_wanted(pod) or not (self._settings.idle or wanted > 0):
+            return 0
+        out = min(pod.swappable, self._swap_left, self.budget.left)
+        return min(spare, out)
+
+    def _swappiness(self, kind: Kind) -> int | None:
+        if kind == "any":
+            return None
+        if kind == "file":
+            return 0
+        return 201 if "memory.reclaim swappiness=max" in self._features else 200
+
+    def _why(self, pod: PodSignals, order: Order, state: PodMemory) -> str:
+        probe = state.probes[order.kind]
+        what = {"anon": "anonymous memory", "file": "page cache", "any": "memory"}[order.kind]
+        cause = "free memory runs out" if order.kind == "file" else "it seems idle"
+        return (
+            f"{pod.importance}: {what}, because {cause}: of {format_bytes(int(probe.taken))} taken lately "
+            f"{format_bytes(int(probe.back))} came back"
+        )
+
+    def _standing(self, pod: PodSignals, state: PodMemory) -> PodMemory:
+        """Say where the rung stands about the pod."""
+        step: Step | None = None
+        if state.order is not None or any(probe.taken > _SMALLEST for probe in state.probes.values()):
+            step = "act"
+        if self._is_asked(pod) and state.order is None:
+            step = "spent"
+        if step is None:
+            return replace(state, step=None)
+        since = state.since_us if step == state.step else self._now
+        taken = sum(probe.taken for probe in state.probes.values())
+        why = f"{format_bytes(int(taken))} were taken lately of {format_bytes(pod.current)}"
+        if step == "spent":
+            why = f"nothing more can be taken now; {why}"
+        self.stands.append(Stand(self._name, pod.key, step, since, why))
+        return replace(state, step=step, since_us=since)
+
+
+def _stalled_us(pod: PodSignals) -> int:
+    """Microseconds the pod waited for memory or for a disk, whichever is more, since it was born."""
+    return max(pod.end.memory_some_us, pod.end.io_some_us)
+
+
+def _wanted(situation: Situation) -> int:
+    """Bytes of page cache that the node should have free, and has not.
+
+    Twice the high watermarks and what all pods grow by in a second: below the low watermark kswapd begins.
+    """
+    node = situation.view.now.node
+    high = sum(zone.high for zone in node.zones) * node.page_size
+    growth = sum(max(0.0, pod.growth) for pod in situation.signals.pods)
+    short = 2 * high + int(growth) - node.meminfo.get("MemFree", 0)
+    for trouble in situation.pressing("memory"):
+        short = max(short, int(situation.view.now.node.meminfo.get("MemTotal", 0) * trouble.share / 16))
+    return max(0, short)
