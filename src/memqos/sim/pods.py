@@ -53,6 +53,10 @@ class Program:
     def send(self, number: int) -> None:
         """Be told to end. A workload ends with 0, as the real one does, any other by the signal."""
         if number in (signal.SIGTERM, signal.SIGKILL):
+            if self.job.results and number == signal.SIGTERM and not self.ended:
+                for process in self.members:
+                    process.interrupted()
+                self._listen()
             self.kill(0 if self.job.results and number == signal.SIGTERM else 128 + number)
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ machine calls back (`EV_MARK`) and the next one is given to it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +15,12 @@ from memqos.errors import ExperimentError
 from memqos.sim.commands import Job
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND, Machine
-from memqos.workload.draws import BLOCKS, PAGES, phase_key, places
-from memqos.workload.histogram import Histogram
-from memqos.workload.result import RequestStats, Result
+from memqos.sim.serving import BATCH, FOREVER, Row, Serving
+from memqos.workload.draws import BLOCKS, phase_key, places
+from memqos.workload.result import Result
 from memqos.workload.spec import (
     KINDS,
+    Action,
     Allocate,
     Free,
     Hold,
@@ -34,12 +34,6 @@ from memqos.workload.spec import (
 )
 from memqos.workload.steps import Step, steps
 from memqos.workload.vector import VectorPlaces
-
-BATCH = 1 << 16
-"""Places drawn at a time."""
-FOREVER = 1 << 40
-
-Row = dict[int, int]
 
 
 @dataclass(slots=True)
@@ -56,6 +50,7 @@ class Files:
     def __init__(self, machine: Machine, sizes: Mapping[str, int], disk: str = "") -> None:
         self.machine = machine
         self.disk = disk
+        self.sizes = dict(sizes)
         self.objects = {path: machine.file(size, disk) for path, size in sizes.items()}
 
     def find(self, path: str) -> int:
@@ -66,6 +61,7 @@ class Files:
 
     def truncate(self, path: str, size: int) -> int:
         """Empty a file or create it, with room for `size` bytes."""
+        self.sizes[path] = size
         if path in self.objects:
             self.machine.free_object(self.objects[path])
             if self.machine.pages_of(self.objects[path]) == -(-size // PAGE):
@@ -82,6 +78,8 @@ class Process:
         self.results: list[Result] = []
         self.task = -1
         self._table = -1
+        self._doing: Step | None = None
+        self._serving: Serving | None = None
         self.start()
 
     def start(self) -> None:
@@ -109,26 +107,47 @@ class Process:
 
     def _run(self) -> Iterator[list[Row]]:
         for step in steps(self.job.workload):
+            self._doing, self._serving = step, None
             self._since = self.machine.now, self._accesses()
-            self._stats: RequestStats | None = None
             yield from self._phase(step)
             self._tell(step)
+        self._doing = None
 
-    def _tell(self, step: Step) -> None:
+    def interrupted(self) -> None:
+        """Be told to stop: leave a result of what is done of the present phase, as the real program does."""
+        if self.alive and self._doing is not None:
+            self._tell(self._doing, stopped=True)
+
+    def _tell(self, step: Step, *, stopped: bool = False) -> None:
         """Leave a result of the phase, or of its part since the last one."""
         start, before = self._since
         self._since = self.machine.now, self._accesses()
+        action, accesses, serving = step.action, self._since[1] - before, self._serving
+        if serving is not None:
+            serving.collect()
         self.results.append(
             Result(
                 number=step.number,
                 place=step.place,
-                kind=KINDS[type(step.action)],
+                kind=KINDS[type(action)],
                 start_us=start // 1000,
                 end_us=self._since[0] // 1000,
-                pages=self._since[1] - before,
-                requests=self._stats,
+                pages=accesses if isinstance(action, Touch | Requests) else 0,
+                bytes_read=serving.bytes_read if serving is not None else self._bytes_read(action, accesses),
+                bytes_written=min(action.size, accesses * PAGE) if isinstance(action, WriteFile) else 0,
+                requests=None if serving is None else serving.stats(),
+                stopped=stopped,
             )
         )
+
+    def _bytes_read(self, action: Action, accesses: int) -> int:
+        if not isinstance(action, ReadFile):
+            return 0
+        return min(self._wanted(action), accesses * _unit(action))
+
+    def _wanted(self, action: ReadFile) -> int:
+        size = self.files.sizes[action.path]
+        return action.bytes if action.bytes is not None else size * action.passes
 
     def _accesses(self) -> int:
         return int(self.machine.m.task[self.task, k.T_ACCESSES])
@@ -192,8 +211,10 @@ class Process:
 
     def _read(self, step: Step, action: ReadFile) -> Iterator[list[Row]]:
         obj = self.files.find(action.path)
-        whole = self.machine.pages_of(obj)
-        count = -(-action.bytes // PAGE) if action.bytes is not None else whole * action.passes
+        whole, unit = self.machine.pages_of(obj), _unit(action)
+        count = -(-self._wanted(action) // unit)
+        if unit == PAGE and action.bytes is None:
+            count = whole * action.passes
         block = max(1, action.block // PAGE)
         row = self._row(k.OP_READ, obj, count, action.bytes_per_second) | {k.P_CHUNK: block, k.P_WRAP: whole}
         row[k.P_RA] = int(self.job.fadvise)
@@ -201,89 +222,50 @@ class Process:
             yield [row]
             return
         key = phase_key(self.job.workload.seed, step.number, BLOCKS)
-        table = self._draws(action.order, -(-whole // block), key)
+        blocks = -(-self.files.sizes[action.path] // action.block)
+        table = self._draws(action.order, blocks, key, unit)
         for start in range(0, count, BATCH * block):
             part = min(BATCH * block, count - start)
             place = table(start // block, -(-part // block))
             yield [row | {k.P_COUNT: part, k.P_PATTERN: k.TRACE, k.P_A: place} | self._late(row, start)]
 
-    def _draws(self, order: Order, count: int, key: int, half: int = 0) -> Any:
-        """A function that puts draws `start`, `number` of an order into the machine's table."""
-        drawn = VectorPlaces(places(order, count))
-        if self._table < 0:
-            self._table = self.machine.table(2 * BATCH)
-        at = self._table + half * BATCH
+    def _draws(self, order: Order, count: int, key: int, unit: int = PAGE) -> Any:
+        """A function that puts draws `start`, `number` of an order into the machine's table.
+
+        What is drawn are places of `unit` bytes, at most a page.
+        """
+        drawn, at = VectorPlaces(places(order, count)), self._own_table()
 
         def put(start: int, number: int) -> int:
             tab: Any = self.machine.m.tab
-            tab[at : at + number] = drawn.at(key, start, number)
+            tab[at : at + number] = drawn.at(key, start, number) * unit // PAGE
             return at
 
         return put
 
+    def _own_table(self) -> int:
+        if self._table < 0:
+            self._table = self.machine.table(2 * BATCH)
+        return self._table
+
     def _requests(self, step: Step, action: Requests) -> Iterator[list[Row]]:
         region = self._regions[action.region]
-        seed = self.job.workload.seed
-        pages = self._draws(action.order, region.pages, phase_key(seed, step.number, PAGES))
-        row = self._row(k.OP_REQUESTS, region.obj, action.pages) | {
-            k.P_CHUNK: region.pages,
-            k.P_PATTERN: k.TRACE,
-        }
-        row |= {k.P_WRITE: int(action.write), k.P_INTERVAL: round(SECOND * 1000 / action.per_second)}
-        blocks, file_pages = None, 0
+        file = None
         if action.file is not None:
-            obj = self.files.find(action.file.path)
-            file_pages = -(-action.file.bytes // PAGE)
-            key = phase_key(seed, step.number, BLOCKS)
-            blocks = self._draws(action.file.order, self.machine.pages_of(obj), key, half=1)
-            row |= {k.P_FILE: obj, k.P_FCOUNT: file_pages}
-        begin = self.machine.now
-        end = begin + round(action.seconds * SECOND) if action.seconds is not None else 0
-        total = action.arrivals if action.arrivals is not None else FOREVER
-        each = max(1, BATCH // max(action.pages, file_pages, 1))
-        # a batch lasts a second or so, so that what it draws is not drawn in vain
-        each = min(each, max(1, round(action.per_second)))
-        latencies, late, done, last, longest, gap = Histogram(), 0, 0, begin, 0, 0
-        report, reported = action.report or 0.0, 1
-        while done < total:
-            number = min(each, total - done)
-            if report:
-                boundary = math.ceil(reported * report * action.per_second - 1e-9)
-                if done >= boundary:
-                    self._tell(step)
-                    latencies, late, longest, gap = Histogram(), 0, 0, 0
-                    reported = int(done / action.per_second / report + 1e-9) + 1
-                    continue
-                number = min(number, boundary - done)
-            now = row | {k.P_B: number, k.P_START: begin + done * row[k.P_INTERVAL] // 1000, k.P_END: end}
-            now[k.P_A] = pages(done * action.pages, number * action.pages) if action.pages else self._table
-            now[k.P_LAT] = self._table
-            if blocks is not None:
-                now[k.P_FA] = blocks(done * file_pages, number * file_pages)
-            lat: Any = self.machine.m.lat
-            lat[self._table : self._table + number] = 0
-            yield [now]
-            lat = self.machine.m.lat
-            served = 0
-            for i in range(number):
-                taken = int(lat[self._table + i])
-                if taken == 0:
-                    break
-                served += 1
-                arrival = now[k.P_START] + i * row[k.P_INTERVAL] // 1000
-                late += arrival < last
-                ended = arrival + taken
-                longest = max(longest, ended - max(arrival, last))
-                gap = max(gap, ended - last)
-                last = ended
-                latencies.add(taken // 1000)
-            done += served
-            self._stats = RequestStats.of(
-                latencies,
-                late=late,
-                unserved=0 if total == FOREVER else total - done,
-                service_max_us=longest // 1000,
-                gap_max_us=gap // 1000,
-            )
-            if served < number:
-                return
+            file = self.files.find(action.file.path), self.files.sizes[action.file.path]
+        self._serving = Serving(
+            self.machine,
+            action,
+            self._row(k.OP_REQUESTS, region.obj, action.pages),
+            pages=region.pages,
+            table=self._own_table(),
+            seed=self.job.workload.seed,
+            number=step.number,
+            file=file,
+        )
+        yield from self._serving.rows(lambda: self._tell(step))
+
+
+def _unit(action: ReadFile) -> int:
+    """Bytes of one access: a page, or a smaller block where each is drawn."""
+    return action.block if action.order.kind != "sequential" and action.block < PAGE else PAGE

@@ -201,14 +201,25 @@ def test_the_same_pods_and_seed_are_the_same_to_the_byte(tmp_path: Path, kernel:
     assert served.completed == 200
 
 
-SERVICE = {
+def test_requests_of_a_service_that_runs_on_are_counted_at_the_end(tmp_path: Path) -> None:
+    document = {**SERVICE, "phases": [*SERVICE["phases"][:2], {"requests": {**REQUESTS, "perSecond": 100}}]}
+    service = tmp_path / "service.yaml"
+    service.write_text(yaml.safe_dump(document))
+    pods = [pod("service", "memqos", "workload", str(service), limit="6Mi")]
+    last = played(experiment(tmp_path, pods, {"start": "service"}, {"sleep": 2})).results["service/main"][-1]
+    assert last.stopped
+    assert last.requests is not None
+    assert 195 <= last.requests.completed <= 201
+
+
+REQUESTS = {"region": "heap", "pages": 4, "order": {"zipf": 1.0, "scatter": True}}
+SERVICE: dict[str, Any] = {
     "apiVersion": "memqos.dev/v1alpha1",
     "kind": "Workload",
     "phases": [
         {"allocate": {"name": "heap", "size": "4Mi"}},
         {"touch": {"region": "heap", "write": True}},
-        {"requests": {"region": "heap", "pages": 4, "order": {"zipf": 1.0, "scatter": True},
-                      "perSecond": 200, "seconds": 1}},
+        {"requests": {**REQUESTS, "perSecond": 200, "seconds": 1}},
     ],
 }  # fmt: skip
 
