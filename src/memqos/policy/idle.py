@@ -7,8 +7,9 @@ something is missed ends it at once, and then
 
 * if the memory had been taken shortly before, it was not idle: the next try is a small one, after a pause
   four times as long with each failure in a row;
-* if not, the program has moved on to other memory, and what it leaves behind will soon be idle: the next try
-  comes as soon as it is quiet. Down to the size it could do with last time (`floor`) steps start larger.
+* if more came back than was taken, the program has moved on to other memory, and what it leaves behind will
+  soon be idle: the next try comes as soon as it is quiet. Down to the size it could do with last time
+  (`floor`) each step is half of the way.
 
 Nothing here reads an average; senpai's law, the usual one, lowers a limit by at most 1 % every six seconds
 and looks at pressure only, which kernels count differently.
@@ -86,7 +87,7 @@ class Probe:
             return now, False
         quiet = seen.time_us + _QUIET_US
         now = replace(now, step=0, back=0.0, clean=0)
-        if taken < max(seen.holds // _LEAST_PART, _LEAST_STEP) / 2:
+        if back > 2 * taken:
             return replace(now, ready_us=quiet, failures=0), True
         if seen.time_us < self.paused_us:
             # one failure is told once, however many turns its pages take to come back

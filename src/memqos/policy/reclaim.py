@@ -12,9 +12,8 @@ where it does not (6.1). The least important pods come first.
 
 A pod's protected memory (`memory.low`, `memory.min`) is never touched, nor is a critical pod. What comes
 back, or a stall beyond the tolerance, ends the order that runs there in the same turn: it drops out of the
-plan, and the node cancels it at its next piece. What a pod waited for memory that came back is a debt, paid
-off by the tolerance's share of the time that passes; in debt nothing more is taken of it. So whatever a
-program does, it is slowed down by no more than the tolerance in the long run.
+plan, and the node cancels it at its next piece. What a pod waited for it is made up for before more is taken
+(`memqos.policy.taking`).
 
 The tolerance halves with every level of importance. While a more important pod waits for a disk nothing is
 written to swap, nor when swap is nearly full, nor beyond the budget (`memqos.policy.swap_budget`).
@@ -24,28 +23,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from memqos.model.plan import Plan, Reclaim, Stand, Step, Write
-from memqos.policy.idle import Probe, Seen
 from memqos.policy.rung import Situation
 from memqos.policy.setting import setting
 from memqos.policy.signals import PodSignals
 from memqos.policy.swap_budget import SwapBudget
+from memqos.policy.taking import Kind, Order, Taking
 from memqos.units import GIB, KIB, MIB, format_bytes, page_floor
-
-Kind: TypeAlias = Literal["anon", "file", "any"]
 
 _SMALLEST: Final = 64 * KIB
 """Less is not worth an order."""
 _SWAP_KEPT: Final = 8
 """An eighth of swap stays free: for whoever has to swap in a hurry."""
-_SETTLE_US: Final = 5_000_000
-"""A new pod is let start: what it just wrote looks as young as what it will use."""
-_CREDIT_US: Final = 30_000_000
-"""For so long without a stall a pod's tolerance is saved up."""
-_WORST_US: Final = 10_000
-"""A page that comes back costs at most a disk's seek; what a pod waits longer is its own."""
 _LEVELS: Final = 3
 """From the fourth level of importance on the tolerance stays an eighth."""
 
@@ -96,35 +87,10 @@ class ReclaimSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """An order that was given and has not ended."""
-
-    kind: Kind
-    reclaim: Reclaim
-    begun_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class PodMemory:
-    """What is remembered of one pod: counters as last seen (pages), its searches, its order."""
-
-    inode: int
-    refaults_anon: int
-    refaults_file: int
-    stalled_us: int
-    debt_us: float = 0.0
-    time_us: int = 0
-    probes: Mapping[Kind, Probe] = field(default_factory=dict)
-    order: Order | None = None
-    since_us: int = 0
-    step: Step | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ReclaimMemory:
     """By pod's path what was found out, and what is left of the budget."""
 
-    pods: Mapping[str, PodMemory] = field(default_factory=dict)
+    pods: Mapping[str, Taking] = field(default_factory=dict)
     budget: SwapBudget | None = None
 
 
@@ -169,87 +135,31 @@ class _Turn:
         total = meminfo.get("SwapTotal", 0)
         self._swap_left = max(0, meminfo.get("SwapFree", 0) - total // _SWAP_KEPT)
         self._wanted = _wanted(situation)
-        self.pods: dict[str, PodMemory] = {}
+        swappiness = "memory.reclaim swappiness" in self._features
+        self._kinds: tuple[Kind, ...] = ("file", "anon") if swappiness else ("any",)
+        self.pods: dict[str, Taking] = {}
         self.writes: list[Write] = []
         self.stands: list[Stand] = []
 
     def consider(self, pod: PodSignals) -> None:
-        before = self._memory.pods.get(pod.path)
-        if before is None or before.inode != pod.cgroup.inode:
-            end = pod.end
-            settled = self._now + _SETTLE_US
-            young = {
-                kind: Probe(primed=True) if kind == "file" else Probe(ready_us=settled)
-                for kind in self._kinds()
-            }
-            before = PodMemory(
-                pod.cgroup.inode,
-                end.refaults_anon,
-                end.refaults_file,
-                _stalled_us(pod),
-                time_us=self._now,
-                probes=young,
-            )
-        state, missed = self._look(pod, self._ended(pod, before))
-        order = state.order
-        if order is not None and not self._may_run(pod, order, missed):
-            state = replace(state, order=None)
-        elif order is None and not pod.importance.critical:
+        known = self._memory.pods.get(pod.path)
+        if known is None or known.inode != pod.cgroup.inode or set(known.probes) != set(self._kinds):
+            known = Taking.of(pod, self._kinds, self._now)
+        tolerance = self._settings.tolerance_percent / 100 / 2 ** min(self._rank[pod.importance], _LEVELS)
+        longest_us = int(self._settings.longest_pause_seconds * 1e6)
+        known = known.after(pod.path, self._situation.view.underway, self._now)
+        state, missed = known.look(pod, self._now, tolerance, longest_us)
+        if state.order is not None:
+            state = state if self._may_run(pod, state.order, missed) else state.stopped()
+        elif not pod.importance.critical and pod.path not in self._situation.view.underway.reclaiming:
             state = self._begin(pod, state, missed)
         if state.order is not None:
             why = self._why(pod, state.order, state)
-            self.writes.append(
-                Write(pod.path, "memory.reclaim", state.order.reclaim, why, self._name, pod.cgroup.inode)
-            )
+            order = state.order.reclaim
+            self.writes.append(Write(pod.path, "memory.reclaim", order, why, self._name, pod.cgroup.inode))
         self.pods[pod.path] = self._standing(pod, state)
 
-    def _ended(self, pod: PodSignals, state: PodMemory) -> PodMemory:
-        """Take note of an order that ended."""
-        underway = self._situation.view.underway
-        done = next((one for one in underway.ended if one.write.cgroup == pod.path), None)
-        order = state.order
-        if order is None:
-            return state
-        if done is None:
-            if pod.path in underway.reclaiming or order.begun_us == self._now:
-                return state
-            return replace(state, order=None)  # it was never begun: the node refused it
-        taken = done.after.size if isinstance(done.after, Reclaim) else 0
-        probe = state.probes[order.kind].took(taken, all_of_it=done.status == "written", now_us=self._now)
-        return replace(state, order=None, probes={**state.probes, order.kind: probe})
-
-    def _look(self, pod: PodSignals, state: PodMemory) -> tuple[PodMemory, set[Kind]]:
-        anon = max(0, pod.end.refaults_anon - state.refaults_anon) * pod.page_size
-        file = max(0, pod.end.refaults_file - state.refaults_file) * pod.page_size
-        back: dict[Kind, int] = {"anon": anon, "file": file, "any": anon + file}
-        stalled = max(pod.share("memory_some_us"), pod.share("io_some_us"))
-        tolerance = self._settings.tolerance_percent / 100 / 2 ** min(self._rank[pod.importance], _LEVELS)
-        longest_us = int(self._settings.longest_pause_seconds * 1e6)
-        probes: dict[Kind, Probe] = {}
-        missed: set[Kind] = set()
-        for kind in self._kinds():
-            seen = Seen(self._now, pod.current, back[kind], stalled)
-            probes[kind], sign = state.probes.get(kind, Probe()).look(seen, tolerance, longest_us)
-            if sign:
-                missed.add(kind)
-        stalled_us = _stalled_us(pod)
-        waited = min(max(0, stalled_us - state.stalled_us), back["any"] // pod.page_size * _WORST_US)
-        paid = (self._now - state.time_us) * tolerance
-        after = replace(
-            state,
-            probes=probes,
-            refaults_anon=pod.end.refaults_anon,
-            refaults_file=pod.end.refaults_file,
-            stalled_us=stalled_us,
-            time_us=self._now,
-            debt_us=max(-_CREDIT_US * tolerance, state.debt_us + waited - paid),
-        )
-        return after, missed
-
-    def _kinds(self) -> tuple[Kind, ...]:
-        return ("file", "anon") if "memory.reclaim swappiness" in self._features else ("any",)
-
-    def _may_run(self, pod: PodSignals, order: Order, missed: set[Kind]) -> bool:
+    def _may_run(self, pod: PodSignals, order: Order, missed: frozenset[Kind]) -> bool:
         if order.kind == "file":
             return order.kind not in missed or self._is_asked(pod)
         return order.kind not in missed and not self._disk_is_wanted(pod)
@@ -260,10 +170,10 @@ class _Turn:
     def _disk_is_wanted(self, pod: PodSignals) -> bool:
         return any(trouble.importance > pod.importance for trouble in self._situation.pressing("io"))
 
-    def _begin(self, pod: PodSignals, state: PodMemory, missed: set[Kind]) -> PodMemory:
+    def _begin(self, pod: PodSignals, state: Taking, missed: frozenset[Kind]) -> Taking:
         """Give an order where there is a cause, and room for it."""
         asked = self._is_asked(pod)
-        for kind in self._kinds():
+        for kind in self._kinds:
             probe = state.probes[kind]
             forced = kind == "file" and asked
             if not forced and (state.debt_us > 0 or kind in missed or self._now < probe.ready_us):
@@ -279,9 +189,7 @@ class _Turn:
             else:
                 self.budget = self.budget.less(size)
                 self._swap_left -= size
-            order = Order(kind, Reclaim(size, self._swappiness(kind)), self._now)
-            probe = probe.forgiven(pod.current).ordered(size, self._now)
-            return replace(state, order=order, probes={**state.probes, kind: probe})
+            return state.ordered(kind, Reclaim(size, self._swappiness(kind)), pod.current, self._now)
         return state
 
     def _room(self, pod: PodSignals, kind: Kind) -> int:
@@ -303,7 +211,7 @@ class _Turn:
             return 0
         return 201 if "memory.reclaim swappiness=max" in self._features else 200
 
-    def _why(self, pod: PodSignals, order: Order, state: PodMemory) -> str:
+    def _why(self, pod: PodSignals, order: Order, state: Taking) -> str:
         probe = state.probes[order.kind]
         what = {"anon": "anonymous memory", "file": "page cache", "any": "memory"}[order.kind]
         cause = "free memory runs out" if order.kind == "file" else "it seems idle"
@@ -312,27 +220,21 @@ class _Turn:
             f"{format_bytes(int(probe.back))} came back"
         )
 
-    def _standing(self, pod: PodSignals, state: PodMemory) -> PodMemory:
+    def _standing(self, pod: PodSignals, state: Taking) -> Taking:
         """Say where the rung stands about the pod."""
         step: Step | None = None
-        if state.order is not None or any(probe.taken > _SMALLEST for probe in state.probes.values()):
+        if state.order is not None or state.taken > _SMALLEST:
             step = "act"
         if self._is_asked(pod) and state.order is None:
             step = "spent"
         if step is None:
             return replace(state, step=None)
         since = state.since_us if step == state.step else self._now
-        taken = sum(probe.taken for probe in state.probes.values())
-        why = f"{format_bytes(int(taken))} were taken lately of {format_bytes(pod.current)}"
+        why = f"{format_bytes(state.taken)} were taken lately of {format_bytes(pod.current)}"
         if step == "spent":
             why = f"nothing more can be taken now; {why}"
         self.stands.append(Stand(self._name, pod.key, step, since, why))
         return replace(state, step=step, since_us=since)
-
-
-def _stalled_us(pod: PodSignals) -> int:
-    """Microseconds the pod waited for memory or for a disk, whichever is more, since it was born."""
-    return max(pod.end.memory_some_us, pod.end.io_some_us)
 
 
 def _wanted(situation: Situation) -> int:

@@ -110,6 +110,27 @@ def test_page_cache_inside_minimum_is_let_go_before_the_kernel_has_to_kill(busy:
     assert [bool(values(plan, "memory.min")) for plan in plans] == [False] * 9 + [True] * 3
 
 
+def test_when_nobody_is_outranked_any_more_all_of_it_is_given_back(busy: Scene) -> None:
+    memory, (plan,) = busy.play(Protect(), Protect().initial(), [1])
+    assert plan.writes
+    busy.gone("hog")
+    memory, (plan,) = busy.play(Protect(), memory, [1])
+    assert plan == Plan()
+
+
+def test_minimum_too_where_others_may_swap_more_than_the_page_cache_at_stake(busy: Scene) -> None:
+    busy.features = NEW_MGLRU
+    busy.swap = GIB
+    busy.change("shop", memory_stat={"file": 48 * MIB})
+    busy.change("hog", memory_stat={"anon": 256 * MIB}, memory_swap_max=GIB)
+    _, (plan,) = busy.play(Protect(), Protect().initial(), [1])
+    assert values(plan, "memory.min")["kubepods/shop"] == 72 * MIB
+    busy.change("hog", memory_swap_max=40 * MIB)
+    busy.change("shop", memory_min=0)
+    _, (plan,) = busy.play(Protect(), Protect().initial(), [1])
+    assert values(plan, "memory.min") == {}
+
+
 def test_a_stall_that_protection_does_not_end_is_for_the_next_rung(busy: Scene) -> None:
     memory = Protect().initial()
     steps = []

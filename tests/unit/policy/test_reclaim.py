@@ -225,3 +225,33 @@ def test_what_a_pod_waited_for_memory_that_came_back_is_paid_off_before_more_is_
     for _ in range(10):
         world.turn()
     assert len(world.ordered) > begun
+
+
+def test_an_order_that_was_stopped_is_not_given_again_while_it_ends(scene: Scene) -> None:
+    scene.swap = GIB
+    idle_pod(scene)
+    rung = ReclaimEarly()
+    memory, plan = first_order(scene, rung)
+    (order,) = plan.writes
+    scene.count("batch", "memory_stat", "workingset_refault_anon", MIB // PAGE)
+    scene.underway = Underway(reclaiming=frozenset({"kubepods/batch"}))
+    memory, plans = scene.play(rung, memory, [1] * 5)
+    assert all(not plan.writes for plan in plans)
+    scene.underway = Underway(ended=(Outcome(order, "stopped", None, Reclaim(8 * MIB)),))
+    memory, _ = scene.play(rung, memory, [1])
+    assert 7 * MIB < memory.pods["kubepods/batch"].taken <= 8 * MIB
+
+
+def test_memory_that_was_idle_and_is_used_again_ends_the_search_for_a_moment_only(scene: Scene) -> None:
+    scene.swap = GIB
+    idle_pod(scene)
+    world = World(scene, ReclaimEarly(), hot=64 * MIB)
+    for _ in range(60):
+        world.turn()
+    scene.change("batch", memory_current=200 * MIB, memory_stat={"anon": 200 * MIB})
+    scene.count("batch", "memory_stat", "workingset_refault_anon", 100 * MIB // PAGE)
+    before = len(world.ordered)
+    for _ in range(20):
+        world.turn()
+    assert len(world.ordered) > before
+    assert world.anon() < 130 * MIB
