@@ -15,8 +15,9 @@ back, or a stall beyond the tolerance, ends the order that runs there in the sam
 plan, and the node cancels it at its next piece. What a pod waited for it is made up for before more is taken
 (`memqos.policy.taking`).
 
-The tolerance halves with every level of importance. While a more important pod waits for a disk nothing is
-written to swap, nor when swap is nearly full, nor beyond the budget (`memqos.policy.swap_budget`).
+The tolerance halves with every level of importance. While a more important pod waits for a disk, or any pod
+for what it has in swap, nothing is written to swap, nor when swap is nearly full, nor beyond the budget or
+faster than the disk can take it (`memqos.policy.swap_budget`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from memqos.units import GIB, KIB, MIB, format_bytes, page_floor
 
 _SMALLEST: Final = 64 * KIB
 """Less is not worth an order."""
+_SLOW_US: Final = 1_000_000
+_WAITS: Final = 0.1
 _SWAP_KEPT: Final = 8
 """An eighth of swap stays free: for whoever has to swap in a hurry."""
 _LEVELS: Final = 3
@@ -129,8 +132,9 @@ class _Turn:
         self._features = situation.view.now.features
         levels = sorted({pod.importance for pod in situation.signals.pods})
         self._rank = {level: rank for rank, level in enumerate(levels)}
-        budget = memory.budget or SwapBudget(settings.swap_writes_per_second, settings.swap_writes_per_day)
-        self.budget = budget.at(self._now)
+        budget = memory.budget or SwapBudget.of(settings.swap_writes_per_second, settings.swap_writes_per_day)
+        self.budget = budget.at(self._now, slow=self._is_slow())
+        self._swapping_in = any(_swaps_in(pod) for pod in situation.signals.pods)
         meminfo = situation.view.now.node.meminfo
         total = meminfo.get("SwapTotal", 0)
         self._swap_left = max(0, meminfo.get("SwapFree", 0) - total // _SWAP_KEPT)
@@ -164,11 +168,21 @@ class _Turn:
             return order.kind not in missed or self._is_asked(pod)
         return order.kind not in missed and not self._disk_is_wanted(pod)
 
+    def _is_slow(self) -> bool:
+        """Whether an order runs for longer than a second."""
+        running = self._situation.view.underway.reclaiming
+        return any(
+            known.order is not None and path in running and self._now - known.order.begun_us >= _SLOW_US
+            for path, known in self._memory.pods.items()
+        )
+
     def _is_asked(self, pod: PodSignals) -> bool:
         return any(trouble.importance > pod.importance for trouble in self._situation.pressing("memory"))
 
     def _disk_is_wanted(self, pod: PodSignals) -> bool:
-        return any(trouble.importance > pod.importance for trouble in self._situation.pressing("io"))
+        return self._swapping_in or any(
+            trouble.importance > pod.importance for trouble in self._situation.pressing("io")
+        )
 
     def _begin(self, pod: PodSignals, state: Taking, missed: frozenset[Kind]) -> Taking:
         """Give an order where there is a cause, and room for it."""
@@ -235,6 +249,12 @@ class _Turn:
             why = f"nothing more can be taken now; {why}"
         self.stands.append(Stand(self._name, pod.key, step, since, why))
         return replace(state, step=step, since_us=since)
+
+
+def _swaps_in(pod: PodSignals) -> bool:
+    """Whether a pod waits for what it has in swap: a write there would make it wait longer."""
+    waits = max(pod.share("memory_some_us"), pod.share("io_some_us")) > _WAITS
+    return waits and pod.rate("refaults_anon") * pod.page_size > _SMALLEST
 
 
 def _wanted(situation: Situation) -> int:
