@@ -18,6 +18,19 @@ plan, and the node cancels it at its next piece. What a pod waited for it is mad
 The tolerance halves with every level of importance. While a more important pod waits for a disk, or any pod
 for what it has in swap, nothing is written to swap, nor when swap is nearly full, nor beyond the budget or
 faster than the disk can take it (`memqos.policy.swap_budget`).
+
+Measured with experiment e8: a program that touched 160 MiB and works on 16 of them, for 64 s; MiB of the
+other 144 that were taken back on average, and the part of the time it waited for memory or for the swap disk
+(s: on the simulated kernel; the real one is emulated, so its seconds are worth less than its bytes):
+
+    kernel   taken back (senpai's law)   waited (senpai's law)
+    6.1 s    110 (6.4)                   0.3 % (0.3 %)
+    6.12 s   104 (2.4)                   1.0 % (0.3 %)
+    7.2 s    107 (2.4)                   0.3 % (0.3 %)
+    6.12     105 (3.3)                   0.4 % (0.2 %)
+
+A harder one works on another 32 of its 160 MiB every 20 s, for two minutes: 57 to 63 MiB of the idle 128 were
+taken back on average, at 2.9 % more run time; without the debt it was 106 MiB at 14 %.
 """
 
 from __future__ import annotations
