@@ -88,6 +88,7 @@ class _Record(msgspec.Struct, array_like=True):
     evictions: tuple[Eviction, ...] = ()
     stands: tuple[Stand, ...] | None = ()
     underway: _Underway | None = None
+    look_in: float | None = None
     evicted: tuple[Evicted, ...] = ()
 
 
@@ -138,6 +139,7 @@ class Encoder:
             evictions=tick.plan.evictions,
             stands=None if last and last.plan.stands == tick.plan.stands else tick.plan.stands,
             underway=_wire_underway(tick.underway),
+            look_in=tick.plan.look_in,
             evicted=tick.evicted,
         )
         self._pending = tick
@@ -201,7 +203,7 @@ class Decoder:
         advice = last.plan.advice if record.advice is None and last else record.advice or ()
         pods = last.pods if record.pods is None and last else record.pods or ()
         stands = last.plan.stands if record.stands is None and last else record.stands or ()
-        plan = Plan(writes, advice, record.evictions, stands)
+        plan = Plan(writes, advice, record.evictions, stands, record.look_in)
         underway = _rich_underway(record.underway)
         return Tick(
             snapshot,

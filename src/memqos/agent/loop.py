@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import FrameType
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from memqos.agent.enforce import Enforcer
 from memqos.agent.evict import Evictions, Evictor
@@ -46,6 +46,10 @@ class Recorder(Protocol):
         """Record one turn; false when it was dropped."""
 
 
+_SOONEST: Final = 0.1
+"""Seconds: no policy makes the loop turn faster, so that looking costs a known share of one core."""
+
+
 class _Stopped(BaseException):
     """A signal came while the agent waited."""
 
@@ -54,8 +58,10 @@ class Agent:
     """The loop over one node. Without an `evictor` nobody is evicted, and a person is told who would be.
 
     `on_tick` sees every tick, after it was recorded. With `dry_run` no knob is written. `ended_in_us`
-    is how long `run` took from being told to stop until the original values were back. `guarded`: dangerous
-    writes are refused (`memqos.policy.guard`); rivals in an experiment are carried out as they are.
+    is how long `run` took from being told to stop until the original values were back.
+
+    `guarded`: dangerous writes are refused (`memqos.policy.guard`); rivals in an experiment are carried out
+    as they are. `next_look` is how many seconds the last turn lets pass at most.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class Agent:
         self.evictions = Evictions(evictor, dry_run)
         self._guarded = guarded
         self.ticks = 0
+        self.next_look = self.settings.interval_seconds
         self.failed_looks = 0
         self.restored: tuple[Outcome, ...] = ()
         self._pods = pods
@@ -129,6 +136,7 @@ class Agent:
             evicted,
         )
         self._last = snapshot
+        self.next_look = self._until_next(plan)
         self.ticks += 1
         if self._journal is not None:
             self._journal.append(tick)
@@ -189,12 +197,17 @@ class Agent:
             plan = refuse(plan, view.now)
         return plan, len(plans) == len(self.policies)
 
+    def _until_next(self, plan: Plan) -> float:
+        """Return the seconds until the next look, if nothing presses: sooner where a policy asks for it."""
+        asked = self.settings.interval_seconds if plan.look_in is None else plan.look_in
+        return min(self.settings.interval_seconds, max(_SOONEST, asked))
+
     def _wait(self) -> Wake:
         try:
             self._waiting = True
             if self._stopping:
                 return Wake("stop")
-            return self.node.wait(self.settings.interval_seconds)
+            return self.node.wait(self.next_look)
         except _Stopped:
             return Wake("stop")
         except NodeError as error:

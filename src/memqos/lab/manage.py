@@ -97,33 +97,36 @@ def manager_of(
     """Return who manages: the agent for a policy or a rival's law; `None` where only the kubelet does."""
     if name == "senpai":
         law: tuple[AnyPolicy, ...] = (Senpai(least=100_000_000 // SCALE),)
-        return Managed(law, node, runner, interval=1.0, woken=False)
+        return Managed(law, node, runner, AgentSettings(interval_seconds=1.0))
     if name == "systemd-oomd":
-        return Managed((Oomd(),), node, runner, interval=SWAP_INTERVAL_US / 1e6, woken=False)
+        return Managed((Oomd(),), node, runner, AgentSettings(interval_seconds=SWAP_INTERVAL_US / 1e6))
     if name == "memqos" or (name is None and policy is not None):
         settings = Settings() if policy is None else settings_of(policy)
-        interval = None if name is None else settings.agent.interval_seconds
-        return Managed(
-            ladder(settings), node, runner, interval=interval, woken=name == "memqos", settings=settings.agent
-        )
+        named = name is not None
+        return Managed(ladder(settings), node, runner, settings.agent, timed=named, woken=named, guarded=True)
     return None
 
 
 class Managed:
-    """Policies in the project's own agent, its originals kept in memory: the guest's cgroups end with it."""
+    """Policies in the project's own agent, its originals kept in memory: the guest's cgroups end with it.
+
+    `timed`: it turns when its interval is over, not only when the experiment says so; `woken`: when memory
+    presses, too.
+    """
 
     def __init__(
         self,
         policies: tuple[AnyPolicy, ...],
         node: Node,
         runner: Runner,
+        settings: AgentSettings,
         *,
-        interval: float | None,
-        woken: bool,
-        settings: AgentSettings | None = None,
+        timed: bool = True,
+        woken: bool = False,
+        guarded: bool = False,
     ) -> None:
-        self.interval = interval
         self.woken = woken
+        self._timed = timed
         originals = Originals(None, node.observe().boot_id)
         self._agent = Agent(
             node,
@@ -132,10 +135,15 @@ class Managed:
             originals,
             settings=settings,
             evictor=RunnerEvictor(runner),
-            guarded=settings is not None,
+            guarded=guarded,
         )
         self._stands: dict[tuple[str, str], Step] = {}
         self.notes: list[tuple[str, str, str]] = []
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds until the next turn, as the last one asked; `None` when the experiment says when."""
+        return self._agent.next_look if self._timed else None
 
     def turn(self, woken_by: str = "") -> Iterator[Done]:
         """Observe, decide and act once; yield what changed, and orders that ended."""

@@ -97,13 +97,15 @@ class Plan:
     """What a policy wants, in no order: enforcing it orders the writes.
 
     Writes are to be held; orders (`Reclaim`) and evictions are done once and asked for anew when
-    they are wanted again. `stands` explains, and changes nothing.
+    they are wanted again. `stands` explains, and changes nothing. `look_in` asks for another look after so
+    many seconds, sooner than the loop would take it.
     """
 
     writes: tuple[Write, ...] = ()
     advice: tuple[Advice, ...] = ()
     evictions: tuple[Eviction, ...] = ()
     stands: tuple[Stand, ...] = ()
+    look_in: float | None = None
 
 
 Status: TypeAlias = Literal[

@@ -41,6 +41,7 @@ def overlay(plans: Iterable[Plan]) -> Plan:
     advice: list[Advice] = []
     evictions: dict[tuple[str, str | None], Eviction] = {}
     stands: list[Stand] = []
+    looks: list[float] = []
     for plan in plans:
         for write in plan.writes:
             writes[write.target] = _over(writes.get(write.target), write)
@@ -48,7 +49,10 @@ def overlay(plans: Iterable[Plan]) -> Plan:
         for eviction in plan.evictions:
             evictions.setdefault((eviction.uid, eviction.container), eviction)
         stands.extend(plan.stands)
-    return Plan(tuple(writes.values()), tuple(advice), tuple(evictions.values()), tuple(stands))
+        if plan.look_in is not None:
+            looks.append(plan.look_in)
+    look_in = min(looks, default=None)
+    return Plan(tuple(writes.values()), tuple(advice), tuple(evictions.values()), tuple(stands), look_in)
 
 
 def _over(lower: Write | None, upper: Write) -> Write:

@@ -27,6 +27,9 @@ from memqos.policy.victims import Candidate, candidates, choose
 _HOUR_US: Final = 3_600_000_000
 _HASTE: Final = 3
 """How much shorter the cool-down is while the kernel is about to choose."""
+_SOON: Final = 0.25
+"""Seconds until the next look while somebody may have to go: a shortage is confirmed, an effect seen."""
+_NEAR: Final = 8.0
 _WORKLOAD: Final = ("app.kubernetes.io/name", "app", "k8s-app", "job-name")
 
 
@@ -74,19 +77,20 @@ class Evict:
         )
         memory, kills = self._kill(memory, now, hurried=cause is not None and cause.desperate)
         if cause is None:
-            return replace(memory, since_us=None), Plan(evictions=kills)
+            return replace(memory, since_us=None), Plan(evictions=kills, look_in=_look_in(coming))
         since = memory.since_us if memory.since_us is not None else now
         memory = replace(memory, since_us=since)
         waiting = self._waiting(memory, now, since, cause)
         chosen = () if waiting else self._choose(memory, situation, cause)
         if self.settings.mode == "Advise":
             stand = Stand(self.name, "node", "watch", since, waiting or cause.why)
-            return memory, Plan(advice=tuple(self._advise(one, cause) for one in chosen), stands=(stand,))
+            advice = tuple(self._advise(one, cause) for one in chosen)
+            return memory, Plan(advice=advice, stands=(stand,))
         memory, told = self._tell(memory, now, chosen, cause, coming)
         step: Step = "act" if memory.asked else "watch" if waiting else "spent"
         advice = (self._helpless(cause),) if step == "spent" else ()
         stand = Stand(self.name, "node", step, since, waiting or cause.why)
-        return memory, Plan(evictions=(*kills, *told), advice=advice, stands=(stand,))
+        return memory, Plan((), advice, (*kills, *told), (stand,), _SOON)
 
     def _kill(
         self, memory: EvictMemory, now: int, *, hurried: bool
@@ -185,6 +189,12 @@ def _forget(memory: EvictMemory, situation: Situation) -> EvictMemory:
     asked = {uid: one for uid, one in memory.asked.items() if uid in here and uid not in underway.refused}
     lost = tuple((at_us, workload) for at_us, workload in memory.lost if now - at_us < _HOUR_US)
     return replace(memory, asked=asked, lost=lost)
+
+
+def _look_in(coming: Outlook) -> float | None:
+    """Return when to look again: several times before memory runs out, if it does so soon."""
+    left = coming.exhausted_in
+    return None if left is None or left > _NEAR else max(_SOON, left / _NEAR)
 
 
 def _workload(pod: Pod) -> str:

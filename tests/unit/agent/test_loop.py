@@ -187,3 +187,18 @@ def test_stop_ends_the_run_after_the_turn(node: Any, tmp_path: Path) -> None:
     turning = agent(node, tmp_path, Hold(), on_tick=lambda tick: turning.stop())
     turning.run()
     assert turning.ticks == 1
+
+
+def test_a_policy_that_asks_for_it_gets_a_sooner_look_but_none_that_spins(node: Any, tmp_path: Path) -> None:
+    asked: list[float | None] = [None, 0.3, 0.0, 60.0]
+
+    class Asking(Hold):
+        def decide(self, memory: int, view: View) -> tuple[int, Plan]:
+            return memory + 1, Plan(look_in=asked[memory])
+
+    asking = agent(node, tmp_path, Asking())
+    waits = []
+    for _ in asked:
+        asking.tick()
+        waits.append(asking.next_look)
+    assert waits == [1.0, 0.3, 0.1, 1.0]
