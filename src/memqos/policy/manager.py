@@ -50,13 +50,13 @@ class Manager:
         situation = Situation(view, signals, troubles)
         memories: list[Any] = []
         plans: list[Plan] = []
-        for rung, before, held in zip(self.rungs, memory.memories, memory.held, strict=True):
-            after, plan = _ask(rung, before, held, situation)
+        for rung, before, last in zip(self.rungs, memory.memories, memory.held, strict=True):
+            after, plan = _ask(rung, before, last, situation)
             memories.append(after)
             plans.append(plan)
-            situation = Situation(
-                foresee(situation.view, plan), signals, troubles, (*situation.stands, *plan.stands)
-            )
+            view = foresee(situation.view, plan)
+            held = situation.held | {write.target for write in plan.writes}
+            situation = Situation(view, signals, troubles, (*situation.stands, *plan.stands), held)
         return ManagerMemory(history, troubles, tuple(memories), tuple(plans)), overlay(plans)
 
 

@@ -12,8 +12,9 @@ memory.max whose user let it swap, when its swap is used up and the node's lies 
 
 memory.max is never raised: it is what the user asked for. Nothing is lent while the node's reserve
 is touched and for the calm time after, while a more important pod waits for memory, or where a
-lower rung holds the pod back; what is lent is then called in at once. Otherwise a loan ends when the
-pod has not needed it for the calm time, and never while that would squeeze it below what it uses.
+lower rung holds the pod back or the very knob; what is lent is then called in at once. Otherwise a
+loan ends when the pod has not needed it for the calm time, and never while that would squeeze it
+below what it uses.
 """
 
 from __future__ import annotations
@@ -164,7 +165,8 @@ class Relax:
             hit = pod.rate("max_events") > 0
             for cgroup in cgroups:
                 high, limit = cgroup.memory_high, min(cgroup.memory_max or UNLIMITED, pod.limit)
-                if high and (high < limit or (cgroup.path, "memory.high") in lent):
+                free = (cgroup.path, "memory.high") not in situation.held
+                if free and high and (high < limit or (cgroup.path, "memory.high") in lent):
                     throttled = (situation.view.delta(cgroup, "memory_events", "high") or 0) > 0
                     yield _Need(pod, cgroup, "memory.high", high, limit, throttled)
                 swap, used = cgroup.memory_swap_max, cgroup.memory_swap_current or 0

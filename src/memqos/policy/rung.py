@@ -28,13 +28,14 @@ class Situation:
     """One turn as a rung sees it.
 
     `view` is the node as the rungs below will leave it, `signals` are its figures, `stands` say
-    where the rungs below stand now.
+    where the rungs below stand now, and `held` which knobs of which cgroups they hold.
     """
 
     view: View
     signals: Signals
     troubles: Troubles
     stands: tuple[Stand, ...] = ()
+    held: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def now_us(self) -> int:

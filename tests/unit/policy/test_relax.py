@@ -90,6 +90,12 @@ def test_nothing_is_lent_to_whom_a_lower_rung_holds_back(throttled: Scene) -> No
     assert EASY.decide(Lent(), replace(situation, stands=(held,))) == (Lent(), Plan())
 
 
+def test_a_memory_high_that_a_lower_rung_holds_is_left_alone(throttled: Scene) -> None:
+    throttled.count("shop", "memory_events", "high", 10)
+    held = frozenset({("kubepods/shop", "memory.high")})
+    assert EASY.decide(Lent(), replace(throttled.situation(), held=held)) == (Lent(), Plan())
+
+
 def test_nothing_is_lent_while_a_more_important_pod_waits_for_memory(throttled: Scene) -> None:
     throttled.pod("king", priority=5000)
     throttled.situation()
