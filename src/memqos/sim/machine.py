@@ -257,7 +257,7 @@ class Machine(Arrays):
         places = 0
         for i, (path, file, pages) in enumerate(readers):
             wanted = np.ascontiguousarray(pages, np.int32)
-            if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.pages_of(file):
+            if len(wanted) and int(wanted.view(np.uint32).max()) >= self.pages_of(file):  # or negative
                 raise ExperimentError(
                     f"a trace beyond the {self.pages_of(file)} pages of its file", field="pages"
                 )

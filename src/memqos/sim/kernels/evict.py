@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import lists, nodes, runs, workingset
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.raw import peek, poke, prefetch
 
 AHEAD = 32
 SPECIAL = k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON
 ALIKE = k.LIST_MASK | k.REFS_MASK | k.REF | k.WS
+
+
+@inlined
+def _shadow(m: Mem, c: int, word: int) -> int:
+    """What a page of MGLRU leaves (`workingset.shadow_of`), its tier in `g[R2]`."""
+    refs = workingset.refs_of(m, word)
+    tier = workingset.tier_of(m, refs, word & k.WS)
+    m.g[k.R2] = k.TIERS if refs == 4 else tier
+    token = ((m.cg[c, k.MIN_SEQ_FILE] << 2) | max(refs - 1, 0)) & k.POS
+    ws = word & k.WS if m.g[k.MGLRU_72] else (k.WS if refs else 0)
+    return k.SHADOW | (c << k.CG_SHIFT) | token | ws
 
 
 @njit
@@ -26,13 +37,14 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
     """
     lid = c * k.LISTS + number
     mglru = m.g[k.MGLRU] != 0
-    rework = m.g[k.MGLRU_72] != 0
-    listed = number << k.LIST_SHIFT
     target = m.g[k.SC_TARGET]
     age = m.cg[target, k.AGE]
-    mark = k.SHADOW | ((c if mglru else target) << k.CG_SHIFT)
-    seq = m.cg[c, k.MIN_SEQ_FILE] << 2
+    mark = k.SHADOW | (target << k.CG_SHIFT)
     alike = ALIKE if mglru else 0
+    state = -1
+    shadow = 0
+    tier = 0
+    gone = 0  # of this state, not counted yet
     taken = 0
     o = -1
     base = 0
@@ -47,31 +59,25 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
         first = chunk << k.CHUNK_SHIFT
         at = first + m.ch[chunk, k.LO]
         end = first + m.ch[chunk, k.HI]
-        retry = at
         while at < end and taken < count:
             page = peek(m.pool, at)
-            prefetch(m.w, peek(m.pool, at + AHEAD))
             if page < 0:
                 at += 1
                 continue
             word = peek(m.w, page)
-            if word & SPECIAL or (mglru and word & k.LIST_MASK != listed):
+            if word & SPECIAL:
                 going = False
                 break
-            tier = 0
-            if mglru:
-                refs = workingset.refs_of(m, word)
-                tier = workingset.tier_of(m, refs, word & k.WS)
-                if tier > limit or refs == 4:
+            if mglru and word & ALIKE != state:
+                m.cg[c, k.EVICTED + 4 + tier] += gone
+                gone = 0
+                state = word & ALIKE
+                shadow = _shadow(m, c, word)
+                tier = m.g[k.R2]
+                if tier > limit or (word & k.LIST_MASK) >> k.LIST_SHIFT != number:
+                    tier = 0
                     going = False
                     break
-                shadow = mark | ((seq | max(refs - 1, 0)) & k.POS)
-                if rework:
-                    shadow |= word & k.WS
-                elif refs:
-                    shadow |= k.WS
-            else:
-                shadow = mark | ((age + taken) & k.POS) | (word & k.WS)
             if page < base or page >= base + pages:
                 if o >= 0:
                     m.obj[o, k.O_RESIDENT] -= taken - before
@@ -80,33 +86,53 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                 base = m.obj[o, k.O_BASE]
                 pages = m.obj[o, k.O_PAGES]
                 counted = nodes.levels_of(m, page) != 0
-            many = 1
-            run = min(count - taken, end - at, 64 - (page & 63))
-            if run >= runs.LEAST and peek(m.pool, at + 1) == page + 1 and at >= retry:
-                every, some = runs.common(m, page, run)
-                if (every ^ some) & alike | some & SPECIAL or not runs.consecutive(m.pool, at, run):
-                    retry = at + runs.LEAST
-                else:
-                    many = run
-            if many == 1:
-                poke(m.w, page, shadow)
-            elif mglru:
-                runs.fill(m, page, many, shadow)
-            else:
-                runs.leave(m, page, many, mark, age + taken)
-            if mglru:
-                m.cg[c, k.EVICTED + 4 + tier] += many
-            if counted:
-                held = peek(m.xn, page >> 6) + many * (k.NODE_SHADOW - 1)
-                poke(m.xn, page >> 6, held)
-                if held & k.NODE_PAGES == 0:
-                    nodes.enlist(m, page >> 6)
-            at += many
-            taken += many
+            last = min(end, at + count - taken)
+            if peek(m.pool, at + 1) == page + 1:
+                run = min(last - at, 64 - (page & 63))
+                if run >= runs.LEAST:
+                    every, some = runs.common(m, page, run)
+                    if not ((every ^ some) & alike or some & SPECIAL) and runs.consecutive(m.pool, at, run):
+                        if mglru:
+                            runs.fill(m, page, run, shadow)
+                            gone += run
+                        else:
+                            runs.leave(m, page, run, mark, age + taken)
+                        if counted:
+                            held = peek(m.xn, page >> 6) + run * (k.NODE_SHADOW - 1)
+                            poke(m.xn, page >> 6, held)
+                            if held & k.NODE_PAGES == 0:
+                                nodes.enlist(m, page >> 6)
+                        at += run
+                        taken += run
+                        prefetch(m.w, peek(m.pool, at + AHEAD))
+                        continue
+                last = min(last, at + max(run, 1))
+            while at < last:
+                page = peek(m.pool, at)
+                prefetch(m.w, peek(m.pool, at + AHEAD))
+                if page >= 0:
+                    word = peek(m.w, page)
+                    if word & SPECIAL or page < base or page >= base + pages:
+                        break
+                    if mglru:
+                        if word & ALIKE != state:
+                            break
+                        poke(m.w, page, shadow)
+                        gone += 1
+                    else:
+                        poke(m.w, page, mark | ((age + taken) & k.POS) | (word & k.WS))
+                    if counted:
+                        held = peek(m.xn, page >> 6) + (k.NODE_SHADOW - 1)
+                        poke(m.xn, page >> 6, held)
+                        if held & k.NODE_PAGES == 0:
+                            nodes.enlist(m, page >> 6)
+                    taken += 1
+                at += 1
         m.ch[chunk, k.LO] = at - first
         if at == end:
             lists.drop_tail(m, lid)
     if taken:
+        m.cg[c, k.EVICTED + 4 + tier] += gone
         m.obj[o, k.O_RESIDENT] -= taken - before
         m.ls[lid, k.SIZE] -= taken
         m.cg[c, k.N_FILE] -= taken

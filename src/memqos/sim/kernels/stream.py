@@ -1,9 +1,10 @@
 """Reads of single pages, as many as go by without anything but counting.
 
 The same as `pagecache.add_page` and `pagecache.accessed` page by page (a property holds them together), with
-the counters of the reading cgroup and the ends of the two lists it adds to in registers. `reads` stops before
-an access that allocates a tree node, is throttled, or meets another cgroup's page to move: the caller does
-that one the general way and comes back.
+the counters of the reading cgroup and the ends of the two lists it adds to in registers. A loop for each LRU
+does the common cases; what else there is stops it with a reason, and `reads` sees to that in between. Before
+an access that allocates a tree node, is throttled, or meets another cgroup's page to move, `reads` itself
+stops: the caller does that one the general way and comes back.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.raw import peek, poke, prefetch
 
 AHEAD = 24
+BLOCK = 64  # accesses until a run is looked for again
 NEVER = 1 << 62
 CHARGED, REFUSED = 1, 2
+GO, ROOM, FULL, EVICTOR, OTHER = range(5)
+KEY = k.CG_MASK | k.POS | k.WS
 
 
 @inlined
@@ -32,12 +36,30 @@ def touched(word: int, rework: bool) -> int:
 
 
 @njit
-def _others(m: Mem, evictor: int) -> int:
-    """The size a refault distance is held against, less the active file pages (workingset_refault)."""
-    size = 0
+def _rivals(m: Mem, evictor: int) -> int:
+    """The size a refault distance is held against (workingset_refault); `SUM0..3` are up to date."""
+    size = m.cg[evictor, k.SUM0 + k.ACTIVE_FILE]
     if m.g[k.SW_FREE] > 0 and counters.swap_room(m, evictor) > 0:
-        size = m.cg[evictor, k.SUM0 + k.ACTIVE_ANON] + m.cg[evictor, k.SUM0 + k.INACTIVE_ANON]
+        size += m.cg[evictor, k.SUM0 + k.ACTIVE_ANON] + m.cg[evictor, k.SUM0 + k.INACTIVE_ANON]
     return size
+
+
+@inlined
+def _hits(m: Mem, page: int, run: int, rework: bool) -> bool:
+    """Touch a run of resident pages that are all in the same state; False when they are not."""
+    every, some = runs.common(m, page, run)
+    apart = every ^ some
+    if apart & (k.RES | k.REF):
+        return False
+    if m.g[k.MGLRU]:
+        if apart & (k.WS | k.REFS_MASK):
+            return False
+        runs.change(m, page, run, touched(every, rework) - every)
+    elif not some & k.REF:
+        runs.change(m, page, run, k.REF)
+    elif apart & k.LIST_MASK or every & k.LIST_MASK == k.INACTIVE_FILE << k.LIST_SHIFT:
+        return False
+    return True
 
 
 @njit
@@ -51,14 +73,13 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
     rework = m.g[k.MGLRU_72] != 0
     counted = nodes.levels_of(m, base) != 0
     mine = c << k.CG_SHIFT
-    inactive = k.INACTIVE_FILE << k.LIST_SHIFT
-    again = inactive | k.REF
+    again = k.INACTIVE_FILE << k.LIST_SHIFT | k.REF
+    last = end - 1
     total = 0
     hand = 0
-    retry = i
-    while True:
+    while i < end:
+        # what `c` may take, and where it adds
         room = lease.room(m, c) + hand
-        spent = False
         if classic:
             number = k.INACTIVE_FILE
             special = k.ACTIVE_FILE
@@ -74,189 +95,235 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
         at2, stop2 = lists.head_room(m, lid2)
         fresh = k.RES | k.REF | mine | (number << k.LIST_SHIFT)
         fresh2 = k.RES | k.REF | mine | (special << k.LIST_SHIFT)
-        added = 0
         changes = m.g[k.CHANGES]
-        aged = 0
-        promoted = 0
-        refaults = 0
-        activated = 0
+        limit = room
+        added = 0
+        unknown = 0  # misses without a shadow
+        moved = 0  # pages that joined the second list
+        promoted = 0  # of them resident ones
         evictor = -1
-        expires = -1
         born = 0
         rivals = 0
         own = 0
         up = 0
+        seen = -1
+        flags = 0
+        repeated = 0
+        why = GO
         while i < end:
             place = peek(m.tab, i)
             page = base + place
-            word = peek(m.w, page)
-            prefetch(m.w, base + peek(m.tab, min(i + AHEAD, end - 1)))
-            run = 1
-            if i + runs.LEAST < end and peek(m.tab, i + 1) == place + 1 and i >= retry:
+            block = min(end, i + BLOCK)
+            if i + runs.LEAST < end and peek(m.tab, i + runs.LEAST) == place + runs.LEAST:
+                block = i + runs.LEAST
                 run = min(end - i, 64 - (page & 63))
-                if not word & k.RES:
-                    run = min(run, room - added, stop - at)
-                if run < runs.LEAST or not runs.consecutive(m.tab, i, run):
-                    run = 1
-                    retry = i + runs.LEAST
-            if word & k.RES:
-                if run > 1:
-                    every, some = runs.common(m, page, run)
-                    apart = every ^ some
-                    if classic and not apart & k.RES and not some & k.REF:
-                        runs.change(m, page, run, k.REF)
+                word = peek(m.w, page)
+                held = peek(m.xn, page >> 6)
+                if word & k.RES:
+                    if run >= runs.LEAST and runs.consecutive(m.tab, i, run) and _hits(m, page, run, rework):
                         i += run
                         continue
-                    if (
-                        classic
-                        and not apart & (k.RES | k.REF | k.LIST_MASK)
-                        and word & k.LIST_MASK != inactive
-                    ):
-                        i += run
-                        continue
-                    if not classic and not apart & (k.RES | k.REF | k.WS | k.REFS_MASK):
-                        runs.change(m, page, run, touched(word, rework) - word)
-                        i += run
-                        continue
-                    retry = i + runs.LEAST
-                if not classic:
-                    poke(m.w, page, touched(word, rework))
-                elif word & (k.REF | k.LIST_MASK) != again:
-                    poke(m.w, page, word | k.REF)
                 else:
+                    run = min(run, limit - added, stop - at)
+                    known = word & k.SHADOW
+                    if known and classic and word & k.CG_MASK != evictor:
+                        run = 0
+                    if run >= runs.LEAST and (held or not counted) and runs.consecutive(m.tab, i, run):
+                        every, some = runs.common(m, page, run)
+                        apart = (every ^ some) & (
+                            -1 if known and not classic else k.RES | k.SHADOW | k.CG_MASK
+                        )
+                        if apart == 0 and known and classic:
+                            now = born + (moved & up)
+                            apart = 0 if runs.nearest(m, page, run, now) > rivals + (moved & own) else 1
+                        if apart == 0 and known and rework and word & k.WS:
+                            apart = 1
+                        if apart == 0:
+                            marks = 0
+                            if not known:
+                                unknown += run
+                            elif not classic:
+                                marks = workingset.refault_mglru(m, c, word, 1, run)
+                            runs.enter(m, page, run, at, fresh | marks)
+                            at += run
+                            added += run
+                            i += run
+                            if counted:
+                                if held & k.NODE_PAGES == 0:
+                                    nodes.unlist(m, page >> 6)
+                                poke(m.xn, page >> 6, held + run * (1 - k.NODE_SHADOW if known else 1))
+                            continue
+            while classic and i < block:
+                page = base + peek(m.tab, i)
+                word = peek(m.w, page)
+                prefetch(m.w, base + peek(m.tab, min(i + AHEAD, last)))
+                if word & k.RES:
+                    if word & (k.REF | k.LIST_MASK) != again:
+                        poke(m.w, page, word | k.REF)
+                        i += 1
+                        continue
                     if word & k.CG_MASK != mine:
+                        why = OTHER
                         break
                     if at2 == stop2:
-                        lists.set_head(m, lid, at)
-                        lists.set_head(m, lid2, at2)
-                        lists.open_head(m, lid2)
-                        at, stop = lists.head_room(m, lid)
-                        at2, stop2 = lists.head_room(m, lid2)
-                        word = peek(m.w, page)
+                        why = FULL
+                        break
                     poke(m.pool, word & k.POS, -1)
                     poke(m.pool, at2, page)
                     kept = word & ~(k.REF | k.LIST_MASK | k.POS)
                     poke(m.w, page, kept | (k.ACTIVE_FILE << k.LIST_SHIFT) | at2)
                     at2 += 1
-                    size2 += 1
-                    size -= 1
+                    moved += 1
                     promoted += 1
-                i += 1
-                continue
-            if added == room:
-                spent = True
-                break
-            held = peek(m.xn, page >> 6)
-            if counted and held == 0:
-                break
-            revived = held & k.NODE_PAGES == 0
-            flags = 0
-            second = False
-            returns = word & k.SHADOW != 0
-            if returns and classic:
-                who = (word & k.CG_MASK) >> k.CG_SHIFT
-                if who != evictor or changes + added >= expires:
-                    if not m.cg[who, k.ONLINE]:
+                    i += 1
+                    continue
+                if added == limit:
+                    why = ROOM
+                    break
+                if at == stop or at2 == stop2:
+                    why = FULL
+                    break
+                held = peek(m.xn, page >> 6)
+                if counted and held == 0:
+                    why = OTHER
+                    break
+                second = False
+                marks = 0
+                if word & k.SHADOW:
+                    if word & k.CG_MASK != evictor:
+                        why = EVICTOR
                         break
-                    m.ls[lid, k.SIZE] = size
-                    m.ls[lid2, k.SIZE] = size2
-                    m.g[k.CHANGES] = changes + added
-                    counters.sums(m, who)
-                    evictor = who
-                    born = m.cg[who, k.AGE]
-                    up = -1 if counters.is_below(m, c, who) else 0
-                    rivals = _others(m, who)
-                    expires = NEVER
-                    own = 0
-                    if m.cg[who, k.FIRST_CHILD] >= 0:
-                        expires = m.cg[who, k.SUM_STAMP] + m.g[k.RSTAT_LAG] - 1
-                    if who == c and expires == NEVER:
-                        own = -1
-                    else:
-                        rivals += m.cg[who, k.SUM0 + k.ACTIVE_FILE]
-                run = min(run, expires - changes - added)
-            if run >= runs.LEAST:
-                every, some = runs.common(m, page, run)
-                alike = (every ^ some) & (k.RES | k.SHADOW | k.CG_MASK) == 0
-                if returns and classic:
-                    now = born + ((aged + promoted) & up)
-                    alike = alike and runs.nearest(m, page, run, now) > rivals + (size2 & own)
-                elif returns:
-                    alike = every == some
-                if not alike or (returns and not classic and rework and word & k.WS):
-                    run = 1
-                    retry = i + runs.LEAST
-            else:
-                run = 1
-            if returns:
-                held -= run * k.NODE_SHADOW
-                if not classic:
-                    flags = workingset.refault_mglru(m, c, word, 1, run)
-                    second = two and flags & k.WS != 0
+                    distance = (born + (moved & up) - word) & k.POS
+                    second = distance <= rivals + (moved & own)
+                    if second:
+                        marks = word & k.WS
                 else:
-                    refaults += run
-                    distance = (born + ((aged + promoted) & up) - (word & k.POS)) & k.POS
-                    if distance <= rivals + (size2 & own):
-                        second = True
-                        aged += 1
-                        activated += 1
-                        if word & k.WS:
-                            flags = k.WS
-                            m.ls[lid, k.SIZE] = size
-                            m.ls[lid2, k.SIZE] = size2
-                            m.g[k.CHANGES] = changes + added
-                            workingset.restored(m, c, 1)
-            if second:
-                if at2 == stop2:
-                    lists.set_head(m, lid, at)
-                    lists.set_head(m, lid2, at2)
-                    lists.open_head(m, lid2)
-                    at, stop = lists.head_room(m, lid)
-                    at2, stop2 = lists.head_room(m, lid2)
-                poke(m.pool, at2, page)
-                poke(m.w, page, fresh2 | flags | at2)
-                at2 += 1
-                size2 += 1
-            else:
-                if at == stop:
-                    lists.set_head(m, lid, at)
-                    if two:
-                        lists.set_head(m, lid2, at2)
-                    lists.open_head(m, lid)
-                    at, stop = lists.head_room(m, lid)
-                    at2, stop2 = lists.head_room(m, lid2)
-                if run > 1:
-                    runs.enter(m, page, run, at, fresh | flags)
+                    unknown += 1
+                if counted:
+                    if held & k.NODE_PAGES == 0:
+                        nodes.unlist(m, page >> 6)
+                    poke(m.xn, page >> 6, held + (1 - k.NODE_SHADOW if word & k.SHADOW else 1))
+                if second:
+                    if marks:
+                        m.ls[lid, k.SIZE] = size + added - moved
+                        m.ls[lid2, k.SIZE] = size2 + moved
+                        m.g[k.CHANGES] = changes + added
+                        workingset.restored(m, c, 1)
+                    moved += 1
+                    poke(m.pool, at2, page)
+                    poke(m.w, page, fresh2 | marks | at2)
+                    at2 += 1
                 else:
                     poke(m.pool, at, page)
-                    poke(m.w, page, fresh | flags | at)
-                at += run
-                size += run
-            if counted:
-                if revived:
-                    nodes.unlist(m, page >> 6)
-                poke(m.xn, page >> 6, held + run)
-            added += run
-            i += run
+                    poke(m.w, page, fresh | at)
+                    at += 1
+                added += 1
+                i += 1
+            while not classic and i < block:
+                page = base + peek(m.tab, i)
+                word = peek(m.w, page)
+                prefetch(m.w, base + peek(m.tab, min(i + AHEAD, last)))
+                if word & k.RES:
+                    poke(m.w, page, touched(word, rework))
+                    i += 1
+                    continue
+                if added == limit:
+                    why = ROOM
+                    break
+                if at == stop or (two and at2 == stop2):
+                    why = FULL
+                    break
+                held = peek(m.xn, page >> 6)
+                if counted and held == 0:
+                    why = OTHER
+                    break
+                marks = 0
+                if word & k.SHADOW:
+                    if word & KEY != seen:
+                        if repeated:
+                            workingset.refault_mglru(m, c, seen, 1, repeated)
+                        seen = word & KEY
+                        repeated = 0
+                        flags = workingset.refault_mglru(m, c, seen, 1, 0)
+                    repeated += 1
+                    marks = flags
+                if counted:
+                    if held & k.NODE_PAGES == 0:
+                        nodes.unlist(m, page >> 6)
+                    poke(m.xn, page >> 6, held + (1 - k.NODE_SHADOW if word & k.SHADOW else 1))
+                if two and marks & k.WS:
+                    poke(m.pool, at2, page)
+                    poke(m.w, page, fresh2 | marks | at2)
+                    at2 += 1
+                    moved += 1
+                else:
+                    poke(m.pool, at, page)
+                    poke(m.w, page, fresh | marks | at)
+                    at += 1
+                added += 1
+                i += 1
+            if why == GO:
+                continue
+            m.ls[lid, k.SIZE] = size + added - moved
+            m.ls[lid2, k.SIZE] = size2 + moved if two else size + added
+            m.g[k.CHANGES] = changes + added
+            if why == FULL:
+                lists.set_head(m, lid, at)
+                if two:
+                    lists.set_head(m, lid2, at2)
+                if at == stop:
+                    lists.open_head(m, lid)
+                if two and at2 == stop2:
+                    lists.open_head(m, lid2)
+                at, stop = lists.head_room(m, lid)
+                at2, stop2 = lists.head_room(m, lid2)
+            elif why == EVICTOR or (why == ROOM and limit < room):
+                word = peek(m.w, base + peek(m.tab, i))
+                who = (word & k.CG_MASK) >> k.CG_SHIFT
+                limit = room
+                evictor = -1
+                if classic and word & k.SHADOW:
+                    if not m.cg[who, k.ONLINE]:
+                        why = OTHER
+                        break
+                    counters.sums(m, who)
+                    evictor = who << k.CG_SHIFT
+                    born = m.cg[who, k.AGE]
+                    up = -1 if counters.is_below(m, c, who) else 0
+                    rivals = _rivals(m, who)
+                    own = 0
+                    if m.cg[who, k.FIRST_CHILD] >= 0:
+                        limit = min(room, m.cg[who, k.SUM_STAMP] + m.g[k.RSTAT_LAG] - 1 - changes)
+                        limit = max(limit, added + 1)  # they are up to date for this one
+                    elif who == c:
+                        own = -1
+                        rivals -= moved
+            else:
+                break
+            why = GO
+        # all that was counted
         lists.set_head(m, lid, at)
-        m.ls[lid, k.SIZE] = size
+        m.ls[lid, k.SIZE] = size + added - moved
         if two:
             lists.set_head(m, lid2, at2)
-            m.ls[lid2, k.SIZE] = size2
+            m.ls[lid2, k.SIZE] = size2 + moved
         m.g[k.CHANGES] = changes + added
         m.g[k.NOW] += added * m.g[k.NS_READ_MISS]
         m.obj[o, k.O_RESIDENT] += added
         m.cg[c, k.N_FILE] += added
-        m.cg[c, k.PGACTIVATE] += promoted
-        m.cg[c, k.REFAULT_FILE] += refaults
-        m.cg[c, k.ACTIVATE_FILE] += activated
-        if aged + promoted:
-            workingset.age(m, c, aged + promoted)
+        if repeated:
+            workingset.refault_mglru(m, c, seen, 1, repeated)
+        if classic:
+            m.cg[c, k.PGACTIVATE] += promoted
+            m.cg[c, k.REFAULT_FILE] += added - unknown
+            m.cg[c, k.ACTIVATE_FILE] += moved - promoted
+            if moved:
+                workingset.age(m, c, moved)
         lease.settle(m, c, added - hand if added else 0)
         total += added
         if added:
             hand = 0
-        if not spent:
+        if why != ROOM:
             break
         page = base + peek(m.tab, i)
         if counted and peek(m.xn, page >> 6) == 0:
