@@ -37,7 +37,13 @@ def report(*rows: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize(
     ("found", "verdict"),
-    [(row(2.0, 2.0), "held"), (row(2.1, 2.0), "missed"), (row(2.1, None), "")],
+    [
+        (row(2.0, 2.0), "held"),
+        (row(2.1, 2.0), "missed"),
+        (row(2.1, None), ""),
+        (row(2.1, 2.0) | {"least": True}, "held"),
+        (row(1.9, 2.0) | {"least": True}, "missed"),
+    ],
 )
 def test_a_figure_is_held_against_its_goal(
     bench: Any, tmp_path: Path, capsys: Any, found: dict[str, Any], verdict: str

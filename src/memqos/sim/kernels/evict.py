@@ -41,6 +41,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
     age = m.cg[target, k.AGE]
     mark = k.SHADOW | (target << k.CG_SHIFT)
     alike = ALIKE if mglru else 0
+    listed = number << k.LIST_SHIFT
     state = -1
     shadow = 0
     tier = 0
@@ -74,7 +75,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                 state = word & ALIKE
                 shadow = _shadow(m, c, word)
                 tier = m.g[k.R2]
-                if tier > limit or (word & k.LIST_MASK) >> k.LIST_SHIFT != number:
+                if tier > limit or word & k.LIST_MASK != listed:
                     tier = 0
                     going = False
                     break
@@ -116,7 +117,17 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                         break
                     if mglru:
                         if word & ALIKE != state:
-                            break
+                            if word & k.LIST_MASK != listed:
+                                break
+                            m.cg[c, k.EVICTED + 4 + tier] += gone
+                            gone = 0
+                            tier = 0
+                            state = -1
+                            shadow = _shadow(m, c, word)
+                            if m.g[k.R2] > limit:
+                                break
+                            tier = m.g[k.R2]
+                            state = word & ALIKE
                         poke(m.w, page, shadow)
                         gone += 1
                     else:

@@ -1,4 +1,4 @@
-"""LRU lists as logs of page numbers, 64 to a chunk, chunks in one pool.
+"""LRU lists as logs of page numbers, 256 to a chunk, chunks in one pool.
 
 Adding writes the next entry, taking from the tail reads entries in order, both sequential in memory
 (a linked list costs a cache miss a page). Removing from the middle marks the entry -1. `compact`

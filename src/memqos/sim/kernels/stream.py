@@ -109,6 +109,7 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
         seen = -1
         flags = 0
         repeated = 0
+        strange = 0
         why = GO
         while i < end:
             place = peek(m.tab, i)
@@ -159,7 +160,8 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 prefetch(m.w, base + peek(m.tab, min(i + AHEAD, last)))
                 if word & k.RES:
                     if word & (k.REF | k.LIST_MASK) != again:
-                        poke(m.w, page, word | k.REF)
+                        if not word & k.REF:  # else the line stays clean
+                            poke(m.w, page, word | k.REF)
                         i += 1
                         continue
                     if word & k.CG_MASK != mine:
@@ -224,7 +226,9 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 word = peek(m.w, page)
                 prefetch(m.w, base + peek(m.tab, min(i + AHEAD, last)))
                 if word & k.RES:
-                    poke(m.w, page, touched(word, rework))
+                    new = touched(word, rework)
+                    if new != word:
+                        poke(m.w, page, new)
                     i += 1
                     continue
                 if added == limit:
@@ -239,14 +243,19 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                     break
                 marks = 0
                 if word & k.SHADOW:
-                    if word & KEY != seen:
-                        if repeated:
-                            workingset.refault_mglru(m, c, seen, 1, repeated)
-                        seen = word & KEY
-                        repeated = 0
-                        flags = workingset.refault_mglru(m, c, seen, 1, 0)
-                    repeated += 1
-                    marks = flags
+                    if word & KEY == seen:
+                        repeated += 1
+                        strange = 0
+                        marks = flags
+                    else:
+                        marks = workingset.refault_mglru(m, c, word, 1, 1)
+                        strange += 1
+                        if strange > 1 or seen < 0:
+                            if repeated:
+                                workingset.refault_mglru(m, c, seen, 1, repeated)
+                            repeated = 0
+                            seen = word & KEY
+                            flags = marks
                 if counted:
                     if held & k.NODE_PAGES == 0:
                         nodes.unlist(m, page >> 6)
