@@ -60,6 +60,12 @@ def list_(as_json: bool) -> None:
     help="How often each variant runs, alternating with the others in one machine; medians are judged.",
 )
 @click.option(
+    "--recorded",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Judge again what earlier runs left in DIR (or in folders of it) instead of starting machines.",
+)
+@click.option(
     "--docs", type=click.Path(path_type=Path), metavar="FILE", help="Also write the page in Markdown."
 )
 @json_option
@@ -71,6 +77,7 @@ def run(
     kernels: tuple[str, ...],
     out: Path,
     repeats: int,
+    recorded: Path | None,
     docs: Path | None,
     as_json: bool,
 ) -> None:
@@ -80,23 +87,28 @@ def run(
     """
     from memqos.cli.output import Output
     from memqos.cli.progress import Progress
+    from memqos.lab.campaign import judge, to_json
     from memqos.lab.campaign import run as run_all
-    from memqos.lab.campaign import to_json
-    from memqos.report.experiments import checks_table, draw, measures_table
+    from memqos.report.experiments import checks_table, draw, measured_tables
 
     chosen, wanted = chosen_experiments(experiments, every, kernels)
     output = Output(as_json=as_json)
-    with Progress() as progress:
-        results = run_all(chosen, wanted, out, progress.show, repeats=repeats)
+    if recorded is None:
+        with Progress() as progress:
+            results = run_all(chosen, wanted, out, progress.show, repeats=repeats)
+    else:
+        results = judge(chosen, wanted, recorded)
     figures = [path for result in results if (path := draw(result, out)) is not None]
     tables = [checks_table(results)]
     for name in dict.fromkeys(result.name for result in results):
-        tables.insert(-1, measures_table([result for result in results if result.name == name]))
+        tables[-1:-1] = measured_tables([result for result in results if result.name == name])
     output.tables({"results": [to_json(result) for result in results]}, *tables)
     for path in figures:
         output.line(f"figure: {path}")
     if docs is not None:
-        _write_page(docs, results)
+        words = "--all" if every else " ".join(experiments)
+        times = f" --repeats {repeats}" if repeats > 1 else ""
+        _write_page(docs, results, f"memqos lab run {words} --kernel {','.join(wanted)}{times} --docs {docs}")
         output.line(f"page: {docs}")
     ctx.exit(exits.OK if all(result.holds for result in results) else exits.NOT_HELD)
 
@@ -159,13 +171,12 @@ def shell(ctx: click.Context, kernel: str) -> None:
     ctx.exit(open_shell(kernel))
 
 
-def _write_page(path: Path, results: list[ExperimentResult]) -> None:
+def _write_page(path: Path, results: list[ExperimentResult], said: str) -> None:
     """Write the page, and its figures into `img` beside it."""
     from memqos.report.experiments import draw, page
 
     images = path.parent / "img"
     for result in results:
         draw(result, images)
-    said = f"memqos lab run --all --kernel all --docs {path}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page(results, command=said, figures=images.name), encoding="utf-8")

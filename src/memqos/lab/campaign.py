@@ -8,6 +8,7 @@ the console, and `result.json`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -23,7 +24,7 @@ from memqos.errors import ExperimentError, InputError, LabError
 from memqos.lab import initramfs, qemu
 from memqos.lab.experiment import EXPERIMENTS, Experiment, Play, play, read, size_of
 from memqos.lab.initramfs import SHARE
-from memqos.lab.kernels import SUITES, Kernel, fetch
+from memqos.lab.kernels import SUITES, Kernel, cached, fetch
 from memqos.lab.manage import kubelet_of, settings_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.oomd import VARIABLE, fetch_oomd
@@ -100,6 +101,69 @@ def run(
         _run_one(experiment, kernel, out_dir / experiment.name / kernel, number, total, progress, repeats)
         for number, (kernel, experiment) in enumerate(pairs, start=1)
     ]
+
+
+def judge(
+    experiments: Sequence[Experiment], kernels: Sequence[str], directory: Path
+) -> list[ExperimentResult]:
+    """Return the results of what `run` left below a directory; a kernel without recordings is left out.
+
+    `DIRECTORY/EXPERIMENT/KERNEL/out/record-*.json`, or the same in any folder of DIRECTORY; recordings of
+    several folders count as several runs. Raises `LabError` when there is none at all.
+    """
+    found = [
+        result
+        for experiment in experiments
+        for kernel in kernels
+        if (result := _judged(experiment, kernel, directory)) is not None
+    ]
+    if not found:
+        raise LabError(f"{directory} has no recording of {', '.join(each.name for each in experiments)}")
+    return found
+
+
+def _judged(experiment: Experiment, kernel: str, directory: Path) -> ExperimentResult | None:
+    homes = [directory / experiment.name / kernel, *sorted(directory.glob(f"*/{experiment.name}/{kernel}"))]
+    variants, seconds, release = [], 0.0, ""
+    for name in experiment.variant_names:
+        paths = [
+            path
+            for home in homes
+            for path in (
+                home / "out" / f"record-{name}.json",
+                *sorted(home.glob(f"out/record-{name}-*.json")),
+            )
+            if path.exists()
+        ]
+        recordings = [decode(path.read_bytes(), source=str(path)) for path in paths]
+        if recordings:
+            variants.append(median_of([evaluate_variant(experiment, each) for each in recordings]))
+            seconds += sum(each.seconds for each in recordings)
+            release = recordings[0].release
+    if not variants:
+        return None
+    booted = cached(kernel)
+    return ExperimentResult(
+        name=experiment.name,
+        title=experiment.title,
+        study=experiment.study,
+        kernel=kernel,
+        kernel_release=release,
+        kernel_version=booted.version if booted is not None and booted.release == release else "",
+        accel=_accel_of(homes),
+        seconds=round(seconds, 1),
+        variants=tuple(variants),
+        checks=check(experiment, variants, kernel),
+    )
+
+
+def _accel_of(homes: Iterable[Path]) -> str:
+    """Return how the machines of earlier runs were accelerated, as their results say."""
+    words = set()
+    for home in homes:
+        with contextlib.suppress(OSError, ValueError):
+            words.add(str(json.loads((home / "result.json").read_text(encoding="utf-8"))["accel"]))
+    return ", ".join(sorted(words - {""}))
 
 
 def check_inputs(experiment: Experiment) -> None:

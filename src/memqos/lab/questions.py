@@ -16,7 +16,7 @@
 `ended(POD[, FROM])`                   seconds from FROM until its container ended; none if it did not
 `said(POD, WORD)`                      how many of a pod and its copies have it in what they printed last
 `happened(WHAT[, POD[, FROM]])`        how often: "evicting", "exited", "refused", "backoff", "condition", ...
-`acted([KNOB[, FROM]])`                seconds from FROM until the manager first wrote it; any knob, if ""
+`acted([KNOB[, FROM]])`                seconds from FROM until a manager first wrote it, or "evict"; anything
 `onset(NAME, LEAST[, FROM])`           seconds from FROM until a series has grown by more than LEAST
 `reaction(NAME, LEAST[, FROM[, KNOB])` seconds from that moment to the manager's next act
 `seconds([MARK])`                      the time since the variant began
@@ -224,14 +224,14 @@ class Questions:
 
     def _first_act(self, knob: str, begin: float) -> float | None:
         took_effect = ("written", "begun")
-        return next(
-            (
-                write.seconds - begin
-                for write in self._recording.writes
-                if write.seconds >= begin and write.status in took_effect and knob in ("", write.knob)
-            ),
-            None,
-        )
+        times = [
+            write.seconds
+            for write in self._recording.writes
+            if write.status in took_effect and knob in ("", write.knob)
+        ]
+        if knob in ("", "evict"):
+            times += [event.seconds for event in self._recording.events if event.what == "evicting"]
+        return min((at - begin for at in times if at >= begin), default=None)
 
     def _reaction(self, name: str, least: float, start: str = "", knob: str = "") -> float | None:
         onset = self._onset(name, least, start)

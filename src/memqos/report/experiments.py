@@ -62,6 +62,26 @@ def measures_table(results: Sequence[ExperimentResult]) -> Table:
     return table(columns, rows)
 
 
+def variants_table(result: ExperimentResult) -> Table:
+    """Return the measures of one run: a row per measure, a column per variant."""
+    runs = {variant.runs for variant in result.variants}
+    times = f", {max(runs)} runs each" if max(runs, default=1) > 1 else ""
+    columns = [Column("measure", f"measure ({result.kernel_release}{times})")]
+    columns += [Column(variant.name, variant.name) for variant in result.variants]
+    rows = []
+    for index, measure in enumerate(result.variants[0].measures if result.variants else ()):
+        texts = [measure_text(variant.measures[index]) for variant in result.variants]
+        rows.append((measure.text or measure.name, *texts))
+    return table(columns, rows, title=f"{result.name} on {result.kernel_release}")
+
+
+def measured_tables(results: Sequence[ExperimentResult]) -> list[Table]:
+    """Return the measures of one experiment: the kernels side by side, or the variants if they are many."""
+    if max((len(result.variants) for result in results), default=0) <= 2:
+        return [measures_table(results)]
+    return [variants_table(result) for result in results if result.variants]
+
+
 def measure_text(measure: Measure) -> str:
     """Write a measure with its unit; of several runs their median and, where they differ, the spread."""
     text = _value_text(measure.value, measure.unit)
@@ -85,12 +105,15 @@ def page(results: Sequence[ExperimentResult], *, command: str, figures: str) -> 
         f"Written by `{command}`. Misses are left in.",
         "Each ran in a virtual machine ("
         + ", ".join(sorted({result.accel for result in results if result.accel}))
-        + "). Counts and bytes are what the kernel did; seconds under emulation (tcg) are not results.",
+        + "). Counts and bytes are what the kernel did; seconds under emulation (tcg) are not results: where "
+        "an experiment judges them, it compares them within one boot of one machine. Variants alternate; of "
+        "several runs the table has the median (least - most).",
         summary_table(results).markdown(),
     ]
     for name in dict.fromkeys(result.name for result in results):
         runs = [result for result in results if result.name == name]
-        parts += [f"## {name}: {runs[0].title}", runs[0].study.strip(), measures_table(runs).markdown()]
+        parts += [f"## {name}: {runs[0].title}", runs[0].study.strip()]
+        parts += [each.markdown() for each in measured_tables(runs)]
         parts.append(table(CHECKS[1:], [row[1:] for row in checks_table(runs).rows]).markdown())
         parts.append(
             "\n".join(

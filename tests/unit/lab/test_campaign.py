@@ -5,7 +5,7 @@ import pytest
 
 from memqos.errors import LabError, ToolMissing
 from memqos.lab import campaign
-from memqos.lab.campaign import Progress, find_experiments, run
+from memqos.lab.campaign import Progress, find_experiments, judge, run
 from memqos.lab.kernels import Kernel
 from memqos.lab.recording import Executed, Recording, encode
 from memqos.lab.run import GuestResult
@@ -93,3 +93,27 @@ def test_without_qemu_nothing_is_tried(tmp_path: Path, experiment, monkeypatch: 
     monkeypatch.setattr(campaign.qemu, "program", missing)
     with pytest.raises(ToolMissing):
         run(experiment, ["6.12"], tmp_path / "out")
+
+
+def test_what_earlier_runs_left_is_judged_again(tmp_path: Path, experiment):
+    for folder, seconds in (("one", 1.0), ("two", 5.0), ("three", 3.0)):
+        out = tmp_path / folder / "x" / "6.12" / "out"
+        out.mkdir(parents=True)
+        (out.parent / "result.json").write_text('{"accel": "tcg"}')
+        for name in ("a", "b"):
+            execs = {"job": Executed(started=0.0, real=seconds, user=0.0, sys=0.0, status=0)}
+            (out / f"record-{name}.json").write_bytes(
+                encode(Recording(variant=name, release="6.12.1", execs=execs))
+            )
+    (result,) = judge(experiment, ["6.1", "6.12"], tmp_path)
+    took = result.variants[0].measures[0]
+    assert (result.kernel, result.accel, result.variants[0].runs) == ("6.12", "tcg", 3)
+    assert (took.value, took.least, took.most) == (3.0, 1.0, 5.0)
+    with pytest.raises(LabError, match="no recording of x"):
+        judge(experiment, ["7.2"], tmp_path)
+
+
+def test_experiments_are_listed_by_their_number(tmp_path: Path):
+    for name in ("e10", "e9", "k1", "e1"):
+        (tmp_path / f"{name}.yaml").write_text(EXPERIMENT.replace("name: x", f"name: {name}"))
+    assert [each.name for each in campaign.list_experiments(tmp_path)] == ["e1", "e9", "e10", "k1"]

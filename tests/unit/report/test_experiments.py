@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from memqos.lab.results import Check, ExperimentResult, Measure, Series, VariantResult
-from memqos.report.experiments import checks_table, draw, measures_table, page, summary_table
+from memqos.report.experiments import checks_table, draw, measured_tables, measures_table, page, summary_table
 from memqos.units import MIB
 
 READ = Measure("small.reread", 400 * MIB, "bytes", "read again")
@@ -31,6 +31,17 @@ def test_measures_stand_side_by_side_for_the_kernels():
     shown = measures_table([result("6.1"), result("7.2")])
     assert [column.key for column in shown.columns] == ["variant", "measure", "6.1.9", "7.2.9"]
     assert shown.rows == (("small", "read again", "400 MiB", "400 MiB"),)
+
+
+def test_many_variants_stand_side_by_side_with_the_spread_of_their_runs():
+    ratio = Measure("p99", 1.5, "ratio", "p99 / alone", 1.25, 2.0)
+    variants = tuple(
+        VariantResult(name, "", (ratio,), (), {}, (), (), (), 1.0, runs=3) for name in ("a", "b", "c")
+    )
+    run = ExperimentResult("e6", "t", "s", "6.12", "6.12.9", "1", "tcg", 1.0, variants)
+    (shown,) = measured_tables([run])
+    assert [column.heading for column in shown.columns] == ["measure (6.12.9, 3 runs each)", "a", "b", "c"]
+    assert shown.rows == (("p99 / alone", *["1.50 x (1.25 x - 2.00 x)"] * 3),)
 
 
 def test_a_run_that_failed_says_why():
