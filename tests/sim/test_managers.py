@@ -1,0 +1,75 @@
+"""The manager's experiments on the simulated kernel: the goals that memqos meets there, and what rivals do.
+
+Virtual time, so that no machine's speed enters. docs/experiments.md has the real kernels, misses included.
+"""
+
+from functools import cache
+
+import pytest
+
+from memqos.lab.campaign import find_experiments
+from memqos.lab.experiment import play
+from memqos.lab.results import evaluate_variant
+from memqos.lab.simulated import record
+
+Measures = dict[str, float | None]
+
+
+@cache
+def measured(name: str, variant: str, kernel: str = "6.12") -> Measures:
+    (experiment,) = find_experiments([name])
+    recording = record(experiment, play(experiment, variant), kernel)
+    return {each.name: each.value for each in evaluate_variant(experiment, recording).measures}
+
+
+def number(name: str, variant: str, measure: str, kernel: str = "6.12") -> float:
+    value = measured(name, variant, kernel)[measure]
+    assert value is not None
+    return value
+
+
+def test_a_stream_and_a_heap_beside_a_service_do_not_disturb_it():
+    assert number("e6", "kubelet", "p99_ratio") > 1.5
+    assert number("e6", "memqos", "p99_ratio") <= 1.10
+    assert number("e6", "memqos", "stalled") <= 0.5
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "7.2"])
+def test_on_other_kernels_it_is_disturbed_ten_times_less_than_under_the_kubelet(kernel: str):
+    assert number("e6", "memqos", "p99", kernel) < 0.1 * number("e6", "kubelet", "p99", kernel)
+    assert number("e6", "memqos", "stalled", kernel) < 0.1 * number("e6", "kubelet", "stalled", kernel)
+
+
+def test_swap_that_users_chose_carries_every_peak_and_the_kubelets_rule_none():
+    assert (measured("e9", "kubelet")["survived"], measured("e9", "memqos")["survived"]) == (0, 3)
+
+
+@pytest.mark.parametrize("rate", ["slow", "medium", "fast"])
+def test_the_right_one_goes_before_the_kernel_chooses_at_every_rate(rate: str):
+    assert measured("e10", f"memqos_{rate}")["right"] == 1
+
+
+def test_a_kubelet_that_looks_every_ten_seconds_is_late_at_the_high_rate():
+    rates = [measured("e10", f"kubelet_{rate}")["right"] for rate in ("slow", "medium", "fast")]
+    assert rates == [1, 1, 0]
+
+
+def test_fifty_small_ones_do_not_stop_the_protected_timer():
+    assert number("e11", "kubelet", "gap") > 1
+    assert number("e11", "memqos", "gap") < 1
+
+
+@pytest.mark.parametrize("manager", ["kubelet", "oomd", "memqos"])
+def test_nobody_ends_a_writer_that_has_memory_enough(manager: str):
+    found = measured("e12", manager)
+    assert (found["evictions"], found["oom_kills"], found["exit"]) == (0, 0, 0)
+
+
+def test_dd_of_four_times_its_limit_ends_in_the_same_time():
+    assert measured("e13", "memqos")["exit"] == 0
+    assert number("e13", "memqos", "seconds") <= 1.25 * number("e13", "kubelet", "seconds")
+
+
+def test_three_times_as_many_idle_pods_are_served_as_without_swap():
+    assert number("e14", "memqos", "served") >= 3 * number("e14", "kubelet", "served")
+    assert measured("e14", "memqos")["failures"] == 0
