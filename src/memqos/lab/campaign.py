@@ -109,7 +109,9 @@ def judge(
     """Return the results of what `run` left below a directory; a kernel without recordings is left out.
 
     `DIRECTORY/EXPERIMENT/KERNEL/out/record-*.json`, or the same in any folder of DIRECTORY; recordings of
-    several folders count as several runs. Raises `LabError` when there is none at all.
+    several folders count as several runs. Of an experiment whose file has changed since, what the guest
+    played differently is left out, and so is an expectation about a variant that was not recorded. Raises
+    `LabError` when there is none at all.
     """
     found = [
         result
@@ -129,6 +131,7 @@ def _judged(experiment: Experiment, kernel: str, directory: Path) -> ExperimentR
         paths = [
             path
             for home in homes
+            if _played(home, experiment, name)
             for path in (
                 home / "out" / f"record-{name}.json",
                 *sorted(home.glob(f"out/record-{name}-*.json")),
@@ -143,6 +146,9 @@ def _judged(experiment: Experiment, kernel: str, directory: Path) -> ExperimentR
     if not variants:
         return None
     booted = cached(kernel)
+    missing = set(experiment.variant_names) - {each.name for each in variants}
+    asked = [expect for expect, expression in experiment.expectations() if not expression.names & missing]
+    experiment = msgspec.structs.replace(experiment, expect=asked)
     return ExperimentResult(
         name=experiment.name,
         title=experiment.title,
@@ -155,6 +161,16 @@ def _judged(experiment: Experiment, kernel: str, directory: Path) -> ExperimentR
         variants=tuple(variants),
         checks=check(experiment, variants, kernel),
     )
+
+
+def _played(home: Path, experiment: Experiment, name: str) -> bool:
+    """Whether a run was of the variant as it is now: the same pods, workloads, timeline and manager."""
+    try:
+        plays = msgspec.json.decode((home / "plays.json").read_bytes(), type=list[Play])
+    except (OSError, msgspec.DecodeError):
+        return False
+    now = msgspec.json.decode(msgspec.json.encode(play(experiment, name)), type=Play)
+    return any(each == now for each in plays)
 
 
 def _accel_of(homes: Iterable[Path]) -> str:

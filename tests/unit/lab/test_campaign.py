@@ -1,11 +1,12 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from memqos.errors import LabError, ToolMissing
 from memqos.lab import campaign
-from memqos.lab.campaign import Progress, find_experiments, judge, run
+from memqos.lab.campaign import Progress, find_experiments, judge, plays_of, run
 from memqos.lab.kernels import Kernel
 from memqos.lab.recording import Executed, Recording, encode
 from memqos.lab.run import GuestResult
@@ -100,6 +101,7 @@ def test_what_earlier_runs_left_is_judged_again(tmp_path: Path, experiment):
         out = tmp_path / folder / "x" / "6.12" / "out"
         out.mkdir(parents=True)
         (out.parent / "result.json").write_text('{"accel": "tcg"}')
+        (out.parent / "plays.json").write_bytes(msgspec.json.encode(plays_of(experiment[0])))
         for name in ("a", "b"):
             execs = {"job": Executed(started=0.0, real=seconds, user=0.0, sys=0.0, status=0)}
             (out / f"record-{name}.json").write_bytes(
@@ -111,6 +113,9 @@ def test_what_earlier_runs_left_is_judged_again(tmp_path: Path, experiment):
     assert (took.value, took.least, took.most) == (3.0, 1.0, 5.0)
     with pytest.raises(LabError, match="no recording of x"):
         judge(experiment, ["7.2"], tmp_path)
+    changed = msgspec.structs.replace(experiment[0], timeline=[{"sleep": 2}])
+    with pytest.raises(LabError, match="no recording of x"):
+        judge([changed], ["6.12"], tmp_path)
 
 
 def test_experiments_are_listed_by_their_number(tmp_path: Path):
