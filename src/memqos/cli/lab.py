@@ -108,7 +108,7 @@ def run(
     if docs is not None:
         words = "--all" if every else " ".join(experiments)
         times = f" --repeats {repeats}" if repeats > 1 else ""
-        _write_page(docs, results, f"memqos lab run {words} --kernel {','.join(wanted)}{times} --docs {docs}")
+        _write_page(docs, results, f"memqos lab run {words}{_kernels(wanted)}{times} --docs {docs}")
         output.line(f"page: {docs}")
     ctx.exit(exits.OK if all(result.holds for result in results) else exits.NOT_HELD)
 
@@ -169,6 +169,12 @@ def shell(ctx: click.Context, kernel: str) -> None:
     from memqos.lab.run import shell as open_shell
 
     ctx.exit(open_shell(kernel))
+
+
+def _kernels(wanted: tuple[str, ...]) -> str:
+    from memqos.lab.kernels import SUITES
+
+    return " --kernel all" if wanted == tuple(SUITES) else "".join(f" --kernel {each}" for each in wanted)
 
 
 def _write_page(path: Path, results: list[ExperimentResult], said: str) -> None:
