@@ -73,3 +73,12 @@ def test_dd_of_four_times_its_limit_ends_in_the_same_time():
 def test_three_times_as_many_idle_pods_are_served_as_without_swap():
     assert number("e14", "memqos", "served") >= 3 * number("e14", "kubelet", "served")
     assert measured("e14", "memqos")["failures"] == 0
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12", "7.2"])
+def test_half_of_an_idle_heap_is_taken_back_at_three_percent_and_beats_senpais_law(kernel: str):
+    assert number("e8", "memqos", "saved_share", kernel) >= 50
+    assert number("e8", "memqos", "run", kernel) <= 1.03 * number("e8", "kubelet", "run", kernel)
+    assert number("e8", "memqos", "stalled", kernel) <= 3
+    assert number("e8", "memqos", "saved", kernel) > number("e8", "senpai", "saved", kernel)
+    assert number("e8", "memqos", "stalled", kernel) <= max(1, number("e8", "senpai", "stalled", kernel))
