@@ -7,6 +7,7 @@ all of them to the same behaviour.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,5 +63,14 @@ class Node(Protocol):
         off.
         """
 
-    def wait(self, seconds: float) -> Wake:
-        """Let time pass, at most `seconds`; return early when memory presses somewhere."""
+    def watch(self, cgroups: Sequence[str]) -> None:
+        """Name the pods' cgroups whose pressure ends `wait`, the most important first.
+
+        A node may watch only the first of them; its own pressure always counts.
+        """
+
+    def wait(self, seconds: float, quiet: float = 0.0) -> Wake:
+        """Let time pass, at most `seconds`; return early when memory presses somewhere.
+
+        Pressure ends it after `quiet` seconds at the earliest, also what pressed before they were over.
+        """

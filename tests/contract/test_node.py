@@ -186,6 +186,14 @@ def test_a_wait_without_pressure_lasts_its_time(world: Any, node: Node) -> None:
     assert node.observe().time_us >= start + 200_000
 
 
+def test_a_quiet_time_does_not_make_a_wait_longer(world: Any, node: Node) -> None:
+    node.watch([f"{world.base}/a"])
+    world.make(f"{world.base}/a")
+    start = node.observe().time_us
+    assert node.wait(0.2, 60) == Wake("timeout")
+    assert 200_000 <= node.observe().time_us - start < 5_000_000
+
+
 def test_a_stopped_node_does_not_wait(world: Any, node: Any) -> None:
     node.stop()
     start = time.monotonic()

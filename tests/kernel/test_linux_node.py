@@ -190,6 +190,52 @@ def test_a_stalled_pod_wakes_the_wait(node: LinuxNode, pod: Path) -> None:
         hog.wait()
 
 
+def test_a_pod_at_its_limit_wakes_the_wait_by_its_events(node: LinuxNode, pod: Path) -> None:
+    (pod / "memory.max").write_text(str(8 * MIB))
+    node.observe()
+    node.wait(0)
+    assert ("", "memory.pressure") in node._pressed._armed
+    assert {source for source in node._pressed._armed if source[0] == POD} == {
+        (POD, name) for name in ("memory.pressure", "io.pressure", "memory.events")
+    }
+    grow = (
+        "import sys; sys.stdin.read(1); held = bytearray(32 << 20); held[::4096] = b'1' * len(held[::4096])"
+    )
+    with subprocess.Popen([sys.executable, "-S", "-c", grow], stdin=subprocess.PIPE) as hog:
+        (pod / "cgroup.procs").write_text(str(hog.pid))
+        while node.wait(2).cgroups:  # it has settled
+            pass
+        before = node.observe().cgroups[POD].memory_events
+        assert hog.stdin is not None
+        hog.stdin.write(b"x")
+        hog.stdin.flush()
+        wake = node.wait(30)
+        assert wake.reason == "pressure"
+        assert POD in wake.cgroups
+        after = node.observe().cgroups[POD].memory_events
+        assert after is not None
+        assert before is not None
+        assert after["max"] > before["max"]
+        hog.kill()
+
+
+def test_a_quiet_time_holds_back_a_storm_of_pressure(node: LinuxNode, pod: Path) -> None:
+    (pod / "memory.max").write_text(str(24 * MIB))
+    node.observe()
+    with subprocess.Popen([sys.executable, "-c", HOG.format(size=48 * MIB)]) as hog:
+        (pod / "cgroup.procs").write_text(str(hog.pid))
+        while POD not in node.wait(20).cgroups:
+            pass
+        turns, end = 0, time.monotonic() + 6
+        while time.monotonic() < end:
+            start = time.monotonic()
+            wake = node.wait(1, 0.4)
+            assert wake.reason == "timeout" or time.monotonic() - start >= 0.39
+            turns += 1
+        assert turns <= 15
+        hog.kill()
+
+
 def test_a_pod_that_died_does_not_wake_the_wait(node: LinuxNode, pod: Path) -> None:
     node.observe()
     node.wait(0)

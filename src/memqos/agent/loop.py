@@ -33,6 +33,7 @@ from memqos.node import Node, Wake
 from memqos.policy import AnyPolicy
 from memqos.policy.compose import foresee, overlay
 from memqos.policy.guard import refuse
+from memqos.policy.importance import importance
 from memqos.policy.settings import AgentSettings
 
 Pods: TypeAlias = Callable[[Snapshot], tuple[PlacedPod, ...]]
@@ -94,6 +95,7 @@ class Agent:
         self._memories = [policy.initial() for policy in policies]
         self._last: Snapshot | None = None
         self._placed: tuple[PlacedPod, ...] = ()
+        self._watched: list[PlacedPod] | None = None
         self._notes: list[str] = []
         self.ended_in_us: int | None = None
         self._stopping = False
@@ -116,6 +118,7 @@ class Agent:
         evictions = self.evictions
         evictions.look(self._placed, snapshot.time_us)
         underway = Underway(self.node.underway(), ended, evictions.leaving, dict(evictions.refused))
+        self._watch()
         begun = time.perf_counter_ns()
         plan, whole = self._decide(View(snapshot, self._last, self._placed, underway), notes)
         decided_in_us = (time.perf_counter_ns() - begun) // 1000
@@ -202,12 +205,20 @@ class Agent:
         asked = self.settings.interval_seconds if plan.look_in is None else plan.look_in
         return min(self.settings.interval_seconds, max(_SOONEST, asked))
 
+    def _watch(self) -> None:
+        """Have the node listen to the pods that are here, the most important first."""
+        here = [placed for placed in self._placed if placed.cgroup is not None]
+        if here != self._watched:
+            ranked = sorted(here, key=lambda placed: importance(placed.pod), reverse=True)
+            self.node.watch([placed.cgroup or "" for placed in ranked])
+            self._watched = here
+
     def _wait(self) -> Wake:
         try:
             self._waiting = True
             if self._stopping:
                 return Wake("stop")
-            return self.node.wait(self.next_look)
+            return self.node.wait(self.next_look, self.settings.least_interval_seconds)
         except _Stopped:
             return Wake("stop")
         except NodeError as error:

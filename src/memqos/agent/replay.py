@@ -9,7 +9,7 @@ those that ended are the recorded ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from memqos.agent.order import as_kept
@@ -70,7 +70,10 @@ class ReplayNode:
         """Return the orders that had ended when this turn was played."""
         return self.tick.underway.ended
 
-    def wait(self, seconds: float) -> Wake:
+    def watch(self, cgroups: Sequence[str]) -> None:
+        """Do nothing: what woke the agent is recorded."""
+
+    def wait(self, seconds: float, quiet: float = 0.0) -> Wake:
         """Go on to the next turn, whatever the time between them was."""
         following = next(self._rest, None)
         if following is None:

@@ -22,7 +22,7 @@ from memqos.node import Node, Wake
 class WaitingNode(Node, Protocol):
     """A node that waits for descriptors as well, and whose wait can be ended; `LinuxNode` is one."""
 
-    def wait(self, seconds: float, also: Collection[int] = ()) -> Wake:
+    def wait(self, seconds: float, quiet: float = 0.0, also: Collection[int] = ()) -> Wake:
         """See `Node.wait`; "ready" when a descriptor of `also` is readable."""
 
     def stop(self) -> None:
@@ -83,7 +83,11 @@ class RunnerNode:
         """See `Node.ended`."""
         return self.node.ended()
 
-    def wait(self, seconds: float) -> Wake:
+    def watch(self, cgroups: Sequence[str]) -> None:
+        """See `Node.watch`."""
+        self.node.watch(cgroups)
+
+    def wait(self, seconds: float, quiet: float = 0.0) -> Wake:
         """Run what is due until memory presses, a cgroup was made ("pods"), or the time is over."""
         while self._unstarted:
             self.runner.start(self._unstarted.pop(0))
@@ -99,7 +103,7 @@ class RunnerNode:
             left = end - time.monotonic()
             if left <= 0:
                 return Wake("timeout")
-            wake = self.node.wait(min(left, self._until_due()), self.runner.descriptors())
+            wake = self.node.wait(min(left, self._until_due()), quiet, self.runner.descriptors())
             if wake.reason in ("pressure", "stop"):
                 return wake
 

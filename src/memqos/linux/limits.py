@@ -11,7 +11,7 @@ import resource
 from pathlib import Path
 from typing import Final
 
-SPARE: Final = 256
+SPARE: Final = 512
 """Descriptors left to the rest of the process: triggers, journal, sockets."""
 
 _ENOUGH: Final = 1 << 18

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from memqos.errors import CgroupGone
 from memqos.linux import features, procfs
@@ -23,13 +24,17 @@ from memqos.linux.facts import NodeFiles
 from memqos.linux.files import Budget, CgroupFiles
 from memqos.linux.limits import raise_open_files
 from memqos.linux.orders import Orders
-from memqos.linux.pressure import Pressed, Trigger
+from memqos.linux.pressure import Pressed
 from memqos.linux.procfile import ProcFile
 from memqos.linux.tree import Tree
+from memqos.linux.trigger import Trigger
 from memqos.linux.unread import summary
 from memqos.model.plan import Outcome, Value, Write
 from memqos.model.snapshot import Cgroup, Snapshot
 from memqos.node import Wake
+
+_SHARE: Final = 4
+"""Turns that pressure calls for take at most a fifth of the time."""
 
 
 class LinuxNode:
@@ -65,6 +70,9 @@ class LinuxNode:
         self._sample = ""
         self._mglru = ProcFile(f"{sys}/kernel/mm/lru_gen/enabled")
         self._dirty = False
+        self._first: tuple[str, ...] | None = None
+        self._woken: float | None = None
+        self._loud = 0.0
         self._stopped = False
         self._orders = Orders(self._root, kernel=self._options is not None)
         self._pressed = Pressed(self._root, proc, trigger or Trigger(), kernel=self._options is not None)
@@ -121,13 +129,24 @@ class LinuxNode:
         """See `Node.ended`."""
         return self._orders.ended()
 
-    def wait(self, seconds: float, also: Collection[int] = ()) -> Wake:
+    def watch(self, cgroups: Sequence[str]) -> None:
+        """See `Node.watch`; until it is called all pods matter alike."""
+        self._first = tuple(cgroups)
+
+    def wait(self, seconds: float, quiet: float = 0.0, also: Collection[int] = ()) -> Wake:
         """Wait for memory pressure in a pod or the node, for `stop`, or for the time to pass.
 
         A readable descriptor of `also` ends it too, as "ready": a pidfd is when its process has ended.
+        `quiet` is made `_SHARE` times what the caller took since the last wait, if that is longer: whoever is
+        slow because the node is pressed must not press it more.
         """
-        self._pressed.watch(self._files)
-        return self._pressed.wait(seconds, also)
+        now = time.monotonic()
+        if self._woken is not None:
+            self._loud = now + max(quiet, _SHARE * (now - self._woken))
+        self._pressed.watch(self._files, self._first)
+        wake = self._pressed.wait(seconds, also, max(0.0, self._loud - now))
+        self._woken = None if wake.reason == "ready" else time.monotonic()
+        return wake
 
     def stop(self) -> None:
         """End a `wait` under way and every later one at once, and an order to reclaim at its next piece.

@@ -1,11 +1,21 @@
-"""Waiting for memory pressure: PSI triggers of all pods and the node in one wait.
+"""Waiting for memory pressure: all that signals it, of the node and of the pods that matter, in one wait.
 
-A trigger is `some STALL WINDOW` (µs) written to a kept descriptor of `memory.pressure`; the
-kernel then signals POLLPRI when tasks stalled that long within the window, at most once per
-window (Documentation/accounting/psi.rst). It dies with the descriptor; a cgroup that died signals
-POLLERR. Where the kernel or our privilege refuses a trigger, `total` is sampled instead.
-An unprivileged trigger must have a window of a multiple of 2 s (6.5; before that none is allowed
-on /proc/pressure); 6.1 wants at least 500 ms.
+======================  ===================================================  =======================
+file                    signals                                              watched
+======================  ===================================================  =======================
+memory.pressure         a PSI trigger, `some` (`memqos.linux.trigger`)       the node; `PODS` pods
+io.pressure             a PSI trigger, `full`                                the node; `IO_PODS` pods
+memory.events           POLLPRI when it changed (`cgroup_file_notify`,       `PODS` pods
+                        at most every 10 ms); heard when `high`, `max`,
+                        `oom`, `oom_kill` or `oom_group_kill` grew
+======================  ===================================================  =======================
+
+The pods are those the agent names, the most important first, or all that there are. Where the kernel or
+our privilege refuses a trigger on memory.pressure, its `total` is sampled instead; without one on
+io.pressure or without notifications the wait does without.
+
+A source that signals on and on is heard less and less (`memqos.linux.hearing`), and nothing ends a wait in
+its first `quiet` seconds, so that a storm of pressure does not spin the loop.
 """
 
 from __future__ import annotations
@@ -15,32 +25,25 @@ import os
 import re
 import select
 import time
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from memqos.linux.files import read_whole
-from memqos.linux.keyed import Pressures
-from memqos.model.snapshot import Pressure
+from memqos.linux.hearing import Hearing, Source
+from memqos.linux.trigger import Sample, Trigger
 from memqos.node import Wake
 
 _POD: Final = re.compile(r"(?:^|/)(?:kubepods[a-z-]*-)?pod[0-9a-f]{8}[0-9a-f_-]{8,55}(?:\.slice)?")
 """A pod's cgroup: `pod<uid>` below kubepods, or systemd's `kubepods-<qos>-pod<uid>.slice`."""
 
+PODS: Final = 128
+"""Pods watched at most: each takes two descriptors, and the kernel a thread for its triggers."""
+
+IO_PODS: Final = 16
+"""Pods whose io.pressure is watched as well."""
+
 _SAMPLE_S: Final = 0.25
-_CODEC = Pressures()
-
-
-@dataclass(frozen=True, slots=True)
-class Trigger:
-    """What counts as pressure: `some` stalls of `stall_us` within `window_us`.
-
-    The window stays within the kernel's bounds of 500 ms (6.1) and 10 s; a tenth of a second of
-    stall in a second is felt by a service well before it thrashes.
-    """
-
-    stall_us: int = 100_000
-    window_us: int = 1_000_000
+_HEARD: Final = (b"high", b"max", b"oom", b"oom_kill", b"oom_group_kill")
 
 
 def is_pod(path: str) -> bool:
@@ -50,114 +53,156 @@ def is_pod(path: str) -> bool:
 
 
 class Pressed:
-    """Everything `wait` waits for: triggers, samples, and the stop."""
+    """Everything `wait` waits for: triggers, samples, events and the stop."""
 
     def __init__(self, root: str, proc: str, trigger: Trigger, *, kernel: bool) -> None:
         self._root = root
-        self._node = f"{proc}/pressure/memory"
+        self._proc = proc
         self._trigger = trigger
+        self._io = Trigger(trigger.stall_us, trigger.window_us, "full")
         self._kernel = kernel
         self._poll = select.epoll()
         self._stop = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll.register(self._stop, select.EPOLLIN)
-        self._armed: dict[str, tuple[int, int]] = {}  # path -> (inode, descriptor)
+        self._watched: dict[str, tuple[int, bool]] = {}  # path -> (inode, io too)
+        self._armed: dict[Source, int] = {}
         self._sampled: dict[str, Sample] = {}
-        self._paths: dict[int, str] = {}
+        self._sources: dict[int, Source] = {}
+        self._events: dict[int, tuple[int, ...]] = {}
+        self._hearing = Hearing()
+        self._heard: set[str] = set()
         self.features: frozenset[str] = frozenset()
 
-    def watch(self, cgroups: Mapping[str, object]) -> None:
-        """Watch the node and the pods among these cgroups; forget those that are gone or reborn."""
-        wanted = {path: int(getattr(files, "inode", 0)) for path, files in cgroups.items() if is_pod(path)}
-        wanted[""] = 0
-        known = {path: inode for path, (inode, _) in self._armed.items()}
-        known.update((path, sample.inode) for path, sample in self._sampled.items())
-        for path, inode in known.items():
-            if wanted.get(path) != inode:
-                self._forget(path)
-        for path, inode in wanted.items():
-            if path not in self._armed and path not in self._sampled:
-                self._arm(path, inode)
+    def watch(self, cgroups: Mapping[str, object], first: Sequence[str] | None = None) -> None:
+        """Watch the node and the pods among these cgroups; forget those that are gone or reborn.
 
-    def _arm(self, path: str, inode: int) -> None:
-        file = f"{self._root}/{path}/memory.pressure" if path else self._node
+        `first` names the pods that matter, the most important first; without it all are taken.
+        """
+        pods = [path for path in cgroups if is_pod(path)] if first is None else first
+        wanted = {"": (0, True)}
+        for place, path in enumerate(pods[:PODS]):
+            if path in cgroups:
+                wanted[path] = (int(getattr(cgroups[path], "inode", 0)), place < IO_PODS)
+        for path in [path for path, how in self._watched.items() if wanted.get(path) != how]:
+            self._forget(path)
+        for path, how in wanted.items():
+            if path not in self._watched:
+                self._watched[path] = how
+                self._arm(path, io=how[1])
+
+    def _arm(self, path: str, *, io: bool) -> None:
+        files = {name: f"{self._root}/{path}/{name}.pressure" for name in ("memory", "io")}
+        if not path:
+            files = {name: f"{self._proc}/pressure/{name}" for name in ("memory", "io")}
         if self._kernel:
+            if io:
+                with contextlib.suppress(OSError):
+                    self._register((path, "io.pressure"), self._io.arm(files["io"]))
+            if path:
+                with contextlib.suppress(OSError):
+                    self._listen(path)
             with contextlib.suppress(OSError):
-                self._armed[path] = (inode, self._set_trigger(file, path))
+                self._register((path, "memory.pressure"), self._trigger.arm(files["memory"]))
                 self.features |= {"psi trigger"}
                 return
         with contextlib.suppress(OSError):
-            self._sampled[path] = Sample(file, inode)
+            self._sampled[path] = Sample(files["memory"], self._trigger)
 
-    def _set_trigger(self, file: str, path: str) -> int:
-        stall, window = self._trigger.stall_us, self._trigger.window_us
-        unprivileged = -(-window // 2_000_000) * 2_000_000
-        fd = os.open(file, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    def _register(self, source: Source, fd: int) -> None:
+        self._poll.register(fd, select.EPOLLPRI)
+        self._armed[source], self._sources[fd] = fd, source
+
+    def _listen(self, path: str) -> None:
+        fd = os.open(f"{self._root}/{path}/memory.events", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            try:
-                os.write(fd, b"some %d %d\0" % (stall, window))
-            except OSError:
-                os.write(fd, b"some %d %d\0" % (stall * unprivileged // window, unprivileged))
-            self._poll.register(fd, select.EPOLLPRI)
+            self._events[fd] = _counts(fd)  # reading it also arms the notification
         except OSError:
             os.close(fd)
             raise
-        self._paths[fd] = path
-        return fd
+        self._register((path, "memory.events"), fd)
 
     def _forget(self, path: str) -> None:
         if (sample := self._sampled.pop(path, None)) is not None:
             sample.close()
-        if (armed := self._armed.pop(path, None)) is not None:
-            del self._paths[armed[1]]
-            self._poll.unregister(armed[1])
-            os.close(armed[1])
+        for source in [each for each in self._armed if each[0] == path]:
+            fd = self._armed.pop(source)
+            del self._sources[fd]
+            self._events.pop(fd, None)
+            self._poll.unregister(fd)
+            os.close(fd)
+        self._watched.pop(path, None)
+        self._hearing.forget(path)
+        self._heard.discard(path)
 
-    def wait(self, seconds: float, also: Collection[int] = ()) -> Wake:
-        """Wait at most `seconds`; "ready" when one of the descriptors `also` is readable."""
+    def wait(self, seconds: float, also: Collection[int] = (), quiet: float = 0.0) -> Wake:
+        """Wait at most `seconds`; "ready" when one of the descriptors `also` is readable.
+
+        Pressure ends it after `quiet` seconds at the earliest; what was heard until then is not lost.
+        """
         for fd in also:
             self._poll.register(fd, select.EPOLLIN)
         try:
-            return self._wait(seconds, also)
+            return self._wait(seconds, also, quiet)
         finally:
             for fd in also:
                 self._poll.unregister(fd)
 
-    def _wait(self, seconds: float, also: Collection[int]) -> Wake:
-        end = time.monotonic() + max(0.0, seconds)
+    def _wait(self, seconds: float, also: Collection[int], quiet: float) -> Wake:
+        begun = time.monotonic()
+        end, loud = begun + max(0.0, seconds), begun + min(quiet, seconds)
         while True:
-            left = max(0.0, end - time.monotonic())
+            now = time.monotonic()
+            left = max(0.0, (loud if self._heard and now < loud else end) - now)
             events = self._poll.poll(min(left, _SAMPLE_S) if self._sampled else left)
             if any(fd == self._stop for fd, _ in events):
                 return Wake("stop")
-            pressed = self._signalled(events) + self._stalled()
-            if pressed:
-                return Wake("pressure", tuple(sorted(pressed)))
+            now = time.monotonic()
+            self._heard.update(self._signalled(events, now), self._stalled(now))
+            if self._heard and now >= loud:
+                heard, self._heard = self._heard, set()
+                return Wake("pressure", tuple(sorted(heard)))
             if any(fd in also for fd, _ in events):
                 return Wake("ready")
-            if time.monotonic() >= end:
+            if now >= end:
                 return Wake("timeout")
 
-    def _signalled(self, events: Iterable[tuple[int, int]]) -> list[str]:
+    def _signalled(self, events: Iterable[tuple[int, int]], now: float) -> list[str]:
         pressed = []
         for fd, mask in events:
-            path = self._paths.get(fd)
-            if path is None:
+            source = self._sources.get(fd)
+            if source is None:
                 continue
-            if mask & (select.EPOLLERR | select.EPOLLHUP):
+            path = source[0]
+            if fd in self._events:
+                # kernfs signals POLLERR with every change; whether it lives, reading tells
+                try:
+                    grown = self._grown(fd)
+                except OSError:
+                    self._forget(path)
+                    continue
+            elif mask & (select.EPOLLERR | select.EPOLLHUP):
                 self._forget(path)
+                continue
             else:
+                grown = True
+            if grown and self._hearing.hears(source, now):
                 pressed.append(path)
         return pressed
 
-    def _stalled(self) -> list[str]:
+    def _grown(self, fd: int) -> bool:
+        before, self._events[fd] = self._events[fd], _counts(fd)
+        return self._events[fd] != before
+
+    def _stalled(self, now: float) -> list[str]:
         pressed = []
-        now_us = time.monotonic_ns() // 1000
         for path, sample in list(self._sampled.items()):
             try:
-                if sample.pressed(self._trigger, now_us):
-                    pressed.append(path)
+                fires = sample.pressed(int(now * 1e6))
             except OSError:
                 self._forget(path)
+                continue
+            if fires and self._hearing.hears((path, "memory.pressure"), now):
+                pressed.append(path)
         return pressed
 
     def stop(self) -> None:
@@ -167,7 +212,7 @@ class Pressed:
 
     def close(self) -> None:
         """Close every descriptor."""
-        for path in [*self._armed, *self._sampled]:
+        for path in list(self._watched):
             self._forget(path)
         self._poll.close()
         if self._stop >= 0:
@@ -175,44 +220,7 @@ class Pressed:
             os.close(stop)
 
 
-class Sample:
-    """One `memory.pressure` watched by reading `total`: a trigger's own rule, where none can be set."""
-
-    def __init__(self, file: str, inode: int) -> None:
-        self.inode = inode
-        self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._total = self._read()
-        except OSError:
-            self.close()
-            raise
-        self._since_us = time.monotonic_ns() // 1000
-        self._fired = False
-
-    def pressed(self, trigger: Trigger, now_us: int) -> bool:
-        """Tell whether `stall_us` were stalled within a window, at most once per window.
-
-        When nobody looked for longer than a window, what was stalled is taken as evenly spread.
-        """
-        total, elapsed = self._read(), now_us - self._since_us
-        over = elapsed >= trigger.window_us
-        stalled = total - self._total
-        if over:
-            stalled = stalled * trigger.window_us // elapsed
-        fires = stalled >= trigger.stall_us and (over or not self._fired)
-        if over or fires:
-            self._total, self._since_us, self._fired = total, now_us, fires
-        return fires
-
-    def _read(self) -> int:
-        """Return `some`'s total; a text that is no pressure is an `OSError`, as no text is."""
-        try:
-            found = _CODEC.decode(read_whole(self._fd, 512)[0])
-        except ValueError as error:
-            raise OSError(str(error)) from error
-        assert isinstance(found, Pressure)
-        return found.some.total
-
-    def close(self) -> None:
-        """Close the descriptor."""
-        os.close(self._fd)
+def _counts(fd: int) -> tuple[int, ...]:
+    """Read the events that are heard; raises `OSError` when the cgroup is gone."""
+    lines = dict(line.split(b" ", 1) for line in read_whole(fd, 256)[0].splitlines() if b" " in line)
+    return tuple(int(lines.get(name, b"0")) for name in _HEARD)

@@ -117,6 +117,13 @@ class AgentSettings:
         unit="seconds",
         least=0.1,
     )
+    least_interval_seconds: float = setting(
+        0.2,
+        "Shortest time from one look to the next that memory pressure calls for.",
+        "a storm of pressure must not spin the agent, and no remedy shows its effect sooner",
+        unit="seconds",
+        least=0.0,
+    )
     restore_on_exit: bool = setting(
         True,
         "Write the original values back when the agent ends.",

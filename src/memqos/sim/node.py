@@ -7,7 +7,7 @@ and OOM kills as they happen, and `on_wait` to do something as time passes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,13 +33,14 @@ LIMITS = {
 Event = tuple[int, int, int, int]
 
 
-LOOK_NS = 100_000_000
+WINDOW = SECOND // 2
+LOOK_NS = WINDOW // 10
 """How often a trigger is looked at: ten times a window (kernel/sched/psi.c)."""
 
 
 @dataclass(slots=True)
 class Trigger:
-    """`some 100000 1000000` on a memory.pressure: 0.1 s of stall within 1 s, at most once a second.
+    """`some 50000 500000` on a memory.pressure: 50 ms of stall within 0.5 s, at most once in 0.5 s.
 
     The stall of the window before counts for the part of it that still overlaps (`window_update`).
     """
@@ -47,16 +48,16 @@ class Trigger:
     start: int
     value: int = 0
     before: int = 0
-    fired: int = -SECOND
+    fired: int = -WINDOW
 
     def fires(self, now: int, total: int) -> bool:
         """Look at the stall total; both in nanoseconds."""
         passed, growth = now - self.start, total - self.value
-        if passed > SECOND:
+        if passed > WINDOW:
             self.start, self.value, self.before = now, total, growth
         else:
-            growth += self.before * (SECOND - passed) // SECOND
-        if growth < SECOND // 10 or now < self.fired + SECOND:
+            growth += self.before * (WINDOW - passed) // WINDOW
+        if growth < WINDOW // 10 or now < self.fired + WINDOW:
             return False
         self.fired = now
         return True
@@ -83,20 +84,25 @@ class SimNode:
         """Make every `wait` from now on return at once."""
         self._stopped = True
 
-    def wait(self, seconds: float) -> Wake:
+    def watch(self, cgroups: Sequence[str]) -> None:
+        """Do nothing: every pod is watched, it costs next to nothing."""
+
+    def wait(self, seconds: float, quiet: float = 0.0) -> Wake:
         """Let virtual time pass; return early when tasks of a pod or of the node stall (`Trigger`)."""
         if self._stopped:
             return Wake("stop")
         end = self.machine.now + round(seconds * SECOND)
+        loud = self.machine.now + round(min(quiet, seconds) * SECOND)
+        heard: set[str] = set()
         while self.machine.now < end:
             until = min(end, self.machine.now + LOOK_NS)
             while self.machine.now < until:
                 events = self.machine.advance(min(until, self.orders.work()))
                 if events and self.on_events:
                     self.on_events(events)
-            pressed = self._pressed()
-            if pressed:
-                return Wake("pressure", pressed)
+            heard.update(self._pressed())
+            if heard and self.machine.now >= loud:
+                return Wake("pressure", tuple(sorted(heard)))
         return Wake("timeout")
 
     def _pressed(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """A node in memory that behaves as a kernel does: whole pages, inodes, errors where they are due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -28,6 +28,7 @@ class FakeNode:
     births: int = 10
     orders: dict[str, Write] = field(default_factory=dict)
     finished: list[Outcome] = field(default_factory=list)
+    watched: list[str] = field(default_factory=list)
 
     def add(self, path: str, **fields: object) -> None:
         """Make a cgroup, with usual limits, under a fresh inode."""
@@ -99,7 +100,10 @@ class FakeNode:
         found, self.finished = tuple(self.finished), []
         return found
 
-    def wait(self, seconds: float) -> Wake:
+    def watch(self, cgroups: Sequence[str]) -> None:
+        self.watched = list(cgroups)
+
+    def wait(self, seconds: float, quiet: float = 0.0) -> Wake:
         self.time_us += int(seconds * 1e6)
         return Wake("timeout")
 

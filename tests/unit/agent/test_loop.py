@@ -143,15 +143,41 @@ def test_a_dry_run_leaves_the_node_as_it_is(node: Any) -> None:
     assert node.log == []
 
 
+def test_the_node_listens_to_the_most_important_pods_first(node: Any, tmp_path: Path) -> None:
+    pods = [
+        PlacedPod(Pod("ns", name, name, (Container("c"),), priority=priority), name)
+        for name, priority in (("low", -5), ("none", None), ("high", 1000))
+    ]
+    turning = agent(node, tmp_path)
+    turning._pods = lambda _: (*pods, PlacedPod(Pod("ns", "new", "new", ()), None))
+    turning.tick()
+    assert node.watched == ["high", "none", "low"]
+    turning._pods = lambda _: tuple(pods[:2])
+    turning.tick()
+    assert node.watched == ["none", "low"]
+
+
+def test_pressure_calls_no_turn_before_the_least_interval(node: Any, tmp_path: Path) -> None:
+    waited: list[tuple[float, float]] = []
+
+    def wait(seconds: float, quiet: float) -> Wake:
+        waited.append((seconds, quiet))
+        return Wake("pressure", ("a",))
+
+    node.wait = wait
+    agent(node, tmp_path, settings=AgentSettings(interval_seconds=2, least_interval_seconds=0.3)).run(turns=3)
+    assert waited == [(2, 0.3)] * 2
+
+
 def test_pressure_that_wakes_the_loop_is_recorded(node: Any, tmp_path: Path) -> None:
-    node.wait = lambda seconds: Wake("pressure", ("a/b",))
+    node.wait = lambda seconds, quiet: Wake("pressure", ("a/b",))
     ticks: list[Tick] = []
     agent(node, tmp_path, Hold(), on_tick=ticks.append).run(turns=2)
     assert [tick.woken_by for tick in ticks] == ["start", "pressure, a/b"]
 
 
 def test_a_world_that_ends_ends_the_run(node: Any, tmp_path: Path) -> None:
-    node.wait = lambda seconds: Wake("stop")
+    node.wait = lambda seconds, quiet: Wake("stop")
     turning = agent(node, tmp_path, Hold())
     turning.run()
     assert turning.ticks == 1
@@ -161,7 +187,7 @@ def test_a_world_that_ends_ends_the_run(node: Any, tmp_path: Path) -> None:
 def test_a_signal_ends_the_longest_wait_at_once(node: Any, tmp_path: Path, number: int) -> None:
     waiting = threading.Event()
 
-    def wait(seconds: float) -> Wake:
+    def wait(seconds: float, quiet: float) -> Wake:
         waiting.set()
         time.sleep(seconds)
         return Wake("timeout")

@@ -16,7 +16,7 @@ class FakeNode:
         self.waited: list[tuple[float, tuple[int, ...]]] = []
         self.stopped = False
 
-    def wait(self, seconds: float, also: Collection[int] = ()) -> Wake:
+    def wait(self, seconds: float, quiet: float = 0.0, also: Collection[int] = ()) -> Wake:
         self.waited.append((seconds, tuple(also)))
         return Wake(self.wakes.pop(0) if self.wakes else "stop")
 

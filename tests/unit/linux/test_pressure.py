@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from memqos.linux.pressure import Pressed, Sample, Trigger, is_pod
+from memqos.linux.pressure import PODS, Pressed, is_pod
+from memqos.linux.trigger import Trigger
+from memqos.node import Wake
 
 UID = "7604798c-ac12-4a4c-b3c5-f04dc11de5b2"
 
@@ -49,7 +51,9 @@ def world(tmp_path: Path) -> SimpleNamespace:
     files = [tmp_path / "cgroup" / pod / "memory.pressure", tmp_path / "proc/pressure/memory"]
     for file in files:
         file.write_text(pressure(0))
-    pressed = Pressed(str(tmp_path / "cgroup"), str(tmp_path / "proc"), Trigger(), kernel=False)
+    pressed = Pressed(
+        str(tmp_path / "cgroup"), str(tmp_path / "proc"), Trigger(100_000, 1_000_000), kernel=False
+    )
     return SimpleNamespace(pod=pod, file=files[0], node=files[1], pressed=pressed)
 
 
@@ -131,26 +135,55 @@ def test_pressure_goes_before_a_readable_descriptor(world: Any) -> None:
     pressed.close()
 
 
-def test_a_sample_fires_at_most_once_per_window(tmp_path: Path) -> None:
-    file = tmp_path / "memory.pressure"
-    file.write_text(pressure(0))
-    sample = Sample(str(file), 1)
-    start = time.monotonic_ns() // 1000
-    fired = []
-    for step in range(1, 41):  # 10 s of steps of 250 ms, stalled all the time
-        file.write_text(pressure(step * 250_000))
-        fired.append(sample.pressed(Trigger(), start + step * 250_000))
-    assert 9 <= sum(fired) <= 10
-    sample.close()
+def test_nothing_ends_the_quiet_beginning_of_a_wait_and_nothing_heard_in_it_is_lost(world: Any) -> None:
+    pressed = watch(world)
+    world.file.write_text(pressure(150_000))
+    start = time.monotonic()
+    assert pressed.wait(30, quiet=0.6) == Wake("pressure", (world.pod,))
+    assert 0.6 <= time.monotonic() - start < 5
+    pressed.close()
 
 
-def test_a_stall_spread_over_a_long_gap_is_measured_per_window(tmp_path: Path) -> None:
-    file = tmp_path / "memory.pressure"
-    file.write_text(pressure(0))
-    sample = Sample(str(file), 1)
-    start = time.monotonic_ns() // 1000
-    file.write_text(pressure(500_000))
-    assert not sample.pressed(Trigger(), start + 60_000_000)
-    file.write_text(pressure(500_000 + 12_000_000))
-    assert sample.pressed(Trigger(), start + 120_000_000)
-    sample.close()
+def test_what_was_heard_outlives_a_wait_that_somebody_else_ended(world: Any) -> None:
+    pressed = watch(world)
+    world.file.write_text(pressure(150_000))
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    assert pressed.wait(30, [reader], quiet=30).reason == "ready"
+    assert pressed.wait(30) == Wake("pressure", (world.pod,))
+    for fd in (reader, writer):
+        os.close(fd)
+    pressed.close()
+
+
+def test_a_quiet_time_never_makes_a_wait_longer(world: Any) -> None:
+    pressed = watch(world)
+    start = time.monotonic()
+    assert pressed.wait(0.1, quiet=30).reason == "timeout"
+    assert time.monotonic() - start < 5
+    pressed.close()
+
+
+def test_only_the_pods_that_matter_are_watched(world: Any) -> None:
+    pressed = world.pressed
+    pressed.watch({world.pod: SimpleNamespace(inode=1)}, [])
+    world.file.write_text(pressure(150_000))
+    assert pressed.wait(0.3).reason == "timeout"
+    pressed.watch({world.pod: SimpleNamespace(inode=1)}, ["gone", world.pod])
+    world.file.write_text(pressure(400_000))
+    assert pressed.wait(30).cgroups == (world.pod,)
+    pressed.close()
+
+
+def test_however_many_pods_there_are_the_descriptors_are_bounded(tmp_path: Path) -> None:
+    (tmp_path / "proc/pressure").mkdir(parents=True)
+    pods = {f"kubepods/pod{number:08d}-{UID[9:]}": SimpleNamespace(inode=1) for number in range(PODS + 50)}
+    for path in pods:
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "memory.pressure").write_text(pressure(0))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    pressed = Pressed(str(tmp_path), str(tmp_path / "proc"), Trigger(), kernel=False)
+    pressed.watch(pods)
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= PODS + 2
+    pressed.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
