@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 from memqos.cluster.placement import find_roots
 from memqos.errors import MemqosError, Unsupported
 from memqos.linux.node import LinuxNode
+from memqos.linux.shelter import CAP_SYS_RESOURCE, has_capability, may_lock
 from memqos.model.snapshot import FEATURES, Snapshot
 from memqos.policy.guard import dangers
 from memqos.units import format_bytes
@@ -60,6 +61,7 @@ def check_node(cgroup_root: str = "/sys/fs/cgroup") -> Iterator[Finding]:
     for danger in dangers(snapshot):
         where = danger.subject or "node"
         yield Finding("danger", where, "missing", danger.problem, danger.remedy)
+    yield from _protection(cgroup_root)
     for name, meaning in FEATURES.items():
         if name in snapshot.features:
             yield Finding("kernel", name, "ok", meaning)
@@ -72,6 +74,25 @@ def _permission(cgroup_root: str) -> Finding:
     if os.access(f"{cgroup_root}/cgroup.subtree_control", os.W_OK):
         return Finding("manage", "permission", "ok", "this process may write to cgroups")
     return Finding("manage", "permission", "fault", "this process may not write to cgroups", "run as root")
+
+
+def _protection(cgroup_root: str) -> Iterator[Finding]:
+    """What would protect the agent itself."""
+    wanted = {
+        "own cgroup": (os.access(cgroup_root, os.W_OK), "its own cgroup, with memory.min", "run as root"),
+        "oom_score_adj": (
+            has_capability(CAP_SYS_RESOURCE),
+            "oom_score_adj -999: the OOM killer takes it last",
+            "run as root, or with CAP_SYS_RESOURCE",
+        ),
+        "mlock": (
+            may_lock(),
+            "its memory is locked and never paged out",
+            "run as root, with CAP_IPC_LOCK, or with LimitMEMLOCK=infinity",
+        ),
+    }
+    for name, (there, detail, remedy) in wanted.items():
+        yield Finding("agent", name, "ok" if there else "missing", detail, "" if there else remedy)
 
 
 def _memory(snapshot: Snapshot) -> Finding:

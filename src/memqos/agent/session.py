@@ -1,4 +1,4 @@
-"""One run of the agent on this machine, put together: lock, node, pods, policies, journal.
+"""One run of the agent on this machine, put together: lock, shelter, node, pods, policies, journal.
 
 `Session.run_pods` runs pods itself (`memqos.linux.runner`) and manages them; `Session.manage` manages what a
 kubelet runs. Either ends on SIGTERM, SIGINT or after `seconds`, puts back what it changed, and returns
@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from memqos.errors import AgentError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.linux.node import LinuxNode
 from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, PodStatus
+from memqos.linux.shelter import Shelter
 from memqos.model.plan import Advice, Evicted, Outcome, Stand, Tick
 from memqos.model.pods import Pod
 from memqos.node import Node
@@ -92,6 +93,7 @@ class Session:
         self._advice: deque[Advice] = deque(maxlen=_REMEMBERED)
         self._evicted: deque[Evicted] = deque(maxlen=_REMEMBERED)
         self._stands: tuple[Stand, ...] = ()
+        self._shelter: Shelter | None = None
         self._signals = 0
 
     def run_pods(
@@ -102,7 +104,7 @@ class Session:
         The report shows the pods as they were when the time was over, before they were stopped.
         Raises `LockHeld`, `Unsupported`, and `NodeError` when the tree cannot be made.
         """
-        with Lock(self._state), LinuxNode(self._root) as node, self._ending(node):
+        with Lock(self._state), self._sheltered(), LinuxNode(self._root) as node, self._ending(node):
             meminfo = node.observe().node.meminfo
             capacity = NodeCapacity(memory=meminfo.get("MemTotal", 0), swap=meminfo.get("SwapTotal", 0))
             rules = KubeletRules(self._settings.kubelet.config, capacity)
@@ -120,7 +122,7 @@ class Session:
 
     def manage(self, pods: Pods) -> Report:
         """Manage the pods that `pods` finds in each snapshot. Raises `LockHeld`, `Unsupported`."""
-        with Lock(self._state), LinuxNode(self._root) as node, self._ending(node):
+        with Lock(self._state), self._sheltered(), LinuxNode(self._root) as node, self._ending(node):
             return self._run(node, pods)
 
     def _run(self, node: Node, pods: Pods, evictor: Evictor | None = None) -> Report:
@@ -163,10 +165,29 @@ class Session:
         )
         self._stands = tick.plan.stands
         self._on_tick(tick)
-        for advice in tick.plan.advice:
+        self._advise(tick.plan.advice)
+        if self._shelter is not None:
+            self._shelter.measure()
+
+    def _advise(self, found: Iterable[Advice]) -> None:
+        for advice in found:
             if advice not in self._advice:
                 self._advice.append(advice)
                 self._on_advice(advice)
+
+    @contextmanager
+    def _sheltered(self) -> Iterator[None]:
+        """Protect this process while the session lasts; a dry run changes nothing."""
+        if self._dry_run or not self._settings.agent.protect_itself:
+            yield
+            return
+        self._shelter = Shelter(self._root)
+        self._advise(self._shelter.enter())
+        try:
+            yield
+        finally:
+            self._shelter.leave()
+            self._shelter = None
 
     @contextmanager
     def _ending(self, node: LinuxNode) -> Iterator[None]:

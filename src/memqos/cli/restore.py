@@ -27,11 +27,14 @@ def command(ctx: click.Context, cgroup_root: str, state: Path, dry_run: bool, as
     from memqos.agent.restore import restore
     from memqos.cli.output import Output
     from memqos.linux.node import LinuxNode
+    from memqos.linux.shelter import remove_empty
     from memqos.report.plan import outcomes_table
 
     with Lock(state), LinuxNode(cgroup_root) as node:
         originals = Originals(state, node.observe().boot_id)
         outcomes = restore(node, originals, dry_run=dry_run)
+        if not dry_run:
+            remove_empty(cgroup_root)
     table = outcomes_table(outcomes, title="Restored" if not dry_run else "Would be restored")
     Output(as_json=as_json).tables({"restored": table.objects()}, table)
     ctx.exit(exits.NOT_HELD if any(each.status == "failed" for each in outcomes) else exits.OK)

@@ -30,9 +30,12 @@ from memqos.linux.runner import PodRunner
 from memqos.linux.runner.command import command_of, default_environment
 from memqos.linux.runner.spawn import Child, Launch, spawn
 from memqos.model.pods import Pod
+from memqos.policy.settings import AgentSettings
 from memqos.runner.rules import KubeletRules
 from memqos.runner.world import NotStarted
 from memqos.workload.parse import workload_document
+
+_QUIET_S = AgentSettings().least_interval_seconds
 
 
 class GuestWorld:
@@ -60,7 +63,7 @@ class GuestWorld:
         """Wait for memory pressure, the end of a program, what is due, or the time to pass."""
         due = self.runner.next_due_us()
         until = seconds if due is None else min(seconds, due / 1e6 - self.now())
-        wake = self.node.wait(max(0.0, until), self.runner.descriptors())
+        wake = self.node.wait(max(0.0, until), _QUIET_S, self.runner.descriptors())
         return f"pressure {' '.join(wake.cgroups)}".strip() if wake.reason == "pressure" else ""
 
     def rival(self, name: ManagerName) -> Manager | None:

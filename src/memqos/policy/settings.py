@@ -129,6 +129,11 @@ class AgentSettings:
         "Write the original values back when the agent ends.",
         "a node without memqos is as it was before memqos",
     )
+    protect_itself: bool = setting(
+        True,
+        "Give the agent a cgroup of its own with memory.min, oom_score_adj -999 and locked memory.",
+        "an agent that is paged out or killed helps nobody",
+    )
     journal_size: int = setting(
         64 * MIB,
         "The most the journal takes on disk; 0 keeps none.",

@@ -1,0 +1,156 @@
+"""The agent's own protection on a real kernel: taken, undone, and what it is good for."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memqos.agent.journal import read
+from memqos.units import MIB
+
+ROOT = Path("/sys/fs/cgroup")
+OWN = ROOT / "memqos.slice"
+POLICY = """
+apiVersion: memqos.dev/v1alpha1
+kind: MemoryPolicy
+spec:
+  agent: {{intervalSeconds: 0.5, protectItself: {protect}}}
+"""
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  restartPolicy: Always
+  containers: [{{name: main, command: {command}}}]
+"""
+THRASH = """
+import random
+held = bytearray({size})
+while True:
+    start = random.randrange(0, len(held) - 4096, 4096)
+    held[start] = (held[start] + 1) % 256
+"""
+STREAM = "while :; do cat {file} > /dev/null; done"
+
+
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _end_all() -> Iterator[None]:
+    yield
+    for agent in STARTED:
+        if agent.poll() is None:
+            agent.send_signal(signal.SIGTERM)
+            agent.communicate(timeout=240)
+    STARTED.clear()
+
+
+def start(where: Path, protect: bool, commands: dict[str, list[str]]) -> subprocess.Popen[str]:
+    where.mkdir()
+    (where / "policy.yaml").write_text(POLICY.format(protect=str(protect).lower()))
+    argv = [sys.executable, "-m", "memqos", "run", "--policy", str(where / "policy.yaml")]
+    argv += ["--state", str(where / "s"), "--grace", "0", "--json"]
+    for name, command in commands.items():
+        (where / f"{name}.yaml").write_text(POD.format(name=name, command=json.dumps(command)))
+        argv += ["--pods", str(where / f"{name}.yaml")]
+    STARTED.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    return STARTED[-1]
+
+
+def until(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def status(pid: int, key: str) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition(f"{key}:")[2].split()[0])
+
+
+def test_a_session_is_sheltered_while_it_lasts(tmp_path: Path) -> None:
+    before = Path("/proc/self/cgroup").read_text()
+    agent = start(tmp_path / "a", True, {"idle": ["sleep", "600"]})
+    until(lambda: list(ROOT.glob("kubepods/*/*/main/cgroup.procs")))
+    until(lambda: status(agent.pid, "VmLck") > 0)
+    assert Path(f"/proc/{agent.pid}/cgroup").read_text() == "0::/memqos.slice\n"
+    assert Path(f"/proc/{agent.pid}/oom_score_adj").read_text() == "-999\n"
+    assert status(agent.pid, "VmLck") > 10_000  # kB: all that is mapped
+    assert int((OWN / "memory.min").read_text()) > status(agent.pid, "VmRSS") * 1024
+    (pod,) = ROOT.glob("kubepods/*/*/main")
+    until(lambda: (pod / "cgroup.procs").read_text())
+    program = (pod / "cgroup.procs").read_text().split()[0]
+    assert Path(f"/proc/{program}/oom_score_adj").read_text() == "1000\n"  # its own, not the agent's
+    assert status(int(program), "VmLck") == 0
+    told = f"VmRSS {status(agent.pid, 'VmRSS')} kB, VmLck {status(agent.pid, 'VmLck')} kB"
+    Path(os.environ["MEMQOS_OUT"], "sheltered.txt").write_text(told + "\n")
+    agent.send_signal(signal.SIGTERM)
+    out, said = agent.communicate(timeout=120)
+    assert agent.returncode == 0, said
+    assert [each for each in json.loads(out)["advice"] if each["policy"] == "agent"] == []
+    assert not OWN.exists()
+    assert Path("/proc/self/cgroup").read_text() == before
+
+
+def test_what_a_killed_agent_leaves_is_harmless_and_goes_with_the_next(tmp_path: Path) -> None:
+    agent = start(tmp_path / "a", True, {"idle": ["sleep", "600"]})
+    until(lambda: list(ROOT.glob("kubepods/*/*/main/cgroup.procs")))
+    agent.kill()
+    agent.communicate()
+    until(lambda: (OWN / "cgroup.procs").read_text() == "")
+    second = start(tmp_path / "b", True, {"idle": ["sleep", "600"]})
+    until(lambda: [each for each in ROOT.glob("kubepods/*/*/main/cgroup.procs") if each.read_text()])
+    assert (OWN / "cgroup.procs").read_text()
+    second.send_signal(signal.SIGTERM)
+    second.communicate(timeout=120)
+    assert not OWN.exists()
+
+
+def gaps(where: Path) -> list[float]:
+    """Seconds between neighbouring turns of the agent, once its pods had begun."""
+    times = [tick.snapshot.time_us / 1e6 for tick in read(where / "s/journal")]
+    return [b - a for a, b in pairwise(times[2:])]
+
+
+def test_a_sheltered_agent_keeps_deciding_while_the_node_thrashes(tmp_path: Path) -> None:
+    """Both runs on the same node with the same neighbours: more memory than there is, swap and page cache."""
+    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    file = Path("/data/thrash")
+    with file.open("wb") as written:
+        for _ in range(100):
+            written.write(os.urandom(MIB))
+    hog = [sys.executable, "-S", "-c", THRASH.format(size=total * 3 // 5 // 2)]
+    pods = {"one": hog, "two": hog, "stream": ["sh", "-c", STREAM.format(file=file)]}
+    said, found = [], {}
+    for name, protect in (("bare", False), ("sheltered", True)):
+        faults = 0
+        agent = start(tmp_path / name, protect, pods)
+        end = time.monotonic() + 45
+        while time.monotonic() < end and agent.poll() is None:
+            stat = Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()
+            faults = int(stat[9])
+            time.sleep(0.5)
+        agent.send_signal(signal.SIGTERM)
+        agent.communicate(timeout=240)
+        found[name] = sorted(gaps(tmp_path / name))
+        said.append(
+            f"{name}: {len(found[name])} turns, longest gap {found[name][-1]:.2f} s, "
+            f"median {found[name][len(found[name]) // 2]:.2f} s, {faults} major faults"
+        )
+    file.unlink()
+    Path(os.environ["MEMQOS_OUT"], "gaps.txt").write_text("\n".join(said) + "\n")
+    assert len(found["sheltered"]) >= 20
+    assert found["sheltered"][-1] < 5, said
