@@ -27,7 +27,7 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 
-VARIANTS = {"observe": ((), ("--vm", "6.12"))}
+VARIANTS = {"agent": ((), ("--vm", "6.12")), "observe": ((), ("--vm", "6.12"))}
 """Arguments of each run of a benchmark that is run more than once."""
 
 

@@ -132,13 +132,13 @@ def test_a_sheltered_agent_keeps_deciding_while_the_node_thrashes(tmp_path: Path
     with file.open("wb") as written:
         for _ in range(100):
             written.write(os.urandom(MIB))
-    hog = [sys.executable, "-S", "-c", THRASH.format(size=total * 3 // 5 // 2)]
+    hog = [sys.executable, "-S", "-c", THRASH.format(size=total * 11 // 20)]
     pods = {"one": hog, "two": hog, "stream": ["sh", "-c", STREAM.format(file=file)]}
     said, found = [], {}
     for name, protect in (("bare", False), ("sheltered", True)):
         faults = 0
         agent = start(tmp_path / name, protect, pods)
-        end = time.monotonic() + 45
+        end = time.monotonic() + 25
         while time.monotonic() < end and agent.poll() is None:
             stat = Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()
             faults = int(stat[9])
@@ -152,5 +152,5 @@ def test_a_sheltered_agent_keeps_deciding_while_the_node_thrashes(tmp_path: Path
         )
     file.unlink()
     Path(os.environ["MEMQOS_OUT"], "gaps.txt").write_text("\n".join(said) + "\n")
-    assert len(found["sheltered"]) >= 20
+    assert len(found["sheltered"]) >= 10
     assert found["sheltered"][-1] < 5, said
