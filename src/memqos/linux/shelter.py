@@ -123,12 +123,16 @@ class Shelter:
             here = (self._proc / "self/cgroup").read_text().rpartition("0::/")[2].strip()
         except OSError as error:
             return _advice(f"its cgroup is not known: {error.strerror}", "mount /proc")
+        here = here.lstrip("/")
         came_from = self._root / here
         if here == NAME or here.endswith(".service") or "kubepods" in here:
             self._cgroup = came_from
             return None
         own = self._root / NAME
         try:
+            if not here and str(os.getpid()) not in (self._root / "cgroup.procs").read_text().split():
+                remedy = "start it with the host's cgroup and process namespaces, or on the host"
+                return _advice("it has no cgroup of its own: it runs in a container's namespaces", remedy)
             own.mkdir(exist_ok=True)
             if not (own / "cgroup.procs").exists():
                 own.rmdir()

@@ -20,7 +20,7 @@ class World:
         (self.proc / "self").mkdir(parents=True)
         self.root.mkdir()
         self.make("memqos.slice")
-        (self.root / "cgroup.procs").touch()
+        (self.root / "cgroup.procs").write_text(f"1\n{os.getpid()}\n")
         (self.proc / "self/cgroup").write_text(f"0::{here}\n")
         (self.proc / "self/oom_score_adj").write_text("0\n")
         (self.proc / "self/statm").write_text("20000 10000 500 1 0 9000 0\n")
@@ -87,6 +87,13 @@ def test_who_is_placed_by_somebody_else_stays_and_is_protected_there(tmp_path: P
     assert (place / "cgroup.procs").read_text() == "0\n"  # nobody was moved
     shelter.leave()
     assert (place / "memory.min").read_text() == "0"
+
+
+def test_who_runs_in_a_containers_namespaces_is_not_moved_out_of_them(world: World) -> None:
+    (world.root / "cgroup.procs").write_text("1\n")
+    (advice,) = world.shelter().enter()
+    assert "it runs in a container's namespaces" in advice.problem
+    assert (world.root / "memqos.slice/cgroup.procs").read_text() == "0\n"
 
 
 def test_a_void_memory_min_is_told(tmp_path: Path) -> None:
