@@ -28,6 +28,9 @@ from memqos.units import MIB, UNLIMITED, format_bytes, page_floor
 _LEAST_LIMIT: Final = 16 * MIB
 """Below that the kernel's own batches (64 pages per CPU, 32 reclaimed at a time) decide anyway."""
 _MUCH_TO_WRITE: Final = 8
+_NEAR: Final = 0.9
+_STEP: Final = 4 * MIB
+"""A write of memory.high below what is charged reclaims that before it returns, and the loop waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,11 @@ class EaseSettings:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One container: its memory.high, why, since when, and when there was last a reason."""
+    """One container: its memory.high, where it shall be, why, since when, and the last time of a reason."""
 
     inode: int
     high: int
+    goal: int
     theirs: int
     why: str
     since_us: int
@@ -90,7 +94,7 @@ class Ease:
             if hold is not None:
                 holds[cgroup.path] = hold
                 writes.append(Write(cgroup.path, "memory.high", hold.high, hold.why, self.name, hold.inode))
-                if cgroup.memory_current is not None and cgroup.memory_current >= hold.high:
+                if (cgroup.memory_current or 0) >= hold.goal * _NEAR:
                     stands.append(Stand(self.name, key, "act", hold.since_us, hold.why))
         return holds, Plan(tuple(writes), stands=tuple(stands))
 
@@ -109,10 +113,12 @@ class Ease:
         reason = _reason(cgroup, limit, free)
         if reason:
             why = f"{reason}: it is slowed down {format_bytes(margin)} below its limit, not killed at it"
-            return Hold(cgroup.inode, high, theirs, why, before.since_us if before else now, now)
+            reached = before.high if before is not None else theirs
+            step = page_floor(max(high, min(reached, cgroup.memory_current or 0) - _STEP))
+            return Hold(cgroup.inode, step, high, theirs, why, before.since_us if before else now, now)
         if before is None or now - before.reason_us >= self.settings.dwell_seconds * 1e6:
             return None
-        return before if before.high == high else None
+        return before if before.goal == high else None
 
 
 def _reason(cgroup: Cgroup, limit: int, free: int) -> str:

@@ -20,7 +20,8 @@ from memqos.model.view import View
 
 WINDOW_US: Final = 1_000_000
 """Over how long rates are taken; the window of the kernel's own PSI triggers is as long at the default."""
-_LEAST_US: Final = 150_000
+LEAST_US: Final = 150_000
+"""No rate is taken over less: a scheduler's slice or two would be all of it."""
 _MOMENTS: Final = 12
 
 
@@ -88,7 +89,7 @@ class History:
 
     def since(self) -> Moment | None:
         """Return the moment that rates up to now are taken from; `None` while there is none."""
-        if len(self.moments) < 2 or self.moments[-1].time_us - self.moments[0].time_us < _LEAST_US:
+        if len(self.moments) < 2 or self.moments[-1].time_us - self.moments[0].time_us < LEAST_US:
             return None
         now = self.moments[-1].time_us
         old = [moment for moment in self.moments[:-1] if now - moment.time_us >= WINDOW_US]

@@ -10,7 +10,8 @@ Reads and writes are limited apart, and only what the pod makes notable use of: 
 requests are large, by requests where they are small. From 6.12 on the kernel lets swap writes pass every
 limit and only books them (REQ_SWAP in block/blk-throttle.c; testbed.md), so a swap storm is held by its
 reads: a program that waits for its own pages does not push out others. Writes to a swap device are limited
-in bytes, which holds writeback, and swap writes where the kernel does that (6.1).
+in bytes, which holds writeback, and swap writes where the kernel does that (6.1). A program that only
+grows reads nothing back; it is braked by `memory.swap.high` (`memqos.policy.brake`).
 
 `io.weight` is not used. The file is there on every kernel built with io.cost, but nothing stands behind
 it until an admin turned io.cost on for the disk, or gave it the BFQ scheduler, and neither can be told from
@@ -28,11 +29,12 @@ from msgspec.structs import astuple
 from memqos.model.plan import Plan, Stand, Step, Write
 from memqos.model.snapshot import IoMax, IoStat
 from memqos.policy.blame_io import Alone, Hurt, hurts, learn, swap_devices
+from memqos.policy.brake import Brake, braked
 from memqos.policy.pace import Pace
 from memqos.policy.rung import Situation
 from memqos.policy.setting import setting
 from memqos.policy.signals import PodSignals
-from memqos.units import MIB, UNLIMITED
+from memqos.units import MIB, UNLIMITED, format_bytes
 
 _STEP_UP: Final = 0.1
 _RETREAT: Final = 0.75
@@ -128,6 +130,7 @@ class Held:
     key: str
     took: Mapping[str, IoMax] = field(default_factory=dict)
     theirs: Mapping[str, IoMax] = field(default_factory=dict)
+    brake: Brake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,11 @@ class LimitIo:
                     _add(held, culprits.values(), device, peaks, situation)
         free = {device for device, grip in grips.items() if grip.level >= 1}
         held = {path: one for path, one in held.items() if set(one.took) & (set(grips) - free)}
+        for path, one in held.items():
+            rate = self._swap_rate(one, grips, situation)
+            held[path] = replace(
+                one, brake=braked(one.brake, situation.view.now.cgroups[path], rate, situation.now_us)
+            )
         after = IoMemory(grips, held, alone, peaks)
         return after, Plan(
             tuple(self._writes(after, situation)), stands=self._stands(after, found, situation)
@@ -226,6 +234,20 @@ class LimitIo:
                         f"{grip.level * 100:.0f} % of what it would take of {name}, for {grip.victim}"
                     )
             yield Write(path, "io.max", value, "; ".join(reasons), self.name, held.inode)
+
+            if held.brake is not None:
+                rate = format_bytes(held.brake.rate)
+                why = f"its swap may grow by about {rate} a second, for who waits for that disk"
+                yield Write(path, "memory.swap.high", held.brake.high, why, self.name, held.inode)
+
+    def _swap_rate(self, held: Held, grips: Mapping[str, Grip], situation: Situation) -> int:
+        """Return how fast a pod may swap out, in bytes per second; `UNLIMITED` when nobody cares."""
+        rates = [
+            self._limit(took, grips[device].level).wbps
+            for device, took in held.took.items()
+            if device in swap_devices(situation) and device in grips and grips[device].level < 1
+        ]
+        return min(rates, default=UNLIMITED)
 
     def _limit(self, took: IoMax, level: float) -> IoMax:
         size, requests = self.settings.floor_bytes, self.settings.floor_requests

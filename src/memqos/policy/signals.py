@@ -13,7 +13,7 @@ from functools import cached_property
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Cgroup, IoStat
 from memqos.model.view import View
-from memqos.policy.history import History, Moment, NodeSample, Sample
+from memqos.policy.history import LEAST_US, History, Moment, NodeSample, Sample
 from memqos.policy.importance import Importance, importance
 from memqos.units import UNLIMITED
 
@@ -114,7 +114,7 @@ class Signals:
         """Measure a view against its history, whose last moment is this very view's."""
         end = history.moments[-1]
         begin = history.since() or end
-        pods = [_pod_signals(view, placed, begin, end) for placed in view.pods]
+        pods = [_pod_signals(view, placed, history, begin) for placed in view.pods]
         known = [pod for pod in pods if pod is not None]
         known.sort(key=lambda pod: (pod.importance, pod.key), reverse=True)
         return cls(view, end.time_us - begin.time_us, begin.node, end.node, tuple(known))
@@ -163,16 +163,20 @@ def unreclaimable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
     return min(cgroup.memory_current or 0, anonymous + stat_of(cgroup, "unevictable") + kernel)
 
 
-def _pod_signals(view: View, placed: PlacedPod, begin: Moment, end: Moment) -> PodSignals | None:
+def _pod_signals(view: View, placed: PlacedPod, history: History, begin: Moment) -> PodSignals | None:
+    """Measure one pod; one born within the window, since it was first seen."""
     cgroup = view.now.cgroups.get(placed.cgroup) if placed.cgroup else None
     if cgroup is None:
         return None
+    end = history.moments[-1]
     last = end.pods[cgroup.path]
-    first = begin.pods.get(cgroup.path)
-    if first is None or first.inode != last.inode:
-        first, over_us = last, 0
-    else:
-        over_us = end.time_us - begin.time_us
+    first, over_us = last, 0
+    for moment in (begin, *history.moments):
+        sample = moment.pods.get(cgroup.path)
+        if sample is not None and sample.inode == last.inode:
+            if begin is not end and end.time_us - moment.time_us >= LEAST_US:
+                first, over_us = sample, end.time_us - moment.time_us
+            break
     node = view.now.node
     swap_free = node.meminfo.get("SwapFree", 0)
     return PodSignals(placed, cgroup, importance(placed.pod), over_us, first, last, node.page_size, swap_free)

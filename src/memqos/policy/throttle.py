@@ -27,7 +27,7 @@ from memqos.model.plan import Plan, Stand, Step, Write
 from memqos.policy.pace import Move, Pace
 from memqos.policy.rung import Situation
 from memqos.policy.setting import setting
-from memqos.policy.signals import PodSignals, unreclaimable
+from memqos.policy.signals import PodSignals
 from memqos.policy.trouble import Trouble
 from memqos.units import MIB, format_bytes, page_floor
 
@@ -173,7 +173,7 @@ class Throttle:
             hold, theirs = holds.get(pod.path), pod.cgroup.memory_high
             if theirs is None or budget <= 0 or (hold is not None and pod.share("memory_full_us") > _ALWAYS):
                 continue
-            least = self._floor(pod, situation)
+            least = self._floor(pod)
             top = min(pod.current, theirs)
             step = min(budget, max(_SWAPPED, pod.current // 2), _cache(pod) + _SWAPPED)
             high = page_floor(max(least, top - step), node.page_size)
@@ -187,10 +187,9 @@ class Throttle:
             holds[pod.path] = replace(hold, high=high)
         return lowered
 
-    def _floor(self, pod: PodSignals, situation: Situation) -> int:
+    def _floor(self, pod: PodSignals) -> int:
         """Return the least memory.high that lets a pod go on with what it was promised."""
-        free = situation.view.now.node.meminfo.get("SwapFree", 0)
-        fixed = unreclaimable(pod.cgroup, free)
+        fixed = pod.unreclaimable
         margin = max(_SWAPPED, int(fixed * self.settings.margin_percent / 100))
         cgroup = pod.cgroup
         return max(fixed + margin, requested(pod), cgroup.memory_low or 0, cgroup.memory_min or 0)

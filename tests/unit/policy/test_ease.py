@@ -43,6 +43,17 @@ def test_who_may_swap_is_slowed_down_a_tenth_below_its_limit(swapping: Scene) ->
     assert [(stand.subject, stand.step) for stand in plan.stands] == [("default/dd", "act")]
 
 
+def test_a_container_that_is_past_it_is_led_there_a_little_at_a_time(swapping: Scene) -> None:
+    cgroup = swapping.cgroups["kubepods/dd/app"]
+    cgroup["memory_current"] = 99 * MIB
+    memory, held = None, []
+    for _ in range(5):
+        memory, plan = decide(swapping, memory)
+        held.append(high(plan))
+        cgroup["memory_current"] = high(plan)
+    assert held == [95 * MIB, 91 * MIB, 90 * MIB, 90 * MIB, 90 * MIB]
+
+
 def test_what_cannot_be_swapped_any_more_is_left_to_the_limit(swapping: Scene) -> None:
     memory, plan = decide(swapping)
     assert high(plan) == 90 * MIB

@@ -210,6 +210,27 @@ def test_who_waits_to_have_its_memory_back_from_swap_has_the_swap_disk_relieved(
     assert limits(node.look(), device="8:16") == IoMax(rbps=10 * MIB, wbps=10 * MIB)
 
 
+def test_a_pod_that_pushes_out_pages_to_that_disk_is_braked_by_swap_high(busy: Scene) -> None:
+    busy.swap = GIB
+    busy.change("hog", memory_swap_high=UNLIMITED, memory_swap_max=UNLIMITED, memory_swap_current=50 * MIB)
+    node = Node(busy)
+    node.calm()
+    for _ in range(2):
+        busy.traffic("hog", "8:16", wbytes=20 * MIB, wios=5120)
+        busy.traffic("shop", "8:16", rbytes=MIB, rios=32)
+        busy.serve("8:16", 1.0)
+        busy.stall("shop", 0.4, resource="io")
+        plan = node.look()
+        knobs = {write.knob: write for write in plan.writes}
+        assert set(knobs) == {"io.max", "memory.swap.high"}
+        high = knobs["memory.swap.high"].value
+        assert isinstance(high, int)
+        assert 50 * MIB < high < 60 * MIB
+    assert knobs["memory.swap.high"].why == (
+        "its swap may grow by about 10 MiB a second, for who waits for that disk"
+    )
+
+
 def test_a_limited_pod_is_nobodys_victim(busy: Scene) -> None:
     busy.pod("least", priority=-5)
     node = Node(busy)

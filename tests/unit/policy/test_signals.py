@@ -79,3 +79,14 @@ def test_anonymous_memory_counts_as_unreclaimable_but_for_what_may_swap(busy: Sc
     hog = busy.situation().signals.pod("default/hog")
     assert hog.swappable == 30 * MIB
     assert hog.unreclaimable == 170 * MIB
+
+
+def test_a_pod_born_within_the_window_is_measured_since_it_was_first_seen(busy: Scene) -> None:
+    for _ in range(3):
+        busy.situation()
+    busy.pod("new")
+    busy.situation(0.4)
+    busy.stall("new", 0.2)
+    new = busy.situation(0.4).signals.pod("default/new")
+    assert new.over_us == 400_000
+    assert new.share("memory_some_us") == pytest.approx(0.5)

@@ -1,0 +1,47 @@
+"""How fast a pod's swap may grow: `memory.swap.high`, moved along with it.
+
+From 6.12 on no `io.max` holds swap writes back. A program that pushes out old pages for new ones can be
+slowed where it asks for the new ones: above memory.swap.high each 64 pages it is charged cost a
+sleep of 64 s times the square of how far it is over, in parts of it (`swap_find_max_overage`,
+`calculate_high_delay` in mm/memcontrol.c; kernel.md 1.3), up to 2 s. No page is refused and nothing is
+killed, unlike at memory.swap.max.
+
+So for `rate` bytes per second it has to be over by x = sqrt(64 pages / (64 s * rate)): 3 % for
+4 MiB/s, 6 % for 1 MiB/s. The value is put where the pod is at that after half of the next second, and moved
+once a second: whoever grows faster is slowed further, whoever swaps no more than before is not slowed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from memqos.model.snapshot import Cgroup
+from memqos.units import UNLIMITED, page_floor
+
+_CHARGED: Final = 64 * 4096
+_SLEEP_SECONDS: Final = 64.0
+_RENEW_US: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """One pod's memory.swap.high, the rate it stands for, when it was put there, and what was there."""
+
+    high: int
+    rate: int
+    renewed_us: int
+    theirs: int
+
+
+def braked(before: Brake | None, cgroup: Cgroup, rate: int, now_us: int) -> Brake | None:
+    """Return the brake that lets a pod's swap grow by `rate` bytes per second; `None` for none."""
+    theirs = before.theirs if before is not None else cgroup.memory_swap_high
+    if rate >= UNLIMITED or theirs is None or not cgroup.memory_swap_max:
+        return None
+    if before is not None and now_us - before.renewed_us < _RENEW_US:
+        return before
+    over = math.sqrt(_CHARGED / (_SLEEP_SECONDS * rate))
+    high = page_floor(int(((cgroup.memory_swap_current or 0) + rate / 2) / (1 + over)))
+    return Brake(min(high, theirs), rate, now_us, theirs)
