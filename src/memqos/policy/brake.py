@@ -8,7 +8,9 @@ killed, unlike at memory.swap.max.
 
 So for `rate` bytes per second it has to be over by x = sqrt(64 pages / (64 s * rate)): 3 % for
 4 MiB/s, 6 % for 1 MiB/s. The value is put where the pod is at that after half of the next second, and moved
-once a second: whoever grows faster is slowed further, whoever swaps no more than before is not slowed.
+once a second: whoever grows faster is slowed further. Whoever did not grow by a quarter of it is not put
+below what it has: a program that only swaps in and out is held by its reads, and every page it asks
+for would cost the sleep.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ _RENEW_US: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """One pod's memory.swap.high, the rate it stands for, when it was put there, and what was there."""
+    """One pod's memory.swap.high, the rate it stands for, what was swapped then, and what was there."""
 
     high: int
     rate: int
+    swapped: int
     renewed_us: int
     theirs: int
 
@@ -43,5 +46,8 @@ def braked(before: Brake | None, cgroup: Cgroup, rate: int, now_us: int) -> Brak
     if before is not None and now_us - before.renewed_us < _RENEW_US:
         return before
     over = math.sqrt(_CHARGED / (_SLEEP_SECONDS * rate))
-    high = page_floor(int(((cgroup.memory_swap_current or 0) + rate / 2) / (1 + over)))
-    return Brake(min(high, theirs), rate, now_us, theirs)
+    swapped = cgroup.memory_swap_current or 0
+    high = page_floor(int((swapped + rate / 2) / (1 + over)))
+    if before is not None and swapped - before.swapped < rate / 4:
+        high = max(high, swapped)
+    return Brake(min(high, theirs), rate, swapped, now_us, theirs)

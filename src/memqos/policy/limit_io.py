@@ -6,8 +6,8 @@ victim waits, down to a floor that lets them live; a tenth more each dwell once 
 (`memqos.policy.pace`), until nothing is held any more. What somebody else set in a pod's `io.max` stays, and
 the tighter of two limits holds.
 
-Reads and writes are limited apart, and only what the pod makes notable use of: by bytes where its
-requests are large, by requests where they are small. From 6.12 on the kernel lets swap writes pass every
+Reads and writes get the same limit each, in bytes where the pod's requests are large and in requests where
+they are small. From 6.12 on the kernel lets swap writes pass every
 limit and only books them (REQ_SWAP in block/blk-throttle.c; testbed.md), so a swap storm is held by its
 reads: a program that waits for its own pages does not push out others. Writes to a swap device are limited
 in bytes, which holds writeback, and swap writes where the kernel does that (6.1). A program that only
@@ -335,25 +335,24 @@ def _add(
 
 
 def _demand(pod: PodSignals, device: str, peak: tuple[int, int], situation: Situation) -> IoMax:
-    """Return what a pod would take of a disk that it had to itself; `UNLIMITED` where it is not notable.
+    """Return what a pod would take of a disk that it had to itself; all `UNLIMITED` if not notable.
 
     That is what it takes now, scaled up to a disk that is busy all the time; but no less than its part
-    of the most that was seen of the disk, because a pod that only just began took little so far.
+    of the most that was seen of the disk, because a pod that only just began took little so far. Reads
+    and writes get the same: a storm that pushes pages out reads them back next.
     """
     stat, total = pod.io.get(device, IoStat()), _total(device, situation)
     busy = max(_LEAST_BUSY, situation.signals.busy(device) or 1.0)
-    swapped_to = device in swap_devices(situation)
-    limits = []
-    for size, requests in ((stat.rbytes, stat.rios), (stat.wbytes, stat.wios)):
-        parts = [each / max(1, whole) for each, whole in zip((size, requests), total, strict=True)]
-        by_bytes = swapped_to or size >= requests * _LARGE
-        for used, part, most, binds in zip(
-            (size, requests), parts, peak, (by_bytes, not by_bytes), strict=True
-        ):
-            would = max(int(used / busy), int(part * most))
-            limits.append(would if binds and max(parts) > _NOTABLE else UNLIMITED)
-    rbps, riops, wbps, wiops = limits
-    return IoMax(rbps, wbps, riops, wiops)
+    uses = (stat.rbytes + stat.wbytes, stat.rios + stat.wios)
+    parts = [use / max(1, whole) for use, whole in zip(uses, total, strict=True)]
+    if max(parts) < _NOTABLE:
+        return IoMax()
+    size, requests = (
+        max(int(use / busy), int(part * most)) for use, part, most in zip(uses, parts, peak, strict=True)
+    )
+    if device in swap_devices(situation) or uses[0] >= uses[1] * _LARGE:
+        return IoMax(rbps=size, wbps=size)
+    return IoMax(riops=requests, wiops=requests)
 
 
 def _total(device: str, situation: Situation) -> tuple[int, int]:
