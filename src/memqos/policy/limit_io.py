@@ -6,12 +6,21 @@ victim waits, down to a floor that lets them live; a tenth more each dwell once 
 (`memqos.policy.pace`), until nothing is held any more. What somebody else set in a pod's `io.max` stays, and
 the tighter of two limits holds.
 
-Reads and writes get the same limit each, in bytes where the pod's requests are large and in requests where
-they are small. From 6.12 on the kernel lets swap writes pass every
-limit and only books them (REQ_SWAP in block/blk-throttle.c; testbed.md), so a swap storm is held by its
-reads: a program that waits for its own pages does not push out others. Writes to a swap device are limited
-in bytes, which holds writeback, and swap writes where the kernel does that (6.1). A program that only
-grows reads nothing back; it is braked by `memory.swap.high` (`memqos.policy.brake`).
+Reads and writes get the same limit each, in bytes where the pod's requests are large and in requests
+where they are small. Swap writes are another matter. From 6.12 on the kernel lets them pass every limit
+and only books them (REQ_SWAP in block/blk-throttle.c; testbed.md). Where it holds them (6.1), reclaim
+does not wait for them and goes on to the next pages: within a second all of a pod's memory is on its way
+out. So a swap storm is held by its reads, because a program that waits for its own pages pushes out no
+others; one that only grows reads nothing back, and is braked by `memory.swap.high`
+(`memqos.policy.brake`). Writes to a disk that is swapped to are limited only where the pod notably writes
+files, too.
+
+Played in the simulator (a 128 MiB pod that walks 168 MiB and writes files, on a disk of 2,000 requests a
+second shared with a service's reads; 6.1, 6.12, 7.2): the service waited for the disk 69 to 72 % of the
+time under the kubelet alone and 22 to 24 % with this (5 % alone), its median was 22 to 25 times and 1.1
+to 1.2 times what it is alone. Its p99 stays far off (73 to 85 times): the first second, until the loop
+looks again, and each batch of 64 pages swapped out, 32 ms of that disk, are more than one request in a
+hundred.
 
 `io.weight` is not used. The file is there on every kernel built with io.cost, but nothing stands behind
 it until an admin turned io.cost on for the disk, or gave it the BFQ scheduler, and neither can be told from
@@ -243,7 +252,7 @@ class LimitIo:
     def _swap_rate(self, held: Held, grips: Mapping[str, Grip], situation: Situation) -> int:
         """Return how fast a pod may swap out, in bytes per second; `UNLIMITED` when nobody cares."""
         rates = [
-            self._limit(took, grips[device].level).wbps
+            self._limit(took, grips[device].level).rbps
             for device, took in held.took.items()
             if device in swap_devices(situation) and device in grips and grips[device].level < 1
         ]
@@ -350,7 +359,11 @@ def _demand(pod: PodSignals, device: str, peak: tuple[int, int], situation: Situ
     size, requests = (
         max(int(use / busy), int(part * most)) for use, part, most in zip(uses, parts, peak, strict=True)
     )
-    if device in swap_devices(situation) or uses[0] >= uses[1] * _LARGE:
+    if device in swap_devices(situation):
+        swapped = max(0.0, pod.rate("swap")) + pod.rate("refaults_anon") * pod.page_size
+        writes_files = stat.wbytes - swapped > _NOTABLE * uses[0]
+        return IoMax(rbps=size, wbps=size if writes_files else UNLIMITED)
+    if uses[0] >= uses[1] * _LARGE:
         return IoMax(rbps=size, wbps=size)
     return IoMax(riops=requests, wiops=requests)
 

@@ -218,6 +218,7 @@ def test_a_pod_that_pushes_out_pages_to_that_disk_is_braked_by_swap_high(busy: S
     node.calm()
     for _ in range(2):
         busy.traffic("hog", "8:16", wbytes=20 * MIB, wios=5120)
+        busy.change("hog", memory_swap_current=busy.cgroups["kubepods/hog"]["memory_swap_current"] + 20 * MIB)
         busy.traffic("shop", "8:16", rbytes=MIB, rios=32)
         busy.serve("8:16", 1.0)
         busy.stall("shop", 0.4, resource="io")
@@ -226,7 +227,9 @@ def test_a_pod_that_pushes_out_pages_to_that_disk_is_braked_by_swap_high(busy: S
         assert set(knobs) == {"io.max", "memory.swap.high"}
         high = knobs["memory.swap.high"].value
         assert isinstance(high, int)
-        assert 50 * MIB < high < 60 * MIB
+        swapped = busy.cgroups["kubepods/hog"]["memory_swap_current"]
+        assert swapped < high < swapped + 5 * MIB
+        assert limits(Plan((knobs["io.max"],)), device="8:16") == IoMax(rbps=10 * MIB)
     assert knobs["memory.swap.high"].why == (
         "its swap may grow by about 10 MiB a second, for who waits for that disk"
     )
