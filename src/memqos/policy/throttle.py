@@ -217,6 +217,8 @@ class Throttle:
         stands: dict[str, Stand] = {}
         for trouble in hurt:
             victim = situation.signals.pod(trouble.victim)
+            if not situation.signals.below(trouble.importance):
+                continue  # nobody gives way to it, whatever it waits for
             lost = format_bytes(int(victim.refaults)) if victim is not None else ""
             who = ", ".join(f"{pod.key} ({_excess(pod)})" for pod in culprits[:3]) or "nobody less important"
             why = f"{trouble} and takes back {lost} a second; {who} may give way"

@@ -212,3 +212,13 @@ def test_whatever_the_pressure_holds_have_a_cause_a_rhythm_and_bounds(
     for _ in range(200):
         node.look(3.0)
     assert node.plan == Plan()
+
+
+def test_nothing_is_said_of_the_pod_that_matters_least(scene: Scene) -> None:
+    scene.pod("shop", priority=1000)
+    scene.pod("hog", memory_current=200 * MIB)
+    node = Node(scene)
+    node.look()
+    scene.stall("hog", 0.5)
+    scene.count("hog", "memory_stat", "workingset_refault_file", 2000)
+    assert node.look() == Plan()
