@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from memqos.model.plan import Advice, Eviction, Plan, Stand, Value, Write
+from memqos.model.plan import Advice, Eviction, Plan, Reclaim, Stand, Value, Write
 from memqos.model.snapshot import Cgroup
 from memqos.model.view import View
 from memqos.policy import AnyPolicy
@@ -30,6 +30,9 @@ def field_of(knob: str) -> str | None:
 
 def show(knob: str, value: Value | None) -> str:
     """Write a knob's value for people: sizes with their unit, the rest as it is."""
+    if isinstance(value, Reclaim):
+        how = "" if value.swappiness is None else f", swappiness {value.swappiness}"
+        return format_bytes(value.size) + how
     if isinstance(value, int) and not isinstance(value, bool) and knob.startswith("memory."):
         return format_bytes(value)
     return str(value)

@@ -68,7 +68,7 @@ class Story:
         known = subject.partition("/")[0] if write.cgroup in names else subject
         if (known, write.knob) not in self._told:
             self._told.add((known, write.knob))
-            failed = "" if write.status == "written" else f" [{write.status}]"
+            failed = "" if write.status in ("written", "begun") else f" [{write.status}]"
             words = f"memqos: {known} {write.knob} = {write.value}{failed}: {_cut(write.why)}"
             yield _line(write.seconds, words)
 

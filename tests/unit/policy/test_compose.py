@@ -1,4 +1,4 @@
-from memqos.model.plan import Advice, Plan, Write
+from memqos.model.plan import Advice, Plan, Reclaim, Write
 from memqos.model.snapshot import Cgroup, Counters, NodeFacts, Snapshot
 from memqos.model.view import View
 from memqos.policy.compose import field_of, foresee, overlay, show
@@ -52,3 +52,8 @@ def test_values_are_shown_for_people() -> None:
     assert show("memory.max", UNLIMITED) == "max"
     assert show("memory.oom.group", True) == "True"
     assert show("memory.max", None) == "None"
+
+
+def test_an_order_to_reclaim_reads_as_its_size_and_swappiness() -> None:
+    assert show("memory.reclaim", Reclaim(64 * MIB)) == "64 MiB"
+    assert show("memory.reclaim", Reclaim(MIB, 0)) == "1 MiB, swappiness 0"
