@@ -102,7 +102,7 @@ def command(
             output.line(f"{result.kernel_release}: not played to its end: {result.problem}")
     if built_in:
         output.line("")
-        output.lines(_what_next())
+        output.lines(what_next())
     failed = any(r.problem or any(check.holds is False for check in r.checks) for r in results)
     ctx.exit(exits.NOT_HELD if failed else exits.OK)
 
@@ -122,7 +122,7 @@ def _introduction(experiment: Experiment, kernel: str) -> list[str]:
     ]
 
 
-def _what_next() -> list[str]:
+def what_next() -> list[str]:
     """Say how to manage this machine, or what it lacks for that."""
     from memqos.agent.checkup import check_node
 

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 import memqos
+from memqos.agent import checkup
+from memqos.agent.checkup import Finding
 from memqos.cli import exits
 from memqos.cli.main import cli
+from memqos.cli.simulate import what_next
 from memqos.errors import MemqosError
 
 SCENARIO = """
@@ -143,6 +147,23 @@ def test_a_policy_that_cannot_be_read_is_named_with_its_field(tmp_path: Path) ->
     _, problem = simulate(tmp_path, "--policy", str(policy))
     assert "bad.yaml" in problem
     assert "spec.swap.mode" in problem
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Finding("manage", "cgroup v2", "ok", "3 cgroups"), "memqos run --pods examples/pods"),
+        (
+            Finding("manage", "permission", "fault", "may not write", "run as root"),
+            "not yet, may not write; run as root",
+        ),
+    ],
+)
+def test_at_the_end_stands_how_to_manage_this_machine_or_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, found: Finding, said: str
+) -> None:
+    monkeypatch.setattr(checkup, "check_node", lambda: [found])
+    assert said in "\n".join(what_next())
 
 
 def test_numba_and_numpy_are_not_loaded_before_simulate_is_called() -> None:
