@@ -1,10 +1,10 @@
 """A program that holds memory: `python3 -m memqos.lab.load mib=400 passes=0`.
 
-Grows an anonymous mapping to `mib` MiB, `step` MiB (default all at once) every `every` seconds, each
-page filled with bytes that differ from page to page (a kernel stores no zero-filled page); says
-`held N MiB` at each step; then writes to every page again, `passes` times (0: for ever), pausing
-`pause` seconds between passes; then idles. It imports nothing, so that what it holds is what it was
-told to hold.
+After `delay` seconds grows an anonymous mapping to `mib` MiB, `step` MiB (default all at once) every
+`every` seconds, each page filled with bytes that differ from page to page (a kernel stores no zero-filled
+page); says `held N MiB` at each step; then writes to every page again, `passes` times (0: for ever),
+pausing `pause` seconds between passes; then idles. It imports nothing, so that what it holds is what it
+was told to hold.
 """
 
 import mmap
@@ -17,7 +17,7 @@ _MIB = 1 << 20
 
 def main(argv: list[str]) -> None:
     """Run as told; an unknown word or a value that is no number ends it with status 2."""
-    settings = {"mib": 64.0, "step": 0.0, "every": 0.0, "passes": -1.0, "pause": 0.0}
+    settings = {"mib": 64.0, "step": 0.0, "every": 0.0, "passes": -1.0, "pause": 0.0, "delay": 0.0}
     for word in argv:
         name, _, value = word.partition("=")
         try:
@@ -25,6 +25,7 @@ def main(argv: list[str]) -> None:
         except (KeyError, ValueError):
             print(f"{word!r}: write {', '.join(settings)} = a number", file=sys.stderr)
             raise SystemExit(2) from None
+    time.sleep(settings["delay"])
     size = int(settings["mib"])
     step = int(settings["step"]) or size
     held = mmap.mmap(-1, size * _MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

@@ -16,6 +16,7 @@ here, on the host and in the guest alike.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
@@ -24,7 +25,8 @@ from memqos.agent.config import read_policy
 from memqos.agent.evict import RunnerEvictor
 from memqos.agent.loop import Agent
 from memqos.agent.originals import Originals
-from memqos.errors import InputError
+from memqos.agent.restore import restore
+from memqos.errors import InputError, NodeError
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.configfile import config_from_dict
 from memqos.lab.baselines.oomd import SWAP_INTERVAL_US, Oomd
@@ -159,7 +161,9 @@ class Managed:
         self._note(tick)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Give back what is held, as an agent that ends does: a pod under a limit may take long to end."""
+        with contextlib.suppress(NodeError):
+            restore(self._agent.node, self._agent.enforcer.originals)
 
     def _note(self, tick: Tick) -> None:
         """Note where the rungs stand, when it is elsewhere than before."""

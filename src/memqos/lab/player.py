@@ -161,6 +161,18 @@ class Player:
         self._record.kernel_log.extend(self._world.close())
         return msgspec.structs.replace(self._record, seconds=seconds)
 
+    def _end_pods(self) -> None:
+        """End all pods; one that waits for a slow disk outlives its SIGKILL by a minute, no more."""
+        deadline = self._world.now() + 60
+        while True:
+            try:
+                self._runner.stop(grace=1)
+            except Busy:
+                if self._world.now() > deadline:
+                    raise
+            else:
+                return
+
     def _group(self, name: str) -> list[Pod]:
         """Return the pod of this name, or all its copies."""
         found = [pod for each, pod in self._pods.items() if each == name or _copy_of(each) == name]

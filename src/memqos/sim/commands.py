@@ -11,7 +11,7 @@ stress-ng --vm N --vm-bytes SIZE [--vm-keep] [--vm-hang S] [--timeout S]
                        same memory again and again, else mapped anew; hang 0 is for ever. A killed one is
                        started again, as stress-ng does
 memqos workload FILE   the phases of the file (`memqos.workload.spec`)
-python3 -m memqos.lab.load mib= step= every= passes= pause=
+python3 -m memqos.lab.load mib= step= every= passes= pause= delay=
                        the laboratory's own program that holds memory
 =====================  ==================================================================================
 
@@ -178,7 +178,7 @@ def _stress(args: list[str]) -> Job | None:
 
 
 def _load(args: list[str]) -> Job | None:
-    settings = {"mib": 64.0, "step": 0.0, "every": 0.0, "passes": -1.0, "pause": 0.0}
+    settings = {"mib": 64.0, "step": 0.0, "every": 0.0, "passes": -1.0, "pause": 0.0, "delay": 0.0}
     for word in args:
         name, _, value = word.partition("=")
         number = seconds_of(value)
@@ -189,6 +189,8 @@ def _load(args: list[str]) -> Job | None:
     step = int(settings["step"]) or size
     ends = [min(size, start + step) for start in range(0, size, step)]
     phases: list[Phase] = [Allocate("interpreter", INTERPRETER), Touch("interpreter", write=True)]
+    if settings["delay"]:
+        phases.append(Sleep(settings["delay"]))
     phases.append(Allocate("held", size * MIB))
     for start, end in zip([0, *ends], ends, strict=False):
         phases.append(Touch("held", write=True, offset=start * MIB, size=(end - start) * MIB))
