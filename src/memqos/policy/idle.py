@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from memqos.units import KIB
+from memqos.units import KIB, MIB
 
 RECENT_US: Final = 15 * 10**6
 """For so long memory that comes back is held against the steps that took it."""
@@ -36,6 +36,7 @@ _MISSED_PART: Final = 16
 """What came back is a sign when it is more than a 16th of what was taken lately ..."""
 _MISSED_LEAST: Final = 128 * KIB
 """... and more than what a few stray faults with their readahead bring."""
+_FORGIVEN: Final = 2 * MIB
 _PAUSE_US: Final = 1_000_000
 _QUIET_US: Final = 2_000_000
 _FIRST_PAUSE_US: Final = 4_000_000
@@ -46,11 +47,13 @@ _FIRST_PAUSE_US: Final = 4_000_000
 class Seen:
     """What one turn showed of a pod: bytes it `holds`, bytes that came `back` since the last turn.
 
+    `size` is what it holds and has swapped out.
     `stalled` is the part of the last window, 0 to 1, that it waited for memory or for what was taken.
     """
 
     time_us: int
     holds: int
+    size: int
     back: int
     stalled: float
 
@@ -61,7 +64,7 @@ class Probe:
 
     `taken` and `back` fade by half in `RECENT_US`, `clean` was taken since anything was missed. `ready_us` is
     when the next step may be taken, `paused_us` until when a sign counts to the last failure, `floor` what
-    the pod held after it.
+    the pod held after it, when its size was `size`.
     """
 
     step: int = 0
@@ -74,13 +77,17 @@ class Probe:
     failures: int = 0
     primed: bool = False
     clean: int = 0
+    size: int = 0
 
     def look(self, seen: Seen, tolerance: float, longest_us: int) -> tuple[Probe, bool]:
         """Return the search after a look, and whether memory is missed (then nothing may be taken)."""
         fade = 0.5 ** (max(0, seen.time_us - self.time_us) / RECENT_US) if self.time_us else 1.0
         taken, back = self.taken * fade, self.back * fade + seen.back
         now = replace(self, taken=taken, back=back, time_us=seen.time_us)
-        if seen.time_us < self.paused_us:
+        if self.floor and seen.size > self.size + self.size // 4:
+            # it has become another program: what it could do with tells nothing any more
+            now = replace(now, floor=0, failures=0, step=0, primed=False)
+        elif seen.time_us < self.paused_us:
             now = replace(now, floor=max(self.floor, seen.holds))
         sign = back > max(_MISSED_LEAST, taken / _MISSED_PART)
         if not seen.back or not (sign or (seen.stalled > tolerance and back > taken / 256)):
@@ -94,7 +101,8 @@ class Probe:
             return replace(now, ready_us=max(self.ready_us, quiet)), True
         failures = self.failures + 1
         ready = seen.time_us + min(longest_us, _FIRST_PAUSE_US << min(2 * (failures - 1), 20))
-        return replace(now, floor=seen.holds, ready_us=ready, paused_us=ready, failures=failures), True
+        after = replace(now, floor=seen.holds, size=seen.size, failures=failures)
+        return replace(after, ready_us=ready, paused_us=ready), True
 
     def wants(self, holds: int) -> int:
         """Return the size of the next step."""
@@ -123,7 +131,7 @@ class Probe:
         return replace(after, step=self.step * _GROWTH)
 
     def forgiven(self, holds: int) -> Probe:
-        """Return the search with one failure less for every eighth taken of which nothing was missed."""
-        if self.failures and self.clean > holds // 8:
+        """Return the search with one failure less for every 16th taken of which nothing was missed."""
+        if self.failures and self.clean > max(holds // 16, _FORGIVEN):
             return replace(self, failures=self.failures - 1, clean=0)
         return self

@@ -28,14 +28,15 @@ OOM kill:
 Without `memory_recursiveprot` a pod's protection does not reach its containers: there they get the
 pod's `memory.low` too, which the kernel cuts down to the pod's.
 
-Measured on the simulated kernels (experiment e6, the rungs protect and reclaim alone, 73 s beside the batch
-pod): pages of the service's files that had to be read again, and how long the batch pod took, of its time
-under the kubelet alone:
+Measured on the simulated kernels with the rungs protect and reclaim alone (512 MiB; the service has 64 MiB of
+heap and reads at random in a file of 96 MiB; the batch pod walks over 360 MiB of heap and streams 256 MiB):
+pages of the service's file that had to be read again, and the batch pod's time, of that under the kubelet
+alone. With `memory.low` alone 6.1 read 2,148 pages again in the first 73 s.
 
-    kernel        kubelet alone   memory.low alone   with memory.min   batch pod
-    6.1 classic   2,600           2,148              0                 1.16
-    6.12 MGLRU    2,831           -                  0                 1.13
-    7.2 MGLRU     424             15                 0                 2.97
+    kernel        kubelet alone   protected   batch pod
+    6.1 classic   4,427           0           1.16
+    6.12 MGLRU    4,795           0           1.13
+    7.2 MGLRU     424             0           2.96
 
 On 7.2 the batch pod, which goes round and round in its memory, just fits once it has the service's page
 cache, and never without it: there the two cannot both have their way.

@@ -99,7 +99,7 @@ class Taking:
         probes: dict[Kind, Probe] = {}
         missed: set[Kind] = set()
         for kind, probe in self.probes.items():
-            seen = Seen(now_us, pod.current, back[kind], stalled)
+            seen = Seen(now_us, pod.current, pod.current + pod.swap, back[kind], stalled)
             probes[kind], sign = probe.look(seen, tolerance, longest_us)
             if sign:
                 missed.add(kind)

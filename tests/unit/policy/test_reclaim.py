@@ -107,6 +107,7 @@ def test_nothing_is_taken_without_a_way_or_a_cause(scene: Scene) -> None:
 def test_page_cache_of_the_less_important_goes_before_the_node_runs_out(busy: Scene) -> None:
     busy.change("hog", memory_current=800 * MIB, memory_stat={"file": 790 * MIB})
     busy.change("shop", memory_stat={"file": 60 * MIB})
+    busy.meminfo = {"MemFree": 8 * MIB}
     busy.stall("shop", 0.5)
     busy.look()
     busy.situation()
@@ -117,6 +118,10 @@ def test_page_cache_of_the_less_important_goes_before_the_node_runs_out(busy: Sc
     assert write.cgroup == "kubepods/hog"
     assert write.value.swappiness == 0
     assert "free memory runs out" in write.why
+    assert write.value.size == 24 * MIB
+    busy.meminfo = {"MemFree": 160 * MIB}
+    _, (plan,) = busy.play(rung, rung.initial(), [1])
+    assert plan.writes == ()
 
 
 def test_a_kernel_without_swappiness_gets_one_order_for_both_kinds(scene: Scene) -> None:
