@@ -213,7 +213,8 @@ def _hard(
 
 def _may_swap(situation: Situation, gainers: Sequence[PodSignals]) -> bool:
     """Whether others may still swap as much as the page cache that the kernel would take instead."""
-    room = sum(pod.swappable for pod in situation.signals.pods if pod not in gainers)
+    gaining = {pod.path for pod in gainers}
+    room = sum(pod.swappable for pod in situation.signals.pods if pod.path not in gaining)
     kept = sum(pod.stat("file") - pod.stat("shmem") for pod in gainers)
     return min(room, situation.view.now.node.meminfo.get("SwapFree", 0)) > max(kept, 0)
 
@@ -256,7 +257,8 @@ class _Draft:
 
     def protect(self, pod: PodSignals, low: int, hard: int, needs: WorkingSet) -> None:
         why = (
-            f"{pod.importance}: it needs {format_bytes(needs.need)} of its {format_bytes(pod.current)}; "
+            f"{pod.importance}: of its {format_bytes(pod.current)} it needs {format_bytes(needs.need)}, "
+            f"and requested {format_bytes(pod_memory_request(pod.placed.pod))}; "
             f"{format_bytes(needs.earned)} of page cache came back after it was taken"
         )
         self._raise(pod.path, "memory.low", low, why)
