@@ -31,6 +31,8 @@ _MOST_PART: Final = 12
 """No step is more than a twelfth of it."""
 _PRIME: Final = 64 * KIB
 """The very first step only makes the kernel look which pages were used: until then all look the same."""
+_NOTHING: Final = 4096
+"""So little was taken lately that nothing can be learnt."""
 _GROWTH: Final = 2
 _MISSED_PART: Final = 16
 """What came back is a sign when it is more than a 16th of what was taken lately ..."""
@@ -81,6 +83,8 @@ class Probe:
 
     def look(self, seen: Seen, tolerance: float, longest_us: int) -> tuple[Probe, bool]:
         """Return the search after a look, and whether memory is missed (then nothing may be taken)."""
+        if not seen.back and self.taken < _NOTHING and seen.time_us >= self.paused_us and not self.floor:
+            return self, False
         fade = 0.5 ** (max(0, seen.time_us - self.time_us) / RECENT_US) if self.time_us else 1.0
         taken, back = self.taken * fade, self.back * fade + seen.back
         now = replace(self, taken=taken, back=back, time_us=seen.time_us)
@@ -125,7 +129,7 @@ class Probe:
 
     def took(self, size: int, *, all_of_it: bool, now_us: int) -> Probe:
         """Return the search after a step ended."""
-        after = replace(self, taken=self.taken + size, clean=self.clean + size)
+        after = replace(self, taken=self.taken + size, clean=self.clean + size, time_us=now_us)
         if not all_of_it:
             return replace(after, step=0, ready_us=now_us + RECENT_US)
         return replace(after, step=self.step * _GROWTH)

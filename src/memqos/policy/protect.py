@@ -140,13 +140,15 @@ class Protect:
         gainers = [pod for pod in pods if pod.importance > pods[-1].importance and pod.current]
         total = _for_pods(situation)
         pressed = {victim for _, victim in situation.troubles.of}
-        needs, promises = {}, {}
+        needs, promises, requests = {}, {}, {}
         for pod in gainers:
             path = pod.path
             before = memory.needs.get(path)
             hold = pod.key in pressed
             needs[path] = measure(before, pod, now, trusted=total // _TRUSTED, hold=hold)
-            promises[path] = self._promise(memory.promises.get(path), pod, needs[path].need, now)
+            requests[path] = pod_memory_request(pod.placed.pod)
+            promised = memory.promises.get(path)
+            promises[path] = self._promise(promised, pod, needs[path].need, requests[path], now)
         grants = _soft(int(total * self.settings.at_most_percent / 100), gainers, promises)
         hard = _hard(int(total * self.settings.hard_percent / 100), gainers, grants, situation)
         short_us = now if hard and _is_short(situation, hard) else memory.short_us
@@ -154,7 +156,8 @@ class Protect:
             hard = {}
         draft = _Draft(situation, memory.theirs, self.name)
         for pod in gainers:
-            draft.protect(pod, grants[pod.path], hard.get(pod.path, 0), needs[pod.path])
+            path = pod.path
+            draft.protect(pod, grants[path], hard.get(path, 0), needs[path], requests[path])
         draft.carry_down()
         stands = tuple(
             _stand(self.name, pod, promises[pod.path], grants[pod.path], situation) for pod in gainers
@@ -162,8 +165,8 @@ class Protect:
         after = ProtectMemory(needs, promises, Theirs(draft.raised), short_us)
         return after, Plan(tuple(draft.writes), stands=stands)
 
-    def _promise(self, before: Promise | None, pod: PodSignals, need: int, now: int) -> Promise:
-        floor = min(pod_memory_request(pod.placed.pod), pod.current)
+    def _promise(self, before: Promise | None, pod: PodSignals, need: int, request: int, now: int) -> Promise:
+        floor = min(request, pod.current)
         need = min(max(need, floor), pod.limit)
         target = page_floor(min(pod.limit, need + max(need // 8, _LEAST_ROOM)), pod.page_size)
         if before is None or before.inode != pod.cgroup.inode or need > before.size:
@@ -255,10 +258,10 @@ class _Draft:
         self.writes: list[Write] = []
         self.raised: dict[Target, Raised] = {}
 
-    def protect(self, pod: PodSignals, low: int, hard: int, needs: WorkingSet) -> None:
+    def protect(self, pod: PodSignals, low: int, hard: int, needs: WorkingSet, request: int) -> None:
         why = (
             f"{pod.importance}: of its {format_bytes(pod.current)} it needs {format_bytes(needs.need)}, "
-            f"and requested {format_bytes(pod_memory_request(pod.placed.pod))}; "
+            f"and requested {format_bytes(request)}; "
             f"{format_bytes(needs.earned)} of page cache came back after it was taken"
         )
         self._raise(pod.path, "memory.low", low, why)

@@ -260,13 +260,17 @@ class _Turn:
         if self._is_asked(pod) and state.order is None:
             step = "spent"
         if step is None:
-            return replace(state, step=None)
+            return state if state.step is None else replace(state, step=None)
         since = state.since_us if step == state.step else self._now
         why = f"{format_bytes(state.taken)} were taken lately of {format_bytes(pod.current)}"
         if step == "spent":
             why = f"nothing more can be taken now; {why}"
         self.stands.append(Stand(self._name, pod.key, step, since, why))
-        return replace(state, step=step, since_us=since)
+        return (
+            state
+            if (step, since) == (state.step, state.since_us)
+            else replace(state, step=step, since_us=since)
+        )
 
 
 def _grows(pod: PodSignals) -> bool:

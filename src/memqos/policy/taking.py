@@ -78,7 +78,7 @@ class Taking:
             if done is None or self.stopping is None or not isinstance(done.after, Reclaim):
                 return self
             probe = self.probes[self.stopping]
-            probe = replace(probe, taken=probe.taken + done.after.size)
+            probe = replace(probe, taken=probe.taken + done.after.size, time_us=now_us)
             return replace(self, stopping=None, probes={**self.probes, self.stopping: probe})
         if done is None:
             if path in underway.reclaiming or order.begun_us == now_us:
