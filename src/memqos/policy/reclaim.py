@@ -9,7 +9,8 @@ where it does not (6.1). The least important pods come first.
 * Page cache costs nothing to drop, so it is dropped only when it is needed: when free memory is about to
   sink below what wakes the kernel's own reclaim, which asks nobody's priority, or when a more important pod
   waits for memory; then even if it is missed: somebody's will be taken, and it had better be theirs. It is
-  not taken from the most important. A stream then makes room for itself, not at the price of its pod's heap.
+  not taken from the most important, and while nobody waits from none more than it lets in: a stream makes
+  room for itself, not at the price of its own pod's heap, nor of a quiet neighbour's page cache.
 
 A pod's protected memory (`memory.low`, `memory.min`) is never touched, nor is a critical pod. What comes
 back, or a stall beyond the tolerance, ends the order that runs there in the same turn: it drops out of the
@@ -230,6 +231,8 @@ class _Turn:
         spare = max(0, pod.current - protected)
         wanted = self._wanted if self._rank[pod.importance] < len(self._rank) - 1 else 0
         if kind == "file":
+            if not self._is_asked(pod):
+                wanted = min(wanted, int(max(0.0, pod.growth, pod.rate("stolen") * pod.page_size)))
             return min(spare, wanted, pod.stat("file") - pod.stat("shmem") - pod.stat("file_mapped"))
         if self._disk_is_wanted(pod) or not (self._settings.idle or wanted > 0):
             return 0

@@ -124,6 +124,19 @@ def test_page_cache_of_the_less_important_goes_before_the_node_runs_out(busy: Sc
     assert plan.writes == ()
 
 
+def test_a_stream_makes_room_for_itself_and_a_quiet_cache_is_left(scene: Scene) -> None:
+    for priority, name in enumerate(("quiet", "stream", "shop")):
+        scene.pod(name, priority=priority, memory_current=300 * MIB, memory_stat={"file": 290 * MIB})
+    scene.meminfo = {"MemFree": 4 * MIB}
+    rung = ReclaimEarly()
+    memory, _ = scene.play(rung, rung.initial(), [1])
+    scene.count("stream", "memory_stat", "pgsteal", 32 * MIB // PAGE)
+    _, (plan,) = scene.play(rung, memory, [1])
+    (write,) = plan.writes
+    assert write.cgroup == "kubepods/stream"
+    assert write.value == Reclaim(28 * MIB, 0)
+
+
 def test_a_kernel_without_swappiness_gets_one_order_for_both_kinds(scene: Scene) -> None:
     scene.swap = GIB
     scene.features = frozenset({"memory.reclaim"})
