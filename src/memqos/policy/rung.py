@@ -12,7 +12,9 @@ any more is undone by itself, because a plan names everything that shall be held
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from memqos.model.plan import Plan, Stand
@@ -23,7 +25,7 @@ from memqos.policy.trouble import Kind, Trouble, Troubles
 M = TypeVar("M")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Situation:
     """One turn as a rung sees it.
 
@@ -48,7 +50,12 @@ class Situation:
 
     def stand(self, rung: str, subject: str) -> Stand | None:
         """Return where a lower rung stands about a subject; `None` when it is calm about it."""
-        return next((one for one in self.stands if (one.rung, one.subject) == (rung, subject)), None)
+        return self._standing.get((rung, subject))
+
+    @cached_property
+    def _standing(self) -> Mapping[tuple[str, str], Stand]:
+        """A node has a hundred pods, and each rung asks about each of them."""
+        return {(one.rung, one.subject): one for one in reversed(self.stands)}
 
 
 class Rung(Protocol[M]):

@@ -99,7 +99,7 @@ class PodSignals:
         return unreclaimable(self.cgroup, self.swap_free)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signals:
     """The node and its pods at one turn, the most important pods first."""
 
@@ -137,7 +137,11 @@ class Signals:
 
     def pod(self, key: str) -> PodSignals | None:
         """Return a pod by `namespace/name`; `None` when it has no cgroup here."""
-        return next((pod for pod in self.pods if pod.key == key), None)
+        return self._by_key.get(key)
+
+    @cached_property
+    def _by_key(self) -> Mapping[str, PodSignals]:
+        return {pod.key: pod for pod in reversed(self.pods)}
 
     def below(self, level: Importance) -> tuple[PodSignals, ...]:
         """Return the pods that matter less, the least important first."""
