@@ -107,20 +107,22 @@ def run(
 def judge(
     experiments: Sequence[Experiment], kernels: Sequence[str], directory: Path
 ) -> list[ExperimentResult]:
-    """Return the results of what `run` left below a directory; a kernel without recordings is left out.
+    """Return the results of what `run` left below a directory, of the kernels that have recordings.
 
     `DIRECTORY/EXPERIMENT/KERNEL/out/record-*.json`, or the same in any folder of DIRECTORY; recordings of
     several folders count as several runs. Of an experiment whose file has changed since, what the guest
-    played differently is left out, and so is an expectation about a variant that was not recorded. Raises
-    `LabError` when there is none at all.
+    played differently is left out, and so is an expectation about a variant that was not recorded. An
+    experiment without any recording has that as its problem; `LabError` when none has one.
     """
-    found = [
-        result
-        for experiment in experiments
-        for kernel in kernels
-        if (result := _judged(experiment, kernel, directory)) is not None
-    ]
-    if not found:
+    found: list[ExperimentResult] = []
+    for experiment in experiments:
+        judged = [
+            result for kernel in kernels if (result := _judged(experiment, kernel, directory)) is not None
+        ]
+        found += judged or [
+            _result(experiment, "", None, "", time.monotonic(), problem="there is no recording")
+        ]
+    if all(result.problem for result in found):
         raise LabError(f"{directory} has no recording of {', '.join(each.name for each in experiments)}")
     return found
 

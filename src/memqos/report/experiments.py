@@ -43,8 +43,8 @@ def checks_table(results: Iterable[ExperimentResult]) -> Table:
 
 
 def verdict(check: Check) -> str:
-    """Say whether an expectation holds; a kernel may lack what it asks for."""
-    return "not on this kernel" if check.holds is None else "yes" if check.holds else "no"
+    """Say whether an expectation holds; a kernel may lack what it asks for, or it did not happen."""
+    return "not measured" if check.holds is None else "yes" if check.holds else "no"
 
 
 def measures_table(results: Sequence[ExperimentResult]) -> Table:
@@ -65,7 +65,8 @@ def measures_table(results: Sequence[ExperimentResult]) -> Table:
 def variants_table(result: ExperimentResult) -> Table:
     """Return the measures of one run: a row per measure, a column per variant."""
     runs = {variant.runs for variant in result.variants}
-    times = f", {max(runs)} runs each" if max(runs, default=1) > 1 else ""
+    most = max(runs, default=1)
+    times = f", {most} runs each" if most > 1 else ", one run each"
     columns = [Column("measure", f"measure ({result.kernel_release}{times})")]
     columns += [Column(variant.name, variant.name) for variant in result.variants]
     rows = []

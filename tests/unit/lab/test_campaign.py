@@ -111,6 +111,11 @@ def test_what_earlier_runs_left_is_judged_again(tmp_path: Path, experiment):
     took = result.variants[0].measures[0]
     assert (result.kernel, result.accel, result.variants[0].runs) == ("6.12", "tcg", 3)
     assert (took.value, took.least, took.most) == (3.0, 1.0, 5.0)
+    other = msgspec.structs.replace(experiment[0], name="y")
+    assert [each.problem for each in judge([*experiment, other], ["6.12"], tmp_path)] == [
+        "",
+        "there is no recording",
+    ]
     with pytest.raises(LabError, match="no recording of x"):
         judge(experiment, ["7.2"], tmp_path)
     changed = msgspec.structs.replace(experiment[0], timeline=[{"sleep": 2}])

@@ -23,7 +23,7 @@ def test_an_expectation_is_shown_with_what_was_said_and_measured():
 
 def test_a_kernel_that_lacks_what_is_asked_is_no_miss():
     results = [result("6.1", holds=None), result("6.12", holds=False)]
-    assert [row[-1] for row in checks_table(results).rows] == ["not on this kernel", "no"]
+    assert [row[-1] for row in checks_table(results).rows] == ["not measured", "no"]
     assert [row[2] for row in summary_table(results).rows] == ["0 of 0", "0 of 1"]
 
 
