@@ -18,23 +18,25 @@ time waits all the time, and nobody can help it. It is hurt only while it waits 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from memqos.model.snapshot import IoStat
 from memqos.policy.rung import Situation
 from memqos.policy.signals import PodSignals
 from memqos.policy.trouble import Kind, Trouble
 
-_BYTES: Final = ("rbytes", "wbytes")
-_REQUESTS: Final = ("rios", "wios")
+_COUNTERS: Final[tuple[tuple[Kind, str], ...]] = (("io", "io_some_us"), ("memory", "memory_some_us"))
+_REQUEST: Final = 16384
+"""Bytes that a request counts for at least, where pods are put in an order."""
 _NOTICEABLE: Final = 1.25
 """So much longer than alone is hurt: the project's own measure for a service beside a storm."""
 _LEAST_EXCESS: Final = 0.02
 _WEIGHT: Final = 0.2
 _LEFT_ALONE: Final = 0.05
 
+Totals: TypeAlias = Mapping[str, tuple[int, int]]
+"""By device: bytes and requests per second of all pods together."""
 Alone: TypeAlias = Mapping[tuple[Kind, str], float]
 """By kind and victim: the share of time it waits while hardly anybody else uses its disks."""
 
@@ -55,7 +57,13 @@ class Hurt:
 
 
 def hurts(
-    situation: Situation, alone: Alone, held: Collection[str], *, blame: float, saturated: float
+    situation: Situation,
+    alone: Alone,
+    totals: Totals,
+    held: Collection[str],
+    *,
+    blame: float,
+    saturated: float,
 ) -> tuple[Hurt, ...]:
     """Return who waits for whom, those of the most important victims first.
 
@@ -70,7 +78,7 @@ def hurts(
         excess = trouble.share - max(alone.get((trouble.kind, trouble.victim), 0.0) * _NOTICEABLE, 0.0)
         now = trouble.calm_since_us is None and excess > _LEAST_EXCESS
         for device in devices(victim, trouble.kind, situation):
-            culprits, used = _culprits(situation, trouble, device)
+            culprits, used = _culprits(situation, trouble, device, totals)
             if culprits and used >= blame:
                 busy = situation.signals.busy(device) >= saturated
                 found.append(Hurt(trouble, device, culprits, used, now and busy))
@@ -92,54 +100,53 @@ def swap_devices(situation: Situation) -> tuple[str, ...]:
     return tuple(swap.device for swap in situation.view.now.node.swaps if swap.device is not None)
 
 
-def learn(situation: Situation, alone: Alone) -> Alone:
+def learn(situation: Situation, alone: Alone, totals: Totals) -> Alone:
     """Return what is known of pods' own waiting after this look."""
-    known = dict(alone)
+    known = {}
     for pod in situation.signals.pods:
-        if not pod.over_us or not pod.io:
-            continue
-        used = max(_used(situation, pod, device) for device in pod.io)
-        if used > _LEFT_ALONE:
-            continue
-        for kind, counter in (("io", "io_some_us"), ("memory", "memory_some_us")):
-            key: tuple[Kind, str] = (kind, pod.key)  # type: ignore[assignment]
-            share = pod.share(counter)
-            known[key] = share if key not in known else known[key] + _WEIGHT * (share - known[key])
-    here = {pod.key for pod in situation.signals.pods}
-    return {key: share for key, share in known.items() if key[1] in here}
+        left_alone = (
+            bool(pod.over_us and pod.io)
+            and 1 - min(_part(use(pod, device), totals[device], min) for device in pod.io) <= _LEFT_ALONE
+        )
+        for kind, counter in _COUNTERS:
+            key = (kind, pod.key)
+            before = alone.get(key)
+            if left_alone:
+                share = pod.share(counter)
+                known[key] = share if before is None else before + _WEIGHT * (share - before)
+            elif before is not None:
+                known[key] = before
+    return known
 
 
-def _used(situation: Situation, pod: PodSignals, device: str) -> float:
-    others = [other for other in situation.signals.pods if other is not pod]
-    return _part(others, situation.signals.pods, device)
+def all_use(situation: Situation) -> Totals:
+    """Return the bytes and requests per second of all pods together, by device."""
+    totals: dict[str, tuple[int, int]] = {}
+    for pod in situation.signals.pods:
+        for device in pod.io:
+            size, requests = use(pod, device)
+            before = totals.get(device, (0, 0))
+            totals[device] = (before[0] + size, before[1] + requests)
+    return totals
 
 
-def _culprits(situation: Situation, trouble: Trouble, device: str) -> tuple[tuple[PodSignals, ...], float]:
-    lesser = situation.signals.below(trouble.importance)
-    users = [(use_of(pod, device), pod) for pod in lesser if device in pod.io]
-    users.sort(key=lambda user: -user[0])
-    return tuple(pod for _, pod in users), _part(lesser, situation.signals.pods, device)
+def use(pod: PodSignals, device: str) -> tuple[int, int]:
+    """Return a pod's bytes and requests per second on a disk, read and written."""
+    stat = pod.io.get(device)
+    return (0, 0) if stat is None else (stat.rbytes + stat.wbytes, stat.rios + stat.wios)
 
 
-def _part(some: Iterable[PodSignals], everybody: Iterable[PodSignals], device: str) -> float:
-    """Return the greater of some pods' part of all bytes and of all requests."""
-    mine = [_sums(pod.io.get(device)) for pod in some]
-    every = [_sums(pod.io.get(device)) for pod in everybody]
-    parts = [
-        sum(one[which] for one in mine) / total
-        for which in (0, 1)
-        if (total := sum(one[which] for one in every))
-    ]
-    return max(parts, default=0.0)
+def _culprits(
+    situation: Situation, trouble: Trouble, device: str, totals: Totals
+) -> tuple[tuple[PodSignals, ...], float]:
+    users = [pod for pod in situation.signals.below(trouble.importance) if device in pod.io]
+    uses = [use(pod, device) for pod in users]
+    together = (sum(size for size, _ in uses), sum(requests for _, requests in uses))
+    users.sort(key=lambda pod: max(use(pod, device)[0], use(pod, device)[1] * _REQUEST), reverse=True)
+    return tuple(users), _part(together, totals.get(device, (0, 0)), max)
 
 
-def use_of(pod: PodSignals, device: str) -> int:
-    """Return how much a pod uses a disk: bytes per second, a request counting for at least 16 KiB."""
-    size, requests = _sums(pod.io.get(device))
-    return max(size, requests * 16384)
-
-
-def _sums(stat: IoStat | None) -> tuple[int, int]:
-    if stat is None:
-        return 0, 0
-    return sum(getattr(stat, name) for name in _BYTES), sum(getattr(stat, name) for name in _REQUESTS)
+def _part(some: tuple[int, int], total: tuple[int, int], choose: Callable[[Iterable[float]], float]) -> float:
+    """Return the greater, or the smaller, of a part of all bytes and of all requests."""
+    parts = [one / whole for one, whole in zip(some, total, strict=True) if whole]
+    return choose(parts) if parts else 0.0

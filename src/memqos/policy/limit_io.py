@@ -36,8 +36,8 @@ from typing import Final
 from msgspec.structs import astuple
 
 from memqos.model.plan import Plan, Stand, Step, Write
-from memqos.model.snapshot import IoMax, IoStat
-from memqos.policy.blame_io import Alone, Hurt, hurts, learn, swap_devices
+from memqos.model.snapshot import IoMax
+from memqos.policy.blame_io import Alone, Hurt, Totals, all_use, hurts, learn, swap_devices, use
 from memqos.policy.brake import Brake, braked
 from memqos.policy.pace import Pace
 from memqos.policy.rung import Situation
@@ -93,14 +93,14 @@ class IoSettings:
     )
     floor_bytes: int = setting(
         1 * MIB,
-        "Least a pod is left, in bytes per second for reads and for writes, whatever it took.",
-        "a program of usual size can still start, log and end",
+        "Least a pod is left, in bytes per second each way; a quarter of what it took, if that is less.",
+        "a program of usual size can still start, log and end, and fifty small ones can be held, too",
         unit="bytes",
         least=4096,
     )
     floor_requests: int = setting(
         50,
-        "Least a pod is left, in requests per second.",
+        "Least a pod is left, in requests per second; a quarter of what it took, if that is less.",
         "what one slow hard disk serves in half of its time",
         unit="requests",
         least=1,
@@ -170,17 +170,19 @@ class LimitIo:
         """Return the new memory and every limit that shall be held."""
         if "io.max" not in situation.view.now.features:
             return memory, Plan()
-        alone = learn(situation, memory.alone)
+        totals = all_use(situation)
+        alone = learn(situation, memory.alone, totals)
         limited = {held.key for held in memory.held.values()}
         settings = self.settings
         found = hurts(
             situation,
             alone,
+            totals,
             limited,
             blame=settings.blame_percent / 100,
             saturated=settings.saturated_percent / 100,
         )
-        peaks = _peaks(memory.peaks, situation)
+        peaks = _peaks(memory.peaks, totals, situation)
         held = _present(memory.held, situation)
         grips: dict[str, Grip] = {}
         for device in sorted({*memory.grips, *(hurt.device for hurt in found)}):
@@ -191,7 +193,7 @@ class LimitIo:
                 grips[device] = grip
                 if here and grip != before and grip.pace.changed_us == situation.now_us:
                     culprits = {pod.path: pod for hurt in here for pod in hurt.culprits}
-                    _add(held, culprits.values(), device, peaks, situation)
+                    _add(held, culprits.values(), device, peaks[device], totals[device], situation)
         free = {device for device, grip in grips.items() if grip.level >= 1}
         held = {path: one for path, one in held.items() if set(one.took) & (set(grips) - free)}
         for path, one in held.items():
@@ -263,7 +265,7 @@ class LimitIo:
         floors = IoMax(size, size, requests, requests)
         return IoMax(
             *(
-                UNLIMITED if rate >= UNLIMITED else max(floor, int(rate * level))
+                UNLIMITED if rate >= UNLIMITED else max(1, min(floor, rate // 4), int(rate * level))
                 for rate, floor in zip(astuple(took), astuple(floors), strict=True)
             )
         )
@@ -308,10 +310,11 @@ def _present(held: Mapping[str, Held], situation: Situation) -> dict[str, Held]:
     }
 
 
-def _peaks(known: Mapping[str, tuple[int, int]], situation: Situation) -> dict[str, tuple[int, int]]:
+def _peaks(
+    known: Mapping[str, tuple[int, int]], totals: Totals, situation: Situation
+) -> dict[str, tuple[int, int]]:
     peaks = {device: peak for device, peak in known.items() if device in situation.view.now.node.disks}
-    for device in {device for pod in situation.signals.pods for device in pod.io}:
-        size, requests = _total(device, situation)
+    for device, (size, requests) in totals.items():
         before = peaks.get(device, (0, 0))
         peaks[device] = (max(size, before[0]), max(requests, before[1]))
     return peaks
@@ -321,14 +324,21 @@ def _add(
     held: dict[str, Held],
     culprits: Iterable[PodSignals],
     device: str,
-    peaks: Mapping[str, tuple[int, int]],
+    peak: tuple[int, int],
+    total: tuple[int, int],
     situation: Situation,
 ) -> None:
-    """Note what each culprit takes of a disk now; what is known of it already only grows."""
+    """Note what each culprit takes of a disk now; what is known of it already only grows.
+
+    Whoever takes little beside the heaviest of them is left alone; fifty small ones are all held.
+    """
+    culprits = list(culprits)
+    least = [_NOTABLE * max(column) for column in zip(*(use(pod, device) for pod in culprits), strict=True)]
     for pod in culprits:
-        if pod.cgroup.io_max is None:
+        size, requests = use(pod, device)
+        if pod.cgroup.io_max is None or (size < least[0] and requests < least[1]):
             continue
-        took = _demand(pod, device, peaks[device], situation)
+        took = _demand(pod, device, peak, total, situation)
         one = held.get(pod.path, Held(pod.cgroup.inode, pod.key))
         known = one.took.get(device, IoMax())
         took = IoMax(
@@ -337,41 +347,32 @@ def _add(
                 for old, new in zip(astuple(known), astuple(took), strict=True)
             )
         )
-        if took == IoMax():
-            continue
         theirs = {device: pod.cgroup.io_max.get(device, IoMax()), **one.theirs}
         held[pod.path] = replace(one, took={**one.took, device: took}, theirs=theirs)
 
 
-def _demand(pod: PodSignals, device: str, peak: tuple[int, int], situation: Situation) -> IoMax:
-    """Return what a pod would take of a disk that it had to itself; all `UNLIMITED` if not notable.
+def _demand(
+    pod: PodSignals, device: str, peak: tuple[int, int], total: tuple[int, int], situation: Situation
+) -> IoMax:
+    """Return what a pod would take of a disk that it had to itself.
 
     That is what it takes now, scaled up to a disk that is busy all the time; but no less than its part
     of the most that was seen of the disk, because a pod that only just began took little so far. Reads
     and writes get the same: a storm that pushes pages out reads them back next.
     """
-    stat, total = pod.io.get(device, IoStat()), _total(device, situation)
     busy = max(_LEAST_BUSY, situation.signals.busy(device) or 1.0)
-    uses = (stat.rbytes + stat.wbytes, stat.rios + stat.wios)
-    parts = [use / max(1, whole) for use, whole in zip(uses, total, strict=True)]
-    if max(parts) < _NOTABLE:
-        return IoMax()
+    uses = use(pod, device)
     size, requests = (
-        max(int(use / busy), int(part * most)) for use, part, most in zip(uses, parts, peak, strict=True)
+        max(int(used / busy), used * most // max(1, whole))
+        for used, whole, most in zip(uses, total, peak, strict=True)
     )
     if device in swap_devices(situation):
         swapped = max(0.0, pod.rate("swap")) + pod.rate("refaults_anon") * pod.page_size
-        writes_files = stat.wbytes - swapped > _NOTABLE * uses[0]
+        writes_files = pod.io[device].wbytes - swapped > _NOTABLE * uses[0]
         return IoMax(rbps=size, wbps=size if writes_files else UNLIMITED)
     if uses[0] >= uses[1] * _LARGE:
         return IoMax(rbps=size, wbps=size)
     return IoMax(riops=requests, wiops=requests)
-
-
-def _total(device: str, situation: Situation) -> tuple[int, int]:
-    """Return the bytes and requests per second of all pods on a disk."""
-    stats = [pod.io.get(device, IoStat()) for pod in situation.signals.pods]
-    return sum(stat.rbytes + stat.wbytes for stat in stats), sum(stat.rios + stat.wios for stat in stats)
 
 
 def _tighter(one: IoMax, other: IoMax) -> IoMax:
