@@ -17,8 +17,8 @@ files, too.
 
 Played in the simulator (a 128 MiB pod that walks 168 MiB and writes files, on a disk of 2,000 requests a
 second shared with a service's reads; 6.1, 6.12, 7.2): the service waited for the disk 69 to 72 % of the
-time under the kubelet alone and 22 to 24 % with this (5 % alone), its median was 22 to 25 times and 1.1
-to 1.2 times what it is alone. Its p99 stays far off (73 to 85 times): the first second, until the loop
+time under the kubelet alone and 23 to 26 % with this (5 % alone), its median was 22 to 25 times and 1.2
+times what it is alone. Its p99 stays far off (58 to 76 times): the first second, until the loop
 looks again, and each batch of 64 pages swapped out, 32 ms of that disk, are more than one request in a
 hundred.
 
