@@ -17,7 +17,7 @@ from memqos.lab.sidebyside import Run
 from memqos.lab.watch import Watcher
 from memqos.report.story import Story
 
-COMPILING = "compiling the simulated kernel for this machine, once; about half a minute"
+COMPILING = "compiling the simulated kernel for this machine, once; half a minute to a minute"
 
 
 class PlayProgress(AbstractContextManager["PlayProgress"]):

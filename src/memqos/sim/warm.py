@@ -1,11 +1,13 @@
 """Compiling the kernels: how far it is, for whoever waits for it.
 
 They are compiled when they are first called on a machine, all at once, and then kept on disk
-(`kernels.jit`): about half a minute once, a fifth of a second ever after.
+(`kernels.jit`): half a minute to a minute once, a fifth of a second ever after. numba makes millions of
+small objects on the way and few of them are garbage, so the collector looks less often meanwhile.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,15 +34,19 @@ def compiling(show: Callable[[float], None]) -> Iterator[None]:
 
     class Count(Listener):
         depth = done = 0
+        often = gc.get_threshold()
 
         def on_start(self, event: Event) -> None:
             if not self.depth:
+                gc.set_threshold(200_000, 20, 100)
                 show(0.0)
             self.depth += 1
 
         def on_end(self, event: Event) -> None:
             self.depth -= 1
             self.done += 1
+            if not self.depth:
+                gc.set_threshold(*self.often)
             show(min(0.99, self.done / total) if self.depth else 1.0)
 
     with install_listener("numba:compile", Count()):
