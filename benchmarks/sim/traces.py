@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 PAGES = 1 << 20
-COUNT = 8 << 20
+COUNT = 4 << 20
 
 
 def zipf(pages: int, count: int, seed: int = 1) -> Any:
