@@ -7,7 +7,7 @@ Code. `kernels/` holds the memory management as functions over those arrays: `ch
 memory.high, the OOM killer), `reclaim` → `classic` or `mglru` → `shrink` (what becomes of one page),
 `workingset` (shadows and refaults), `pagecache` and `anon` (reads, writes, faults), `dirty`, `io`, `psi`,
 and `sched`, the event loop. numba compiles them; with `NUMBA_DISABLE_JIT=1` the same source runs as
-plain Python. `twin.py` is an independent, slow and obvious reference the tests hold them to.
+plain Python. `twin/` is an independent, slow and obvious reference the tests hold them to.
 
 Time. `sched.advance` gives the CPU that is furthest behind the task that has been ready longest, for one
 quantum. What a task does takes effect at once; the end of a disk request is known when it is sent, and

@@ -45,7 +45,8 @@ def test_with_swap_it_lives_and_every_pass_moves_what_the_kernels_move(bench: An
             b.check()
     (in1, out1, _), (in2, out2, major2), (in3, out3, _), (in4, out4, major4) = seen
     assert in1 <= 0.01 * pages
-    assert out1 == pytest.approx(pages - inside, rel=0.2)
+    # so small a limit is a few batches of reclaim, and the last one takes more than it must
+    assert out1 == pytest.approx(pages - inside, rel=0.25)
     assert in2 - in1 == pytest.approx(pages, rel=0.02)
     assert out2 - out1 == pytest.approx(pages, rel=0.1)
     assert in3 - in2 == pytest.approx(pages, rel=0.02)

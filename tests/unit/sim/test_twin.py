@@ -1,22 +1,28 @@
-"""The compiled kernels and the slow twin do the same, page for page, over random operations."""
+"""The compiled kernels and the slow twins do the same, page for page, over random operations."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import Machine
 from memqos.sim.profiles import PROFILES
 from memqos.sim.spec import Costs, Disk, NodeSpec
-from memqos.sim.twin import BIG, Group, Twin
+from memqos.sim.twin.classic import Classic
+from memqos.sim.twin.generations import Generations
+from memqos.sim.twin.world import BIG
 from memqos.units import MIB
 
 PAGE = 4096
-FILE_PAGES, HEAP_PAGES, SLOTS = 96, 96, 64
+PAGES = {"6.1": 96, "6.12": 160, "7.2": 160}
+"""Pages of the files together, and of each process; MGLRU works in batches of 64."""
+SLOTS = {"6.1": 64, "6.12": 190, "7.2": 190}
 GROUPS = ("p", "p/a", "p/b")
+Names = dict[int, tuple[str, int]]
 COLUMNS = {
     "max": k.E_MAX,
     "low": k.E_LOW,
@@ -38,30 +44,33 @@ COLUMNS = {
 class Pair:
     """A machine and its twin, given the same operations."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: str) -> None:
+        self.pages, slots = PAGES[kernel], SLOTS[kernel]
         spec = NodeSpec(
             memory=64 * MIB,
             cpus=1,
             disks=(Disk(read_latency_us=0, write_latency_us=0),),
-            swap=(SLOTS + 1) * PAGE,
+            swap=(slots + 1) * PAGE,
             read_ahead=0,
             page_cluster=0,
         )
         free_of_charge = Costs(fault=0, scan=0, steal=0, read_miss=0, copy=0, syscall=0)
-        self.machine = Machine(PROFILES["6.1"], spec, free_of_charge)
+        self.machine = Machine(PROFILES[kernel], spec, free_of_charge)
         self.machine.m.g[k.RSTAT_LAG] = 0  # the twin's sums are never late
-        self.twin = Twin(SLOTS)
+        self.twin: Classic | Generations = (
+            Classic(slots) if kernel == "6.1" else Generations(slots, rework=kernel == "7.2")
+        )
         self.dead: set[str] = set()
         self.tasks: dict[str, int] = {}
         self.heaps: dict[str, int] = {}
         # one page each, so that no tree node is charged: the twin knows none
-        self.files = [self.machine.file(PAGE) for _ in range(FILE_PAGES)]
+        self.files = [self.machine.file(PAGE) for _ in range(self.pages)]
         for path in GROUPS:
             parent = self.twin.groups[path.rpartition("/")[0]]
             self.twin.group(path, parent)
             self.machine.mkdir(path)
             self.tasks[path] = self.machine.task(path)
-            self.heaps[path] = self.machine.region(self.tasks[path], HEAP_PAGES * PAGE)
+            self.heaps[path] = self.machine.region(self.tasks[path], self.pages * PAGE)
             # its page table is not the twin's either
             base = int(self.machine.m.obj[self.heaps[path], k.O_BASE])
             self.machine.m.blk[base >> 9, k.B_PT] = 1
@@ -117,25 +126,53 @@ class Pair:
         names = {int(m.obj[o, k.O_BASE]): ("f", i) for i, o in enumerate(self.files)}
         for path, heap in self.heaps.items():
             base = int(m.obj[heap, k.O_BASE])
-            names |= {base + i: (path, i) for i in range(HEAP_PAGES)}
+            names |= {base + i: (path, i) for i in range(self.pages)}
         for path in GROUPS:
             c, group = self.machine.cgroup(path), self.twin.groups[path]
             assert int(m.cg[c, k.USAGE]) == group.usage, path
             assert int(m.cg[c, k.SWAP]) == group.swap, path
-            assert int(m.cg[c, k.AGE]) == group.age, path
-            assert [int(m.cg[c, k.COST_ANON + i]) for i in range(2)] == [
-                group.cost[True],
-                group.cost[False],
-            ], path
-            assert listed(m, c, names) == twin_listed(group), path
+            if isinstance(self.twin, Classic):
+                same_lists(self.twin, m, path, c, names)
+            else:
+                same_generations(self.twin, m, path, c, names)
             found = {name: int(m.cg[c, column]) for name, column in COLUMNS.items()}
             assert found == {name: group.counts[name] for name in COLUMNS}, path
 
 
-def listed(m: Any, c: int, names: dict[int, tuple[str, int]]) -> list[list[tuple[str, int]]]:
-    """Pages of the four lists, oldest first."""
+def same_lists(twin: Classic, m: Any, path: str, c: int, names: Names) -> None:
+    lists = twin.lists[twin.groups[path]]
+    assert int(m.cg[c, k.AGE]) == lists.age, path
+    assert [int(m.cg[c, k.COST_ANON + i]) for i in range(2)] == [lists.cost[True], lists.cost[False]], path
+    order = ((True, False), (True, True), (False, False), (False, True))
+    assert listed(m, c, names)[:4] == [[page.key for page in lists.of[kind]] for kind in order], path
+
+
+def same_generations(twin: Generations, m: Any, path: str, c: int, names: Names) -> None:
+    gens = twin.gens[twin.groups[path]]
+    seqs = [int(m.cg[c, column]) for column in (k.MAX_SEQ, k.MIN_SEQ_ANON, k.MIN_SEQ_FILE)]
+    assert seqs == [gens.newest, gens.oldest[True], gens.oldest[False]], path
+    lists, of = listed(m, c, names), {key: page for page, key in names.items()}
+    for anon in (True, False):
+        for gen in range(gens.newest - 3, gens.newest + 1):
+            pages = gens.lists.get((anon, gen), [])
+            here = f"{path} {'anon' if anon else 'file'} {gen}"
+            assert lists[(0 if anon else 4) + gen % 4] == [page.key for page in pages], here
+            for page in pages:
+                word = int(m.w[of[page.key]])
+                assert (word & k.LIST_MASK) >> k.LIST_SHIFT == (0 if anon else 4) + page.gen % 4, here
+                flags = [word & k.REF != 0, word & k.WS != 0, (word & k.REFS_MASK) >> k.REFS_SHIFT]
+                assert flags == [page.referenced, page.workingset, page.refs], f"{here} {page.key}"
+        for i, tier in enumerate(gens.tiers[anon]):
+            at = i + (0 if anon else 4)
+            columns = (k.REFAULTED, k.EVICTED, k.SHELTERED, k.AVG_REFAULTED, k.AVG_TOTAL)
+            mine = [tier.refaulted, tier.evicted, tier.protected, tier.avg_refaulted, tier.avg_total]
+            assert [int(m.cg[c, column + at]) for column in columns] == mine, f"{path} {anon} tier {i}"
+
+
+def listed(m: Any, c: int, names: Names) -> list[list[tuple[str, int]]]:
+    """Pages of all lists, oldest first."""
     found = []
-    for number in range(4):
+    for number in range(k.LISTS):
         chunk, pages = m.ls[c * k.LISTS + number, k.TAIL], []
         while chunk >= 0:
             entries = m.pool[chunk * k.CHUNK + m.ch[chunk, k.LO] : chunk * k.CHUNK + m.ch[chunk, k.HI]]
@@ -145,15 +182,10 @@ def listed(m: Any, c: int, names: dict[int, tuple[str, int]]) -> list[list[tuple
     return found
 
 
-def twin_listed(group: Group) -> list[list[tuple[str, int]]]:
-    order = ((True, False), (True, True), (False, False), (False, True))
-    return [[page.key for page in group.lists[kind]] for kind in order]
-
-
 paths = st.sampled_from(GROUPS)
 leaves = st.sampled_from(GROUPS[1:])
-places = st.integers(0, 95)
-stretches = st.tuples(st.integers(0, 80), st.integers(1, 60))
+stretches = st.tuples(st.floats(0, 0.85), st.integers(1, 100))
+"""Where to begin, as a part of all pages, and how many."""
 operations = st.one_of(
     st.tuples(st.just("read"), leaves, stretches),
     st.tuples(st.just("write"), leaves, stretches),
@@ -165,9 +197,11 @@ operations = st.one_of(
 )
 
 
-@given(st.lists(operations, min_size=8, max_size=30))
-def test_the_kernels_and_the_twin_agree(done: list[tuple[str, str, Any]]) -> None:
-    pair = Pair()
+@pytest.mark.parametrize("kernel", PAGES)
+@settings(max_examples=settings().max_examples // 2)
+@given(done=st.lists(operations, min_size=8, max_size=30))
+def test_the_kernels_and_their_twins_agree(kernel: str, done: list[tuple[str, str, Any]]) -> None:
+    pair = Pair(kernel)
     pair.limit("p", "max", 100)
     for what, path, argument in done:
         if what in ("max", "low", "swap"):
@@ -175,8 +209,8 @@ def test_the_kernels_and_the_twin_agree(done: list[tuple[str, str, Any]]) -> Non
         elif what == "compact":
             pair.machine.compact()
         else:
-            first, count = argument
-            for index in range(first, min(96, first + count)):
+            first, count = int(argument[0] * pair.pages), argument[1]
+            for index in range(first, min(pair.pages, first + count)):
                 if what == "read":
                     pair.read(path, index)
                 else:

@@ -19,11 +19,15 @@ ALIKE = k.LIST_MASK | k.REFS_MASK | k.REF | k.WS
 
 
 @inlined
-def _shadow(m: Mem, c: int, word: int) -> int:
-    """What a page of MGLRU leaves (`workingset.shadow_of`), its tier in `g[R2]`."""
+def _shadow(m: Mem, c: int, word: int, limit: int) -> int:
+    """What a page of MGLRU leaves (`workingset.shadow_of`), its tier in `g[R2]`: `TIERS` if it must stay."""
     refs = workingset.refs_of(m, word)
     tier = workingset.tier_of(m, refs, word & k.WS)
-    m.g[k.R2] = k.TIERS if refs == 4 else tier
+    stays = tier > limit or workingset.saturated(m, refs, word & k.WS)
+    if not m.g[k.MGLRU_72] and not word & k.REF:  # isolate_folio
+        refs = 0
+        tier = 0
+    m.g[k.R2] = k.TIERS if stays else tier
     token = ((m.cg[c, k.MIN_SEQ_FILE] << 2) | max(refs - 1, 0)) & k.POS
     ws = word & k.WS if m.g[k.MGLRU_72] else (k.WS if refs else 0)
     return k.SHADOW | (c << k.CG_SHIFT) | token | ws
@@ -73,7 +77,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                 m.cg[c, k.EVICTED + 4 + tier] += gone
                 gone = 0
                 state = word & ALIKE
-                shadow = _shadow(m, c, word)
+                shadow = _shadow(m, c, word, limit)
                 tier = m.g[k.R2]
                 if tier > limit or word & k.LIST_MASK != listed:
                     tier = 0
@@ -123,7 +127,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                             gone = 0
                             tier = 0
                             state = -1
-                            shadow = _shadow(m, c, word)
+                            shadow = _shadow(m, c, word, limit)
                             if m.g[k.R2] > limit:
                                 break
                             tier = m.g[k.R2]

@@ -8,7 +8,7 @@ tables is an exact bit per table.
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists
+from memqos.sim.kernels import lists, workingset
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
@@ -73,10 +73,10 @@ def promote(m: Mem, page: int, c: int) -> None:
     word = m.w[page]
     kind = 0 if word & k.ANON else 1
     if m.g[k.MGLRU_72]:
-        if not word & k.REF:
-            m.w[page] = word | k.REF
+        if not word & (k.REF | k.WS):
+            m.w[page] = (word & ~k.REFS_MASK) | k.REF
             return
-        m.w[page] = (word | k.WS) & ~k.REFS_MASK
+        m.w[page] = (word | k.WS) & ~(k.REFS_MASK | k.REF)
     else:
         m.w[page] = word & ~(k.REFS_MASK | k.REF | k.WS)
     _regen(m, page, kind, m.cg[c, k.MAX_SEQ])
@@ -114,9 +114,7 @@ def _fold_ctrl(m: Mem, c: int, kind: int) -> None:
     for tier in range(k.TIERS):
         i = 4 * kind + tier
         refaulted = m.cg[c, k.AVG_REFAULTED + i] + m.cg[c, k.REFAULTED + i]
-        total = m.cg[c, k.AVG_TOTAL + i] + m.cg[c, k.EVICTED + i]
-        if tier:
-            total += m.cg[c, k.SHELTERED + i]
+        total = m.cg[c, k.AVG_TOTAL + i] + m.cg[c, k.EVICTED + i] + m.cg[c, k.SHELTERED + i]
         m.cg[c, k.AVG_REFAULTED + i] = refaulted // 2
         m.cg[c, k.AVG_TOTAL + i] = total // 2
         m.cg[c, k.REFAULTED + i] = 0
@@ -124,9 +122,15 @@ def _fold_ctrl(m: Mem, c: int, kind: int) -> None:
         m.cg[c, k.SHELTERED + i] = 0
 
 
+@inlined
+def forgotten(m: Mem, word: int) -> int:
+    """The word of a page that moves to a younger generation (folio_inc_gen): its accesses do not count on."""
+    return word & ~(k.REFS_MASK | k.REF) if m.g[k.MGLRU_72] else word & ~(k.REFS_MASK | k.REF | k.WS)
+
+
 @njit
 def _fold_oldest(m: Mem, c: int, kind: int) -> None:
-    """inc_min_seq: the oldest of four generations joins the next one's oldest end."""
+    """inc_min_seq: pages of the oldest of four generations join the oldest end of the next, or their own."""
     seq = m.cg[c, k.MIN_SEQ_ANON + kind]
     old = kind * 4 + seq % 4
     new = kind * 4 + (seq + 1) % 4
@@ -134,13 +138,18 @@ def _fold_oldest(m: Mem, c: int, kind: int) -> None:
     page = lists.take_tail(m, lid)
     while page >= 0:
         word = m.w[page]
+        refs = workingset.refs_of(m, word)
+        ws = 1 if word & k.WS else 0
         if (word & k.LIST_MASK) >> k.LIST_SHIFT == old:
             m.ls[lid, k.SIZE] -= 1
             m.ls[c * k.LISTS + new, k.SIZE] += 1
+            word = forgotten(m, word)
             m.w[page] = (word & ~k.LIST_MASK) | (new << k.LIST_SHIFT)
             lists.put_tail(m, c * k.LISTS + new, page)
         else:
-            lists.put_head(m, lists.list_of(word), page)
+            lists.put_tail(m, lists.list_of(word), page)
+        if m.g[k.MGLRU_72] and refs + ws != 5:
+            m.cg[c, k.SHELTERED + 4 * kind + workingset.tier_of(m, refs, ws)] += 1
         page = lists.take_tail(m, lid)
     _fold_ctrl(m, c, kind)
     m.cg[c, k.MIN_SEQ_ANON + kind] = seq + 1
@@ -184,7 +193,7 @@ def advance_min_seq(m: Mem, c: int, swappiness: int) -> None:
     while swappiness != 201 and file + MIN_GENS <= newest and _list_is_empty(m, c, FILE, file):
         file += 1
     if m.g[k.MGLRU_72]:
-        seq = newest - MIN_GENS
+        seq = newest - MIN_GENS if 0 < swappiness < 201 else newest
         if anon > seq and file < seq:
             anon = seq
         elif file > seq and anon < seq:

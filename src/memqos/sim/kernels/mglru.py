@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import classic, counters, evict, generations, lists, shrink, workingset
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.generations import ANON, FILE, MAX_GENS, MIN_GENS
+from memqos.sim.kernels.generations import ANON, FILE, MIN_GENS
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 
@@ -19,11 +19,9 @@ MIN_BATCH, MAX_BATCH = 64, 4096
 def _within(m: Mem, c: int, sp: int, sp_gain: int, pv: int, pv_gain: int) -> bool:
     """positive_ctrl_err over tiers `[type*4+tier]`: whether `pv` refaults no more than `sp`."""
     pv_ref = m.cg[c, k.AVG_REFAULTED + pv] + m.cg[c, k.REFAULTED + pv]
-    pv_total = m.cg[c, k.AVG_TOTAL + pv] + m.cg[c, k.EVICTED + pv]
-    if pv & 3:
-        pv_total += m.cg[c, k.SHELTERED + pv]
+    pv_total = m.cg[c, k.AVG_TOTAL + pv] + m.cg[c, k.EVICTED + pv] + m.cg[c, k.SHELTERED + pv]
     sp_ref = m.cg[c, k.AVG_REFAULTED + sp] + m.cg[c, k.REFAULTED + sp]
-    sp_total = m.cg[c, k.AVG_TOTAL + sp] + m.cg[c, k.EVICTED + sp]
+    sp_total = m.cg[c, k.AVG_TOTAL + sp] + m.cg[c, k.EVICTED + sp] + m.cg[c, k.SHELTERED + sp]
     if pv_ref < MIN_BATCH:
         return True
     return pv_ref * (sp_total + MIN_BATCH) * sp_gain <= (sp_ref + 1) * pv_total * pv_gain
@@ -47,9 +45,7 @@ def _all_tiers(m: Mem, c: int, kind: int, which: int) -> int:
         if which == 0:
             total += m.cg[c, k.AVG_REFAULTED + i] + m.cg[c, k.REFAULTED + i]
         else:
-            total += m.cg[c, k.AVG_TOTAL + i] + m.cg[c, k.EVICTED + i]
-            if tier:
-                total += m.cg[c, k.SHELTERED + i]
+            total += m.cg[c, k.AVG_TOTAL + i] + m.cg[c, k.EVICTED + i] + m.cg[c, k.SHELTERED + i]
     return total
 
 
@@ -98,27 +94,60 @@ def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
         return True
     refs = workingset.refs_of(m, word)
     tier = workingset.tier_of(m, refs, word & k.WS)
-    if tier > limit or refs == 4:
+    full = workingset.saturated(m, refs, word & k.WS)
+    if tier > limit or full:
         m.ls[c * k.LISTS + old, k.SIZE] -= 1
-        if tier:
+        m.w[page] = generations.forgotten(m, word)
+        if not m.g[k.MGLRU_72]:
             m.cg[c, k.SHELTERED + 4 * kind + tier] += 1
-        if m.g[k.MGLRU_72]:
-            m.w[page] = word & ~(k.REFS_MASK | k.REF)
-            lists.add(m, page, new)
-        else:
-            m.w[page] = word & ~(k.REFS_MASK | k.REF | k.WS)
             lists.add_tail(m, page, new)
+        else:
+            if not full:
+                m.cg[c, k.SHELTERED + 4 * kind + tier] += 1
+            lists.add(m, page, new)
         return True
-    if word & (k.LOCKED | k.WB) or (kind == FILE and word & k.DIRTY):
+    if word & k.WB or (word & k.LOCKED and not m.g[k.MGLRU_72]) or (kind == FILE and word & k.DIRTY):
         if kind == FILE and word & k.DIRTY:
             m.g[k.SC_TAKEN] += 1
             if not word & k.WB:
                 m.g[k.SC_UNQUEUED] += 1
         m.ls[c * k.LISTS + old, k.SIZE] -= 1
-        m.w[page] = (word & ~k.REFS_MASK) | (k.RECLAIM if word & (k.DIRTY | k.WB) else 0)
+        m.w[page] = generations.forgotten(m, word) | (k.RECLAIM if word & (k.DIRTY | k.WB) else 0)
         lists.add(m, page, new)
         return True
     return False
+
+
+@njit
+def _isolate(m: Mem, page: int) -> None:
+    """isolate_folio: bits that count accesses mean nothing without the first one."""
+    word = m.w[page] & ~k.RECLAIM
+    if m.g[k.MGLRU_72]:
+        if not word & k.REF:
+            word &= ~k.REFS_MASK
+    else:
+        if not word & k.REF:
+            word &= ~(k.REFS_MASK | k.WS)
+        word &= ~k.REF
+    m.w[page] = word
+
+
+@njit
+def _put_back(m: Mem, c: int, page: int, active: bool) -> None:
+    """What evict_folios does with a page that was not freed; not to the oldest generation again."""
+    word = m.w[page]
+    if m.g[k.MGLRU_72]:
+        kind = 0 if word & k.ANON else 1
+        if generations.place_seq(m, c, word, active) == m.cg[c, k.MIN_SEQ_ANON + kind]:
+            m.w[page] = word & ~(k.REFS_MASK | k.REF)
+            active = True
+    elif word & k.RECLAIM and word & (k.DIRTY | k.WB):
+        if word & k.WS:
+            m.w[page] = word | k.REF
+    else:
+        m.w[page] = word & ~(k.REFS_MASK | k.REF | k.WS)
+        active = True
+    generations.add(m, page, active)
 
 
 @njit
@@ -132,13 +161,14 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
     lid = c * k.LISTS + number
     looked = 0
     isolated = 0
+    held = 0
     refilled = 0
     freed = 0
     most = MAX_BATCH
     if m.g[k.MGLRU_72]:  # counts folios; a file's are as large as its read-ahead
         most = min(batch, MIN_BATCH) * (m.g[k.FOLIO] if kind == FILE else 1)
     while looked < most and isolated < MIN_BATCH:
-        if kind == FILE:
+        if kind == FILE and held == 0:
             gone = evict.batch(m, c, number, min(most - looked, MIN_BATCH - isolated), limit)
             if gone:
                 looked += gone
@@ -154,24 +184,16 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
             continue
         isolated += 1
         m.ls[lid, k.SIZE] -= 1
-        if not m.g[k.MGLRU_72]:
-            m.w[page] &= ~k.REF
+        _isolate(m, page)
+        m.g[k.ISOLATED + held] = page
+        held += 1
+    for i in range(held):
+        page = m.g[k.ISOLATED + i]
         fate = shrink.shrink_page(m, page, c)
         if fate == shrink.FREED:
             freed += 1
         else:
-            word = m.w[page]
-            if word & k.RECLAIM and word & (k.DIRTY | k.WB):
-                generations.add(m, page, False)
-            elif fate == shrink.ACTIVATE or word & (k.MAPPED | k.REF | k.DIRTY | k.WB | k.LOCKED):
-                if m.g[k.MGLRU_72]:
-                    back = MIN_GENS - (1 if word & k.WS else 0) if fate == shrink.ACTIVATE else MAX_GENS - 1
-                    at = max(m.cg[c, k.MAX_SEQ] - back + 1, seq + 1)
-                    lists.add(m, page, kind * 4 + at % 4)
-                else:
-                    generations.add(m, page, True)
-            else:
-                generations.add(m, page, False)
+            _put_back(m, c, page, fate == shrink.ACTIVATE)
     if freed:
         counters.uncharge(m, c, freed)
     m.cg[c, k.PGREFILL] += refilled
@@ -242,10 +264,9 @@ def _nr_to_scan(m: Mem, c: int, swappiness: int) -> int:
     newest = m.cg[c, k.MAX_SEQ]
     oldest = _oldest(m, c, swappiness)
     total = _evictable(m, c, swappiness)
-    if oldest + MIN_GENS > newest:
-        generations.age(m, c, swappiness)
-        return -1
-    must_age = False
+    must_age = oldest + MIN_GENS > newest
+    if must_age:
+        total = 0
     if oldest + MIN_GENS == newest:
         young = 0
         old = 0

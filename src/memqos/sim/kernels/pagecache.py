@@ -22,7 +22,7 @@ def accessed(m: Mem, page: int) -> None:
     word = m.w[page]
     if m.g[k.MGLRU]:
         if not word & k.REF:
-            m.w[page] = word | k.REF
+            m.w[page] = (word & ~k.REFS_MASK if m.g[k.MGLRU_72] else word) | k.REF
         elif m.g[k.MGLRU_72]:
             if word & k.REFS_MASK != k.REFS_MASK:
                 m.w[page] = word + (1 << k.REFS_SHIFT)

@@ -104,11 +104,14 @@ def _references(m: Mem, word: int) -> int:
     referenced = word & k.REF
     word &= ~k.YOUNG
     if m.g[k.MGLRU_72]:
-        if young:
-            m.g[k.R1] = word | k.REF
-            return 2 if referenced else 1
-        m.g[k.R1] = word
-        return 0
+        if not young:
+            m.g[k.R1] = word
+            return 0
+        if not word & (k.REF | k.WS):  # lru_gen_set_refs
+            m.g[k.R1] = (word & ~k.REFS_MASK) | k.REF
+            return 1
+        m.g[k.R1] = (word & ~(k.REFS_MASK | k.REF)) | k.WS
+        return 2
     word &= ~k.REF
     if young:
         m.g[k.R1] = word | k.REF

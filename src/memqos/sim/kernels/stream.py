@@ -27,7 +27,7 @@ KEY = k.CG_MASK | k.POS | k.WS
 def touched(word: int, rework: bool) -> int:
     """folio_mark_accessed under MGLRU: the page's new word (kernel.md 4.3)."""
     if not word & k.REF:
-        return word | k.REF
+        return (word & ~k.REFS_MASK if rework else word) | k.REF
     if rework:
         return word + (1 << k.REFS_SHIFT) if word & k.REFS_MASK != k.REFS_MASK else word | k.WS
     if not word & k.WS:
@@ -42,6 +42,13 @@ def _rivals(m: Mem, evictor: int) -> int:
     if m.g[k.SW_FREE] > 0 and counters.swap_room(m, evictor) > 0:
         size += m.cg[evictor, k.SUM0 + k.ACTIVE_ANON] + m.cg[evictor, k.SUM0 + k.INACTIVE_ANON]
     return size
+
+
+@inlined
+def _marks(m: Mem, c: int, shadow: int, pages: int, rework: bool) -> int:
+    """The flags that pages with equal shadows keep; since 6.14 the first access forgets restored bits."""
+    flags = workingset.refault_mglru(m, c, shadow, 1, pages)
+    return flags & k.WS if rework else flags
 
 
 @inlined
@@ -144,7 +151,7 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                             if not known:
                                 unknown += run
                             elif not classic:
-                                marks = workingset.refault_mglru(m, c, word, 1, run)
+                                marks = _marks(m, c, word, run, rework)
                             runs.enter(m, page, run, at, fresh | marks)
                             at += run
                             added += run
@@ -248,7 +255,7 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                         strange = 0
                         marks = flags
                     else:
-                        marks = workingset.refault_mglru(m, c, word, 1, 1)
+                        marks = _marks(m, c, word, 1, rework)
                         strange += 1
                         if strange > 1 or seen < 0:
                             if repeated:

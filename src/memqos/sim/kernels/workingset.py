@@ -43,6 +43,14 @@ def refs_of(m: Mem, word: int) -> int:
 
 
 @inlined
+def saturated(m: Mem, refs: int, ws: int) -> bool:
+    """Whether all bits that count accesses are set: five accesses through file descriptors."""
+    if m.g[k.MGLRU_72]:
+        return refs == 4 and ws != 0
+    return refs == 4
+
+
+@inlined
 def tier_of(m: Mem, refs: int, ws: int) -> int:
     """lru_tier_from_refs."""
     if m.g[k.MGLRU_72]:
