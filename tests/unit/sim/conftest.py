@@ -145,6 +145,11 @@ class Bench:
         check_invariants(self.machine)
 
 
+@pytest.fixture(scope="session")
+def check() -> Callable[[Machine], None]:
+    return check_invariants
+
+
 @pytest.fixture
 def bench() -> Callable[..., Bench]:
     return Bench
