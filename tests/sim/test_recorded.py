@@ -42,6 +42,9 @@ def test_e3_400_mib_of_memory_under_100_mib_with_swap(tmp_path: Path, kernel: st
     main["command"] = ["python3", "-m", "memqos.lab.load", "mib=400", "passes=0"]
     main["resources"] = {"limits": {"memory": "100Mi"}, "requests": {"memory": "50Mi"}}
     said = ("held 400 MiB", "pass 1", "pass 2")
+    container = document["pods"][0]["spec"]["containers"][0]
+    container["command"] = [*container["command"][:3], "mib=400", "passes=0"]
+    container["resources"]["limits"]["memory"] = "100Mi"
     document["timeline"] = [{"start": "hog"}]
     for word in said:
         wait = {"pod": "hog", "until": "said", "word": word, "timeout": 180}

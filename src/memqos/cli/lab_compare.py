@@ -53,6 +53,7 @@ def compare(
     from dataclasses import asdict
 
     from memqos.cli.output import Output
+    from memqos.lab.compare import is_recorded
     from memqos.report.fidelity import page, rows_table, summary_table
 
     chosen, wanted = chosen_experiments(experiments, every, kernels)
@@ -63,18 +64,24 @@ def compare(
         recorded = out
         _run(chosen, wanted, runs, out)
     rows: list[Row] = []
+    missing: list[str] = []
     for experiment in chosen:
         for kernel in wanted:
-            rows += _compared(experiment, kernel, recorded)
+            if every and not is_recorded(recorded, experiment, kernel):
+                missing.append(f"{experiment.name} on {kernel}")
+            else:
+                rows += _compared(experiment, kernel, recorded)
     output = Output(as_json=as_json)
     plain: list[dict[str, Any]] = [{**asdict(row), "error": _finite(row.error)} for row in rows]
     output.tables({"rows": plain}, rows_table(rows, "Simulated beside real"), summary_table(rows))
+    if missing:
+        output.line(f"not recorded: {', '.join(missing)}")
     docs = docs or (Path("docs/fidelity.md") if every else None)
     if docs is not None:
         words = "--all" if every else " ".join(experiments)
         said = f"memqos lab compare {words}" + "".join(f" --kernel {kernel}" for kernel in kernels) + given
         docs.parent.mkdir(parents=True, exist_ok=True)
-        docs.write_text(page(rows, command=said), encoding="utf-8")
+        docs.write_text(page(rows, command=said, missing=missing), encoding="utf-8")
         output.line(f"page: {docs}")
     ctx.exit(exits.NOT_HELD if any(row.met is False for row in rows) else exits.OK)
 
@@ -99,7 +106,7 @@ def _compared(experiment: Experiment, kernel: str, recorded: Path) -> list[Row]:
     rows = []
     for name, real in recordings_in(recorded, experiment, kernel).items():
         # the guest has no eviction manager, so neither has the simulation here
-        simulated = record(experiment, play(experiment, name), kernel, evictions=False)
+        simulated = record(experiment, play(experiment, name), kernel, evictions=False, guest=True)
         rows += compare_recordings(experiment, kernel, real, simulated)
     return rows
 

@@ -75,7 +75,17 @@ def prepare(setup: Setup) -> None:
         call("swapon", device)
     if setup.data:
         device = f"/dev/{_named(found, setup.data)}"
-        call("mkfs.ext4", "-q", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard", device)
+        call(
+            "mkfs.ext4",
+            "-q",
+            "-b",
+            "4096",
+            "-O",
+            "^has_journal",
+            "-E",
+            "lazy_itable_init=1,nodiscard",
+            device,
+        )
         DATA.mkdir(exist_ok=True)
         call("mount", "-o", "noatime", device, str(DATA))
     if setup.swap_file:

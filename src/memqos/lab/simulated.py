@@ -29,7 +29,7 @@ from memqos.sim.node import SimNode
 from memqos.sim.pods import Program, SimPods
 from memqos.sim.process import Files
 from memqos.sim.profiles import profile
-from memqos.sim.spec import Disk, NodeSpec
+from memqos.sim.spec import Costs, Disk, NodeSpec
 from memqos.sim.stat import Look
 from memqos.units import MIB
 from memqos.workload.parse import load_workload, workload_document, workload_from
@@ -43,6 +43,16 @@ _SHORT: Final = 0.1
 _SYSTEM: Final = 64 * MIB
 """What a guest's kernel and its few processes hold: MemTotal less MemFree before the first pod, on 6.12."""
 
+_SWAPS: Final = ("swap", "data")
+"""The disks swap may lie on; one that rotates makes all swap-in read slots, not pages (nr_rotate_swap)."""
+
+_BURST_US: Final = 100_000
+"""What QEMU's throttle lets pass at once: a tenth of a second's worth (util/throttle.c, `bkt->avg / 10`)."""
+
+_EMULATED: Final = 60
+"""How many times slower an emulated processor is: e3 takes 4.5 s to fill its memory and 11 s for a pass in a
+guest, 5.1 s and 6.1 s in the simulator at this."""
+
 
 def node_of(experiment: Experiment) -> NodeSpec:
     """The simulated machine of an experiment; raises `ExperimentError`.
@@ -55,7 +65,7 @@ def node_of(experiment: Experiment) -> NodeSpec:
     disks = []
     for name, disk in experiment.disks.items():
         bps = size_of(experiment, f"$.disks.{name}.bandwidth", disk.bandwidth) if disk.bandwidth else 0
-        disks.append(Disk(name, read_bps=bps, write_bps=bps, read_iops=disk.iops, write_iops=disk.iops))
+        disks.append(Disk(name, bps, bps, disk.iops, disk.iops))
     swap = experiment.disks.get("swap")
     unknown = sorted(set(node.sysctl) - _SYSCTLS.keys())
     if unknown:
@@ -73,6 +83,7 @@ def node_of(experiment: Experiment) -> NodeSpec:
         disks=tuple(disks) or (Disk(),),
         swap=_swap_of(experiment),
         swap_disk="swap" if swap is not None else "data" if node.swap_file else "",
+        swap_rotates=any(disk.rotational for name, disk in experiment.disks.items() if name in _SWAPS),
         swappiness=node.swappiness,
         read_ahead=node.read_ahead_kb << 10,
         thp=node.thp == "always",
@@ -110,12 +121,18 @@ def _number(experiment: Experiment, name: str, value: str) -> int:
 class SimWorld:
     """One variant's simulated node as a world to play in."""
 
-    def __init__(self, experiment: Experiment, variant: Play, kernel: str, seed: int = 1) -> None:
+    def __init__(
+        self, experiment: Experiment, variant: Play, kernel: str, seed: int = 1, *, guest: bool = False
+    ) -> None:
         chosen = profile(kernel)
         if experiment.node.mglru is not None:
             chosen = chosen.with_mglru() if experiment.node.mglru else chosen.classic()
         spec = replace(node_of(experiment), seed=seed)
-        self.machine = Machine(chosen, spec)
+        costs = Costs()
+        if guest:
+            spec = replace(spec, disks=tuple(replace(disk, burst_us=_BURST_US) for disk in spec.disks))
+            costs = costs.times(_EMULATED)
+        self.machine = Machine(chosen, spec, costs)
         self.node = SimNode(self.machine)
         self.release = f"{kernel} (simulated)"
         rules = KubeletRules(kubelet_of(variant.kubelet), NodeCapacity(memory=spec.memory, swap=spec.swap))
@@ -233,16 +250,19 @@ def record(
     *,
     seed: int = 1,
     evictions: bool = True,
+    guest: bool = False,
     say: Callable[[str], None] = lambda text: None,
     watcher: Watcher | None = None,
 ) -> Recording:
     """Play one variant on a new simulated node and return what was seen.
 
-    Without `evictions` there is no eviction manager, as in the guest. Raises `InputError` for what cannot
-    be simulated. A wait in vain ends the play; the recording says so, and has what was seen until then.
+    Without `evictions` there is no eviction manager, as in the guest. `guest`: on a machine as slow, and with
+    disks, as the emulator has them; counters depend on it where writes race with reclaim. Raises `InputError`
+    for what cannot be simulated. A wait in vain ends the play; the recording says so, and has what was seen
+    until then.
     """
     check_commands(experiment, variant)
-    world = SimWorld(experiment, variant, kernel, seed)
+    world = SimWorld(experiment, variant, kernel, seed, guest=guest)
     evictor = Evictor(world.config, world.runner.now_us()) if evictions else None
     player = Player(variant, world, say, evictor=evictor, watcher=watcher)
     try:

@@ -26,9 +26,9 @@ _SAID = f"""\
 The same experiment files, played in a virtual machine with a real kernel and in the simulator; what each
 pod's counters grew by between two marks of the timeline. Only counts and bytes: the machines were emulated.
 A difference within {BATCH} pages, one batch in which the kernel charges, is no miss. A bar of `-` is a
-counter that is shown and not judged. Between marks that are so many seconds apart, a program that goes
-round and round (e3) does as many rounds as its machine is fast; an emulated one is slow, and its counts
-are smaller."""
+counter that is shown and not judged: memory.events max is judged under file load, where nothing is swapped.
+The simulated machine is as slow as an emulated one, and its disks take bursts as QEMU's do, because reclaim
+races with the writes it has started; how that race ends differs from one real run to the next."""
 
 
 def rows_table(rows: Sequence[Row], title: str, *, placed: bool = True) -> Table:
@@ -74,8 +74,8 @@ def summary_table(rows: Sequence[Row]) -> Table:
     return table(columns, lines, title="Bars met")
 
 
-def page(rows: Sequence[Row], *, command: str) -> str:
-    """The whole page in Markdown, misses left in."""
+def page(rows: Sequence[Row], *, command: str, missing: Sequence[str] = ()) -> str:
+    """The whole page in Markdown, misses left in; `missing` is what there was no recording of."""
     judged = [row for row in rows if row.met is not None]
     met = sum(row.met is True for row in judged)
     parts = [
@@ -85,6 +85,8 @@ def page(rows: Sequence[Row], *, command: str) -> str:
         f"**{met} of {len(judged)} bars are met.**",
         summary_table(rows).markdown(),
     ]
+    if missing:
+        parts.append(f"Not compared, because not recorded: {', '.join(missing)}.")
     misses = [row for row in rows if row.met is False]
     if misses:
         parts += ["## Misses", rows_table(misses, "").markdown()]

@@ -63,6 +63,7 @@ class Arrays:
             dev[i, : k.D_RLAT] = row
             m.dev[i, k.D_RLAT] = disk.read_latency_us * 1000
             m.dev[i, k.D_WLAT] = disk.write_latency_us * 1000
+            m.dev[i, k.D_BURST] = disk.burst_us * 1000
         low = math.isqrt(16 * (spec.memory >> 10))
         kib = min(max(low, 128), 262144)
         if spec.thp:
@@ -77,6 +78,7 @@ class Arrays:
             k.PAGE_CLUSTER: spec.page_cluster, k.SW_TOTAL: slots, k.SW_FREE: max(0, slots - 1),
             k.SWAP_DEV: self.disk_numbers.get(spec.swap_disk, 0), k.NDEV: len(spec.disks),
             k.RSTAT_LAG: 64 * spec.cpus, k.STOCK_CG: -1, k.SWRA_HITS: 4, k.CUR: -1,
+            k.SWAP_ROTATES: int(spec.swap_rotates),
             k.RNG: spec.seed * 2654435761 % 0xFFFFFFFF or 1,
             k.DIRTY_RATIO: spec.dirty_ratio, k.BG_RATIO: spec.dirty_background_ratio,
             k.NEXT_PSI: psi.PERIOD, k.MGLRU: int(profile.mglru), k.PARTIAL_WALK: int(profile.partial_walk),

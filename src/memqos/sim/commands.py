@@ -42,8 +42,44 @@ from memqos.workload.spec import (
 )
 
 KNOWN = "md5sum, sha256sum, cat, dd, sleep, stress-ng --vm, memqos workload"
-INTERPRETER = 903 * 4096
-"""Anonymous memory of a bare Python 3.11 (memory.stat of a guest, alike on three kernels)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a process holds besides the memory it is asked to hold, in pages.
+
+    `pages` of heap, stack and written library data, `kernel` of kernel stack, page tables and slab beyond
+    the tables of `pages`. It touches `hot` of them all the time while it works and `warm` between two phases,
+    half of them to write.
+    Measured in guests: memory.stat, and smaps' Referenced after clear_refs, of each program at work.
+    """
+
+    pages: int = 0
+    kernel: int = 0
+    hot: int = 0
+    warm: int = 0
+
+    @property
+    def stride(self) -> int:
+        """How far apart the pairs of warm pages lie."""
+        return max(2, self.pages // max(1, self.warm // 2))
+
+    @property
+    def hot_stride(self) -> int:
+        """How far apart the pairs of hot pages lie, each of them a warm one too."""
+        return self.stride * max(1, self.warm // max(1, self.hot))
+
+
+def _plain(buffer: int) -> Own:
+    """One of coreutils, with so many bytes of buffer."""
+    pages = buffer >> 12
+    return Own(27 + pages, 16, 4 + pages, 4 + pages)
+
+
+PYTHON = Own(903, 21, 30, 90)
+"""A bare interpreter in a loop: `memqos.lab.load`."""
+WORKLOAD = Own(3198, 28, 60, 180)
+"""`memqos workload`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +87,9 @@ class Job:
     """What a process does: phases, its own CPU time a page (ns), how many processes, whether it is respawned.
 
     `fadvise`: it announces sequential reading (POSIX_FADV_SEQUENTIAL), which doubles the readahead.
-    It prints its `results` as JSON lines, or what it `says` after its n-th touch phase.
+    It ends with `refused` when it maps more than all memory and swap (vm.overcommit_memory=0: mm/util.c,
+    `__vm_enough_memory`). It prints its `results` as JSON lines, or what it `says` after its n-th touch
+    phase.
     """
 
     workload: Workload
@@ -61,6 +99,8 @@ class Job:
     fadvise: bool = False
     results: bool = False
     says: Callable[[int], str] | None = None
+    own: Own = Own()
+    refused: int = 1
 
 
 def understand(argv: Sequence[str], workloads: Mapping[str, Workload] | None = None) -> Job:
@@ -75,7 +115,7 @@ def understand(argv: Sequence[str], workloads: Mapping[str, Workload] | None = N
         found = (workloads or {}).get(argv[2])
         if found is None:
             raise ExperimentError(f"the workload file {argv[2]} is not given", remedy="add it to workloads")
-        return Job(found, 300, results=True)
+        return Job(found, 300, results=True, own=WORKLOAD, refused=2)
     if name.startswith("python") and list(argv[1:3]) == ["-m", "memqos.lab.load"]:
         name, argv = "memqos.lab.load", argv[2:]
     parser = _PARSERS.get(name)
@@ -104,7 +144,7 @@ def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
         if len(args) != 1 or args[0].startswith("-"):
             return None
         workload = Workload((ReadFile(args[0], block=32 << 10),))
-        return Job(workload, page_ns, fadvise=True)
+        return Job(workload, page_ns, fadvise=True, own=_plain(32 << 10))
 
     return parse
 
@@ -112,7 +152,7 @@ def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
 def _cat(args: list[str]) -> Job | None:
     if not args or any(arg.startswith("-") for arg in args):
         return None
-    return Job(Workload(tuple(ReadFile(arg) for arg in args)), 100, fadvise=True)
+    return Job(Workload(tuple(ReadFile(arg) for arg in args)), 100, fadvise=True, own=_plain(128 << 10))
 
 
 def _dd(args: list[str]) -> Job | None:
@@ -133,7 +173,7 @@ def _dd(args: list[str]) -> Job | None:
         if size is None or not zero:
             return None
         phases.append(WriteFile(target, size, block=block, sync="fsync" in options.get("conv", "")))
-    return Job(Workload(tuple(phases)), 200) if phases else None
+    return Job(Workload(tuple(phases)), 200, own=_plain(block)) if phases else None
 
 
 def seconds_of(text: str) -> float | None:
@@ -147,11 +187,11 @@ def seconds_of(text: str) -> float | None:
 
 def _sleep(args: list[str]) -> Job | None:
     if args in (["infinity"], ["inf"]):
-        return Job(Workload((Hold(),)))
+        return Job(Workload((Hold(),)), own=_plain(0))
     times = [seconds_of(arg) for arg in args]
     if not times or None in times:
         return None
-    return Job(Workload((Sleep(sum(time for time in times if time)),)))
+    return Job(Workload((Sleep(sum(time for time in times if time)),)), own=_plain(0))
 
 
 def _stress(args: list[str]) -> Job | None:
@@ -188,9 +228,7 @@ def _load(args: list[str]) -> Job | None:
     size = int(settings["mib"])
     step = int(settings["step"]) or size
     ends = [min(size, start + step) for start in range(0, size, step)]
-    phases: list[Phase] = [Allocate("interpreter", INTERPRETER), Touch("interpreter", write=True)]
-    if settings["delay"]:
-        phases.append(Sleep(settings["delay"]))
+    phases: list[Phase] = [Sleep(settings["delay"])] if settings["delay"] else []
     phases.append(Allocate("held", size * MIB))
     for start, end in zip([0, *ends], ends, strict=False):
         phases.append(Touch("held", write=True, offset=start * MIB, size=(end - start) * MIB))
@@ -203,13 +241,11 @@ def _load(args: list[str]) -> Job | None:
     phases.append(Hold())
 
     def says(turn: int) -> str:
-        if turn == 0:
-            return ""
-        if turn <= len(ends):
-            return f"held {ends[turn - 1]} MiB\n"
-        return f"pass {turn - len(ends)}\n"
+        if turn < len(ends):
+            return f"held {ends[turn]} MiB\n"
+        return f"pass {turn - len(ends) + 1}\n"
 
-    return Job(Workload(tuple(phases)), 400, says=says)
+    return Job(Workload(tuple(phases)), 400, says=says, own=PYTHON)
 
 
 _PARSERS: dict[str, Callable[[list[str]], Job | None]] = {

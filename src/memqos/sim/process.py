@@ -106,12 +106,23 @@ class Process:
         self.machine.program(self.task, marked)
 
     def _run(self) -> Iterator[list[Row]]:
+        own = self.job.own
+        between: list[Row] = []
+        if own.pages:
+            region = {k.P_OBJ: self.machine.region(self.task, own.pages * PAGE), k.P_CHUNK: own.pages}
+            begin = {k.P_COUNT: own.kernel, k.P_A: own.hot, k.P_B: own.hot_stride}
+            touch = region | {k.P_OP: k.OP_TOUCH, k.P_WRITE: 1}
+            yield [region | begin | {k.P_OP: k.OP_BEGIN}, touch | {k.P_COUNT: own.pages}]
+            pairs = touch | {k.P_COUNT: own.warm, k.P_PATTERN: k.PAIRS, k.P_B: own.stride}
+            between = [pairs | {k.P_WRITE: 0}, pairs | {k.P_COUNT: own.warm // 2, k.P_B: 2 * own.stride}]
         for step in steps(self.job.workload):
             self._doing, self._serving = step, None
             self._since = self.machine.now, self._accesses()
             yield from self._phase(step)
             self._tell(step)
-        self._doing = None
+            self._doing = None
+            if between:
+                yield between
 
     def interrupted(self) -> None:
         """Be told to stop: leave a result of what is done of the present phase, as the real program does."""
@@ -155,6 +166,8 @@ class Process:
     def _phase(self, step: Step) -> Iterator[list[Row]]:
         action = step.action
         if isinstance(action, Allocate):
+            if action.size > self.machine.spec.memory + self.machine.spec.swap:
+                yield [{k.P_OP: k.OP_EXIT, k.P_A: self.job.refused}]
             region = self.machine.region(self.task, action.size)
             self._regions[action.name] = Region(region, action.size // PAGE)
         elif isinstance(action, MapFile):
@@ -184,7 +197,13 @@ class Process:
             yield [{k.P_OP: k.OP_SLEEP, k.P_NS: min(1 << 62, round(seconds * SECOND))}]
 
     def _row(self, op: int, obj: int, count: int, rate: int | None = None) -> Row:
-        row = {k.P_OP: op, k.P_OBJ: obj, k.P_COUNT: count, k.P_CHUNK: max(1, count), k.P_NS: self.job.page_ns}
+        row = {
+            k.P_OP: op,
+            k.P_OBJ: obj,
+            k.P_COUNT: count,
+            k.P_CHUNK: max(1, count),
+            k.P_NS: self.job.page_ns * self.machine.costs.program,
+        }
         if rate:
             row |= {k.P_PACE: PAGE * SECOND * 1000 // rate, k.P_START: self.machine.now}
         return row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memqos.errors import ExperimentError
 from memqos.units import GIB, MIB
@@ -12,7 +12,10 @@ MAX_DISKS = 4
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk: bytes and requests per second (0: no bound) and microseconds of latency."""
+    """One disk: bytes and requests per second (0: no bound) and microseconds of latency.
+
+    After being idle it takes `burst_us` worth of its bandwidth at once, as a leaky bucket does.
+    """
 
     name: str = "vda"
     read_bps: int = 0
@@ -21,6 +24,7 @@ class Disk:
     write_iops: int = 0
     read_latency_us: int = 100
     write_latency_us: int = 100
+    burst_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,9 @@ class NodeSpec:
 
     `system` is memory that the kernel and the rest of the system hold and never give back;
     `read_ahead` as read_ahead_kb, in bytes; `page_cluster` as vm.page-cluster (2^n slots are read
-    together); `swap_disk` names the disk swap lies on.
+    together); `swap_disk` names the disk swap lies on, which
+    `swap_rotates` if it says so (virtio-blk does, if not told otherwise): swap-in then reads the slots around
+    a page's own, else the pages around it.
     """
 
     memory: int = GIB
@@ -37,6 +43,7 @@ class NodeSpec:
     disks: tuple[Disk, ...] = (Disk(),)
     swap: int = 0
     swap_disk: str = ""
+    swap_rotates: bool = True
     swappiness: int = 60
     read_ahead: int = 128 << 10
     page_cluster: int = 3
@@ -78,6 +85,7 @@ class Costs:
 
     From the field study: a resident page's read costs 0.52 µs of system time (0.544 s for 4 GiB: the copy
     and an eighth of a system call), a page that must be reclaimed for and read anew 1.72 µs more.
+    `program` is how many times slower programs themselves are than where their own times were measured.
     """
 
     fault: int = 700
@@ -87,3 +95,12 @@ class Costs:
     copy: int = 444
     syscall: int = 600
     quantum: int = 1_000_000
+    program: int = 1
+
+    def times(self, slower: int) -> Costs:
+        """The same on a processor so many times as slow, for the kernel and for programs."""
+        kernel = {name: getattr(self, name) * slower for name in _KERNEL}
+        return replace(self, **kernel, program=self.program * slower)
+
+
+_KERNEL = ("fault", "scan", "steal", "read_miss", "copy", "syscall")

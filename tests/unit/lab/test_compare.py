@@ -88,6 +88,10 @@ def test_recordings_of_several_runs_are_found_and_missing_ones_are_asked_for(tmp
     assert len(recordings_in(tmp_path, EXPERIMENT, "6.12")["run"]) == 2
 
 
+def test_the_page_says_what_was_not_recorded() -> None:
+    assert "not recorded: e7 on 6.1." in page([], command="x", missing=["e7 on 6.1"])
+
+
 def test_the_page_leaves_misses_in() -> None:
     real, ours = recording(look(1, pgsteal=100_000)), recording(look(1, pgsteal=50_000))
     rows = compare(EXPERIMENT, "6.12", [real], ours)

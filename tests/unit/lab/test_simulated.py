@@ -188,7 +188,7 @@ def test_the_same_pods_and_seed_are_the_same_to_the_byte(tmp_path: Path, kernel:
     service = tmp_path / "service.yaml"
     service.write_text(yaml.safe_dump(SERVICE))
     pods = [
-        pod("service", "memqos", "workload", str(service), limit="6Mi"),
+        pod("service", "memqos", "workload", str(service), limit="18Mi"),
         pod("reader", "md5sum", "/data/f", limit="4Mi"),
     ]
     rest = {"files": [{"path": "f", "size": "12Mi"}], "disks": {"data": {"size": "32Mi"}}}
@@ -205,7 +205,7 @@ def test_requests_of_a_service_that_runs_on_are_counted_at_the_end(tmp_path: Pat
     document = {**SERVICE, "phases": [*SERVICE["phases"][:2], {"requests": {**REQUESTS, "perSecond": 100}}]}
     service = tmp_path / "service.yaml"
     service.write_text(yaml.safe_dump(document))
-    pods = [pod("service", "memqos", "workload", str(service), limit="6Mi")]
+    pods = [pod("service", "memqos", "workload", str(service), limit="18Mi")]
     last = played(experiment(tmp_path, pods, {"start": "service"}, {"sleep": 2})).results["service/main"][-1]
     assert last.stopped
     assert last.requests is not None
@@ -285,7 +285,7 @@ def test_senpai_lowers_memory_high_of_an_idle_pod(tmp_path: Path) -> None:
 
 def test_systemd_oomds_rules_kill_who_fills_the_swap(tmp_path: Path) -> None:
     swapping = {"failSwapOn": False, "memorySwap": {"swapBehavior": "LimitedSwap"}}
-    hog = pod("hog", *LOAD, "mib=400", "step=4", "every=0.1", "passes=0")
+    hog = pod("hog", *LOAD, "mib=330", "step=4", "every=0.1", "passes=0")
     hog["spec"]["containers"][0]["resources"] = {"requests": {"memory": "200Mi"}}
     found = managed(
         tmp_path,

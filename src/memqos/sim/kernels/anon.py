@@ -60,46 +60,99 @@ def _swap_read(m: Mem, blamed: int, page: int, noretry: bool) -> bool:
 
 
 @njit
-def _window(m: Mem, slot: int) -> int:
-    """swapin_nr_pages: how many slots to read, by how many of the last ones were wanted."""
-    most = 1 << m.g[k.PAGE_CLUSTER]
-    if most <= 1:
-        return 1
-    hits = m.g[k.SWRA_HITS]
-    m.g[k.SWRA_HITS] = 0
+def _window(m: Mem, hits: int, beside: bool, before: int) -> int:
+    """__swapin_nr_pages: how many pages to read, by how many of the last ones read ahead were wanted."""
     size = hits + 2
     if hits == 0:
-        if slot != m.g[k.SWRA_PREV] + 1 and slot != m.g[k.SWRA_PREV] - 1:
+        if not beside:
             size = 1
-        m.g[k.SWRA_PREV] = slot
     else:
         size = 4
         while size < hits + 2:
             size *= 2
-    size = max(min(size, most), m.g[k.SWRA_WINDOW] // 2)
-    m.g[k.SWRA_WINDOW] = size
-    return size
+    return max(min(size, 1 << m.g[k.PAGE_CLUSTER]), before // 2)
 
 
 @njit
-def _swap_in(m: Mem, c: int, page: int) -> bool:
-    """swapin_readahead by slot cluster: the aligned group of slots around the page's own."""
+def _read_ahead(m: Mem, c: int, other: int, page: int) -> bool:
+    if not _swap_read(m, c, other, other != page):
+        return False
+    if other != page:
+        m.w[other] |= k.RAHEAD
+    return True
+
+
+@njit
+def _cluster(m: Mem, c: int, page: int) -> None:
+    """swap_cluster_readahead, on a disk that rotates: the aligned group of slots around the page's own."""
     slot = m.aux[page] - 1
-    size = 1 if m.g[k.SWAP_SYNC] else _window(m, slot)
-    if size > 1:
-        first = slot & ~(size - 1)
-        for s in range(max(first, 1), min(first + size, m.g[k.SW_TOTAL])):
-            entry = m.sw[s]
-            other = entry & k.POS
-            if not entry & k.SW_USED or m.w[other] & k.RES:
-                continue
-            if not _swap_read(m, c, other, other != page):
-                break
-            if other != page:
-                m.w[other] |= k.RAHEAD
+    hits = m.g[k.SWRA_HITS]
+    prev = m.g[k.SWRA_PREV]
+    size = _window(m, hits, slot == prev + 1 or slot == prev - 1, m.g[k.SWRA_WINDOW])
+    m.g[k.SWRA_HITS] = 0
+    m.g[k.SWRA_WINDOW] = size
+    if hits == 0:
+        m.g[k.SWRA_PREV] = slot
+    if size == 1:
+        return
+    first = slot & ~(size - 1)
+    for s in range(max(first, 1), min(first + size, m.g[k.SW_TOTAL])):
+        entry = m.sw[s]
+        other = entry & k.POS
+        if entry & k.SW_USED and not m.w[other] & k.RES and not _read_ahead(m, c, other, page):
+            return
+
+
+@njit
+def _neighbours(m: Mem, c: int, o: int, page: int) -> None:
+    """swap_vma_readahead, on any other disk: pages around the one that faulted, as its mapping was used."""
+    base = m.obj[o, k.O_BASE]
+    index = page - base
+    prev = m.obj[o, k.O_RA_PREV]
+    hits = m.obj[o, k.O_RA_HITS]
+    if prev == 0 and hits == 0 and m.obj[o, k.O_RA_WIN] == 0:
+        hits = 4  # GET_SWAP_RA_VAL of a mapping that was never swapped in from
+    size = _window(m, hits, index == prev + 1 or index == prev - 1, m.obj[o, k.O_RA_WIN])
+    m.obj[o, k.O_RA_PREV] = index
+    m.obj[o, k.O_RA_WIN] = size
+    m.obj[o, k.O_RA_HITS] = 0
+    if size == 1:
+        return
+    first = index - (size - 1) // 2
+    if index == prev + 1:
+        first = index
+    elif prev == index + 1:
+        first = index - size + 1
+    table = index & ~511
+    for i in range(max(first, table), min(first + size, table + 512, m.obj[o, k.O_PAGES])):
+        other = base + i
+        if m.aux[other] and not m.w[other] & k.RES and not _read_ahead(m, c, other, page):
+            return
+
+
+@njit
+def _swap_in(m: Mem, c: int, o: int, page: int) -> bool:
+    """swapin_readahead: bring a page in, and others that may be wanted next."""
+    if m.g[k.PAGE_CLUSTER] and not m.g[k.SWAP_SYNC]:
+        if m.g[k.SWAP_ROTATES]:
+            _cluster(m, c, page)
+        else:
+            _neighbours(m, c, o, page)
     if not m.w[page] & k.RES and m.aux[page]:
         return _swap_read(m, c, page, False)
     return True
+
+
+@njit
+def _found(m: Mem, o: int, page: int) -> None:
+    """swap_cache_get_folio: a fault finds its page read already."""
+    word = m.w[page]
+    if word & k.SWAPCACHE and not word & k.MAPPED:
+        m.obj[o, k.O_RA_PREV] = page - m.obj[o, k.O_BASE]
+    if word & k.RAHEAD:
+        m.w[page] = word & ~k.RAHEAD
+        m.g[k.SWRA_HITS] += 1
+        m.obj[o, k.O_RA_HITS] = min(m.obj[o, k.O_RA_HITS] + 1, 63)
 
 
 @njit
@@ -124,9 +177,7 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
     c = m.task[t, k.T_CG]
     word = m.w[page]
     if word & k.RES:
-        if word & k.RAHEAD:
-            m.w[page] = word & ~k.RAHEAD
-            m.g[k.SWRA_HITS] += 1
+        _found(m, o, page)
         if word & k.LOCKED and io.still_read(m, m.g[k.SWAP_DEV], page):
             return WAIT
         if not m.w[page] & k.MAPPED:
@@ -142,7 +193,7 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
     m.g[k.IN_FAULT] = 1
     if m.aux[page]:
         m.cg[c, k.PGMAJFAULT] += 1
-        fine = _swap_in(m, c, page)
+        fine = _swap_in(m, c, o, page)
         m.g[k.IN_FAULT] = 0
         if not fine:
             return FAILED

@@ -102,6 +102,14 @@ def exit_task(m: Mem, t: int, now: int) -> None:
         if m.obj[o, k.O_KIND] == k.ANON_OBJ and m.obj[o, k.O_TASK] == t:
             free_object(m, o, False)
             m.obj[o, k.O_KIND] = k.GONE
+    pages = m.task[t, k.T_KERNEL]
+    if pages:
+        c = m.task[t, k.T_CG]
+        m.task[t, k.T_KERNEL] = 0
+        m.cg[c, k.KERNEL_PAGES] -= pages
+        m.cg[c, k.N_KERNEL_BYTES] -= pages << 12
+        m.g[k.FREE] += pages
+        counters.uncharge(m, c, pages)
     psi.move(m, t, m.task[t, k.T_STATE], k.T_DEAD, now)
     m.task[t, k.T_STATE] = k.T_DEAD
     m.task[t, k.T_ENDED] = now

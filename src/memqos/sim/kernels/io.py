@@ -80,10 +80,10 @@ def _dispatch(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int
         service = size * 1_000_000_000 // m.dev[d, k.D_RBPS + write]
     if m.dev[d, k.D_RIOPS + write]:
         service = max(service, 1_000_000_000 // m.dev[d, k.D_RIOPS + write])
-    free_at = max(now, m.dev[d, k.D_FREE_AT]) + service
+    free_at = max(now - m.dev[d, k.D_BURST], m.dev[d, k.D_FREE_AT]) + service
     m.dev[d, k.D_FREE_AT] = free_at
     m.dev[d, k.D_BUSY] += service
-    done = max(free_at + m.dev[d, k.D_RLAT + write], m.dev[d, k.D_LAST_DONE])
+    done = max(max(now, free_at) + m.dev[d, k.D_RLAT + write], m.dev[d, k.D_LAST_DONE])
     m.dev[d, k.D_LAST_DONE] = done
     tail = m.dev[d, k.D_QTAIL]
     row = d * k.Q_CAP + tail % k.Q_CAP

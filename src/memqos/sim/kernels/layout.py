@@ -124,7 +124,8 @@ CH_COLS = 4
     G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
     THROTTLE_SWAP, USER, TR_HEAD, TR_TAIL, HELD, HELD_SEQ,
     G_PGSCAN, G_PGSCAN_KSWAPD, G_PGSCAN_PROACTIVE, G_PGSTEAL, G_PGSTEAL_KSWAPD, G_PGSTEAL_PROACTIVE,
-) = range(125)  # fmt: skip
+    SWAP_ROTATES,
+) = range(126)  # fmt: skip
 ISOLATED = 128  # up to 64 pages that reclaim has taken off their list
 G_SIZE = 192
 
@@ -193,9 +194,9 @@ BLK_COLS = 3
 # m.obj
 (
     O_KIND, O_BASE, O_PAGES, O_TASK, O_DEV, O_NDIRTY, O_DIRTIED, O_WBCG, O_CURSOR, O_ZERO, O_RESIDENT,
-    O_MAPCG, O_TOUCHED,
-) = range(13)  # fmt: skip
-OBJ_COLS = 13
+    O_MAPCG, O_TOUCHED, O_RA_PREV, O_RA_WIN, O_RA_HITS,
+) = range(16)  # fmt: skip
+OBJ_COLS = 16
 GONE, FILE_OBJ, ANON_OBJ = range(3)
 
 O_BIG = O_ZERO  # of a file: its folios are so large that no leaf node holds them
@@ -203,9 +204,9 @@ O_BIG = O_ZERO  # of a file: its folios are so large that no leaf node holds the
 # m.dev, bytes and nanoseconds
 (
     D_RBPS, D_WBPS, D_RIOPS, D_WIOPS, D_RLAT, D_WLAT, D_FREE_AT, D_LAST_DONE, D_QHEAD, D_QTAIL, D_RBYTES,
-    D_WBYTES, D_RIOS, D_WIOS, D_BUSY, D_WQ,
-) = range(16)  # fmt: skip
-DEV_COLS = 16
+    D_WBYTES, D_RIOS, D_WIOS, D_BUSY, D_WQ, D_BURST,
+) = range(17)  # fmt: skip
+DEV_COLS = 17
 Q_CAP = 1 << 14
 Q_DONE, Q_PAGE, Q_N, Q_KIND = range(4)
 Q_COLS = 4
@@ -227,19 +228,22 @@ EV_OOM_KILL, EV_EXIT, EV_OOM, EV_MARK = range(4)
     T_STATE, T_KIND, T_CG, T_ADJ, T_WAKE, T_PC, T_I, T_ROUND, T_RA_START, T_RA_SIZE, T_RA_ASYNC, T_PREV,
     T_MMAP_MISS, T_EXIT, T_KILLED, T_USER, T_SYS, T_IOWAIT, T_STALL, T_STARTED, T_ENDED, T_RNG, T_DIRTIED,
     T_OVER, T_STEP, T_READY, T_K, T_ACCESSES, T_CPU, T_POSTED,
-) = range(30)  # fmt: skip
-TASK_COLS = 30
+    # its own memory: object + 1, kernel pages, pages it works with, where they lie, how far it is with them
+    T_OWN, T_KERNEL, T_HOT, T_HOT_STRIDE, T_HOT_I,
+) = range(35)  # fmt: skip
+TASK_COLS = 35
 T_RUN, T_IO, T_MEM, T_BOTH, T_SLEEP, T_HOLD, T_DEAD = range(7)
 ON_CPU, ON_CPU_STALLED = 7, 8  # of a task in T_RUN while it has its turn: pressure tells them apart
 PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)
 
 # m.prog: operation and its numbers
-OP_EXIT, OP_READ, OP_WRITE, OP_TOUCH, OP_SLEEP, OP_FREE, OP_LOOP, OP_REQUESTS, OP_HOLD, OP_MARK, OP_SYNC = (
-    range(11)
-)
+(
+    OP_EXIT, OP_READ, OP_WRITE, OP_TOUCH, OP_REQUESTS, OP_SLEEP, OP_FREE, OP_LOOP, OP_HOLD, OP_MARK, OP_SYNC,
+    OP_BEGIN,
+) = range(12)  # fmt: skip
 (
     P_OP, P_OBJ, P_FIRST, P_COUNT, P_CHUNK, P_NS, P_PATTERN, P_A, P_B, P_WRITE, P_INTERVAL, P_LAT, P_START,
     P_END, P_FILE, P_FCOUNT, P_FA, P_PACE, P_WRAP, P_RA,
 ) = range(20)  # fmt: skip
 PROG_COLS = 20
-SEQUENTIAL, TRACE = range(2)
+SEQUENTIAL, TRACE, PAIRS = range(3)

@@ -6,7 +6,7 @@ A task's program is a row of `m.prog` per operation. What the program itself com
 
 from __future__ import annotations
 
-from memqos.sim.kernels import anon, charge, dirty, free, io, pagecache
+from memqos.sim.kernels import anon, charge, dirty, footprint, free, io, pagecache
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -27,6 +27,8 @@ def choose(m: Mem, row: int, turn: int) -> int:
     """The page access number `turn` goes to, counted from the operation's first page."""
     if m.prog[row, k.P_PATTERN] == k.SEQUENTIAL:
         return turn % m.prog[row, k.P_CHUNK]
+    if m.prog[row, k.P_PATTERN] == k.PAIRS:
+        return footprint.place(turn, m.prog[row, k.P_B])
     return m.tab[m.prog[row, k.P_A] + turn]
 
 
@@ -216,7 +218,11 @@ def step(m: Mem, t: int, end: int) -> int:
     op = m.prog[row, k.P_OP]
     count = m.prog[row, k.P_COUNT]
     fate = DONE
-    if op == k.OP_READ:
+    if m.task[t, k.T_HOT] and k.OP_READ <= op <= k.OP_REQUESTS:
+        fate = footprint.work(m, t)
+    if fate != DONE:
+        pass
+    elif op == k.OP_READ:
         fate = _read(m, t, row, end)
         if m.task[t, k.T_I] >= count:
             next_op(m, t)
@@ -264,6 +270,9 @@ def step(m: Mem, t: int, end: int) -> int:
         m.g[k.NOW] += m.g[k.NS_SYSCALL]
     elif op == k.OP_MARK:
         charge.log_event(m, k.EV_MARK, t, m.prog[row, k.P_A])
+        next_op(m, t)
+    elif op == k.OP_BEGIN:
+        fate = footprint.begin(m, t, row)
         next_op(m, t)
     elif op == k.OP_SYNC:
         o = m.prog[row, k.P_OBJ]

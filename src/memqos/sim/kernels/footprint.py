@@ -1,0 +1,55 @@
+"""What a process holds besides the memory it is asked to hold: its own heap and stack, and kernel memory.
+
+A program that works needs some of its own pages all the time (`T_HOT` of them): reclaim finds them accessed
+whenever it looks, and when they were swapped out all the same the program stands still until they are back.
+They lie in pairs, evenly spread over its region, so that each swap-in brings neighbours along.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import anon, charge
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.pagecache import DONE, FAILED
+
+
+@njit
+def place(number: int, stride: int) -> int:
+    """Where page `number` of those in use lies."""
+    return (number >> 1) * stride + (number & 1)
+
+
+@njit
+def begin(m: Mem, t: int, row: int) -> int:
+    """The process starts: its stack, page tables and slab objects are charged (kernel.md 1.1)."""
+    c = m.task[t, k.T_CG]
+    m.task[t, k.T_OWN] = m.prog[row, k.P_OBJ] + 1
+    m.task[t, k.T_HOT] = m.prog[row, k.P_A]
+    m.task[t, k.T_HOT_STRIDE] = m.prog[row, k.P_B]
+    while m.task[t, k.T_KERNEL] < m.prog[row, k.P_COUNT]:
+        if not charge.new_page(m, c, False):
+            return FAILED
+        m.task[t, k.T_KERNEL] += 1
+        m.cg[c, k.KERNEL_PAGES] += 1
+        m.cg[c, k.N_KERNEL_BYTES] += 4096
+    return DONE
+
+
+@njit
+def work(m: Mem, t: int) -> int:
+    """Touch the pages a working program needs; WAIT: one of them is still being read."""
+    o = m.task[t, k.T_OWN] - 1
+    base = m.obj[o, k.O_BASE]
+    while m.task[t, k.T_HOT_I] < m.task[t, k.T_HOT]:
+        page = base + place(m.task[t, k.T_HOT_I], m.task[t, k.T_HOT_STRIDE])
+        word = m.w[page]
+        if word & k.MAPPED and not word & k.SWAPCACHE:
+            m.w[page] = word | k.YOUNG
+        else:
+            fate = anon.fault(m, t, o, page, True)
+            if fate != DONE:
+                return fate
+        m.task[t, k.T_HOT_I] += 1
+    m.task[t, k.T_HOT_I] = 0
+    return DONE
