@@ -29,8 +29,10 @@ other 144 that were taken back on average, and the part of the time it waited fo
     6.1 s    110 (6.4)                   0.3 % (0.3 %)
     6.12 s   104 (2.4)                   1.0 % (0.3 %)
     7.2 s    107 (2.4)                   0.3 % (0.3 %)
-    6.12     105 (3.3)                   0.4 % (0.2 %)
-    7.2      117 (19)                    0.3 % (0.1 %)
+    6.12 *   105 (3.3)                   0.4 % (0.2 %)
+    7.2 *    117 (19)                    0.3 % (0.1 %)
+
+* one run each, of the law before it had the debt for what a pod waited.
 
 A harder one works on another 32 of its 160 MiB every 20 s, for two minutes: 57 to 63 MiB of the idle 128 were
 taken back on average, at 2.9 % more run time; without the debt it was 106 MiB at 14 %.
