@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct, field
 
 from memqos.errors import ExperimentError, InputError
+from memqos.lab import amounts
 from memqos.lab.expression import FUNCTIONS, Expression, parse
 from memqos.lab.questions import QUESTIONS
 from memqos.lab.yamllines import line_of, load
@@ -394,11 +395,13 @@ def _check(experiment: Experiment) -> None:
             )
     for name, disk in experiment.disks.items():
         if size_of(experiment, f"$.disks.{name}.size", disk.size) < MIB:
-            raise ExperimentError("a disk has 1Mi at least", source=experiment.place(f"$.disks.{name}"))
+            place = experiment.place(f"$.disks.{name}")
+            raise ExperimentError("a disk has 1Mi at least", source=place, field=f"disks.{name}.size")
         if disk.bandwidth is not None:
             size_of(experiment, f"$.disks.{name}.bandwidth", disk.bandwidth)
     if size_of(experiment, "$.node.memory", experiment.node.memory) < 256 * MIB:
-        raise ExperimentError("a node has 256Mi at least", source=experiment.place("$.node.memory"))
+        place = experiment.place("$.node.memory")
+        raise ExperimentError("a node has 256Mi at least", source=place, field="node.memory")
     if experiment.node.swap_file is not None:
         size_of(experiment, "$.node.swapFile", experiment.node.swap_file)
     if (experiment.files or experiment.node.swap_file) and "data" not in experiment.disks:
@@ -408,8 +411,10 @@ def _check(experiment: Experiment) -> None:
     for index, file in enumerate(experiment.files):
         if not file.path or file.path.startswith("/") or ".." in Path(file.path).parts:
             place = experiment.place(f"$.files[{index}].path")
-            raise ExperimentError(f"{file.path!r} does not stay on the data disk", source=place)
+            problem = f"{file.path!r} does not stay on the data disk"
+            raise ExperimentError(problem, source=place, field=f"files[{index}].path")
     plays = [play(experiment, name) for name in experiment.variant_names]
+    amounts.check(experiment, plays)
     for each in plays:
         _check_steps(experiment, each)
     _check_expressions(experiment)
@@ -445,6 +450,14 @@ def _check_expressions(experiment: Experiment) -> None:
             raise ExperimentError(
                 f"{unknown[0]} is not known", source=expression.place, remedy=f"use {sorted(known)}"
             )
+    circle = amounts.cycle({name: each.names for name, each in measures.items()})
+    if circle:
+        field = f"measures.{circle[0]}.of"
+        raise ExperimentError(
+            f"measures in a circle: {' needs '.join(circle)}",
+            source=experiment.place(f"$.{field}"),
+            field=field,
+        )
     allowed = {*measures, *experiment.variant_names}
     for _, expression in experiment.expectations():
         unknown = sorted(expression.calls - set(FUNCTIONS)) or sorted(expression.names - allowed)
