@@ -123,25 +123,28 @@ def test_an_order_on_a_slow_swap_device_neither_blocks_the_caller_nor_outlives_i
     node.apply(Write(POD, "io.max", {device: IoMax(wbps=2 * MIB, rbps=2 * MIB)}, ""))
     argv = [sys.executable, "-S", "-c", IDLE.format(size=96 * MIB)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as hog:
-        (pod / "cgroup.procs").write_text(f"{hog.pid}\n")
-        assert hog.stdout is not None
-        hog.stdout.readline()
-        start = time.monotonic()
-        node.begin(Write(POD, "memory.reclaim", Reclaim(64 * MIB), ""))
-        begun = time.monotonic() - start
-        node.observe()
-        node.cancel(POD)
-        outcome = ended(node)
-        took = time.monotonic() - start
-        taken = outcome.after
-        Path(os.environ["MEMQOS_OUT"], "cancelled.txt").write_text(
-            f"begun in {begun:.3f} s, {outcome.status} after {took:.3f} s with {taken} taken\n"
-        )
-        assert begun < 2  # a fork, under emulation
-        assert isinstance(taken, Reclaim)
-        assert outcome.status == "stopped" or taken.size == 64 * MIB
-        hog.kill()
-        node.apply(Write(POD, "io.max", {}, ""))
+        try:
+            (pod / "cgroup.procs").write_text(f"{hog.pid}\n")
+            assert hog.stdout is not None
+            hog.stdout.readline()
+            start = time.monotonic()
+            node.begin(Write(POD, "memory.reclaim", Reclaim(64 * MIB), ""))
+            begun = time.monotonic() - start
+            node.observe()
+            node.cancel(POD)
+            outcome = ended(node)
+            took = time.monotonic() - start
+        finally:  # a failure must not wait for a program that never ends
+            node.apply(Write(POD, "io.max", {}, ""))
+            hog.kill()
+    taken = outcome.after
+    Path(os.environ["MEMQOS_OUT"], "cancelled.txt").write_text(
+        f"begun in {begun:.3f} s, {outcome.status} after {took:.3f} s with {taken} taken\n"
+    )
+    assert begun < 2  # a fork, under emulation
+    assert isinstance(taken, Reclaim)
+    # 6.1 holds the writes themselves back, and the kernel gives up on pages that wait to be written
+    assert outcome.status in ("stopped", "partial") or taken.size == 64 * MIB
 
 
 def test_an_io_limit_for_a_disk_that_is_not_there_is_an_invalid_value(node: LinuxNode) -> None:
