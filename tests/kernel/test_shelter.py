@@ -113,7 +113,9 @@ def test_what_a_killed_agent_leaves_is_harmless_and_goes_with_the_next(tmp_path:
     agent.communicate()
     until(lambda: (OWN / "cgroup.procs").read_text() == "")
     second = start(tmp_path / "b", True, {"idle": ["sleep", "600"]})
-    until(lambda: OWN.exists() and (OWN / "cgroup.procs").read_text())  # the first one's pods live on
+    journal = tmp_path / "b/s/journal"  # not its pods: the first one's live on
+    until(lambda: journal.exists() and any(each.stat().st_size for each in journal.iterdir()))
+    assert (OWN / "cgroup.procs").read_text()
     second.send_signal(signal.SIGTERM)
     second.communicate(timeout=120)
     assert not OWN.exists()
