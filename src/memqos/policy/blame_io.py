@@ -24,9 +24,8 @@ from typing import Final, TypeAlias
 
 from memqos.policy.rung import Situation
 from memqos.policy.signals import PodSignals
-from memqos.policy.trouble import Kind, Trouble
+from memqos.policy.trouble import COUNTERS, Kind, Trouble
 
-_COUNTERS: Final[tuple[tuple[Kind, str], ...]] = (("io", "io_some_us"), ("memory", "memory_some_us"))
 _REQUEST: Final = 16384
 """Bytes that a request counts for at least, where pods are put in an order."""
 _NOTICEABLE: Final = 1.25
@@ -108,7 +107,7 @@ def learn(situation: Situation, alone: Alone, totals: Totals) -> Alone:
             bool(pod.over_us and pod.io)
             and 1 - min(_part(use(pod, device), totals[device], min) for device in pod.io) <= _LEFT_ALONE
         )
-        for kind, counter in _COUNTERS:
+        for kind, counter in COUNTERS.items():
             key = (kind, pod.key)
             before = alone.get(key)
             if left_alone:

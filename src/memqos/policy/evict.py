@@ -66,8 +66,6 @@ class Evict:
 
     def decide(self, memory: EvictMemory, situation: Situation) -> tuple[EvictMemory, Plan]:
         """Return whom to end now, with the cause in figures."""
-        if self.settings.mode == "Off":
-            return memory, Plan()
         now = situation.now_us
         memory = _forget(memory, situation)
         coming = outlook(situation.signals)

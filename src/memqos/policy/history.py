@@ -32,10 +32,8 @@ class Sample(NamedTuple):
     memory_some_us: int
     memory_full_us: int
     io_some_us: int
-    io_full_us: int
     refaults_file: int
     refaults_anon: int
-    scanned: int
     stolen: int
     memory: int
     swap: int
@@ -45,16 +43,10 @@ class Sample(NamedTuple):
 
 
 class NodeSample(NamedTuple):
-    """The node's own: stall microseconds, bytes, pages swapped, and by device how long it was busy."""
+    """The node's own: bytes that can be had, and by device how long it was busy."""
 
-    memory_some_us: int
-    memory_full_us: int
-    io_some_us: int
-    io_full_us: int
     available: int
     swap_free: int
-    swapped_in: int
-    swapped_out: int
     busy_us: Mapping[str, int] = {}
 
 
@@ -111,16 +103,14 @@ def sample_of(cgroup: Cgroup) -> Sample:
     stat: Mapping[str, int] = cgroup.memory_stat or {}
     events: Mapping[str, int] = cgroup.memory_events or {}
     memory_some, memory_full = _totals(cgroup.memory_pressure)
-    io_some, io_full = _totals(cgroup.io_pressure)
+    io_some, _ = _totals(cgroup.io_pressure)
     return Sample(
         cgroup.inode,
         memory_some,
         memory_full,
         io_some,
-        io_full,
         stat.get("workingset_refault_file", 0),
         stat.get("workingset_refault_anon", 0),
-        stat.get("pgscan", 0),
         stat.get("pgsteal", 0),
         cgroup.memory_current or 0,
         cgroup.memory_swap_current or 0,
@@ -131,17 +121,9 @@ def sample_of(cgroup: Cgroup) -> Sample:
 
 
 def _node_sample(node: NodeFacts) -> NodeSample:
-    memory_some, memory_full = _totals(node.memory_pressure)
-    io_some, io_full = _totals(node.io_pressure)
     return NodeSample(
-        memory_some,
-        memory_full,
-        io_some,
-        io_full,
         node.meminfo.get("MemAvailable", 0),
         node.meminfo.get("SwapFree", 0),
-        node.vmstat.get("pswpin", 0),
-        node.vmstat.get("pswpout", 0),
         {device: disk.io_time_us for device, disk in node.disks.items()},
     )
 

@@ -43,7 +43,9 @@ def rungs(settings: Settings) -> tuple[AnyRung, ...]:
         found.append(Throttle(settings.throttle))
     if settings.io.enabled:
         found.append(LimitIo(settings.io))
-    swap = settings.swap
-    found.append(Relax(settings.relax, swap.maximum_per_pod, swap.budget, swap.reserve))
-    found.append(Evict(settings.evict))
+    if settings.relax.enabled:
+        swap = settings.swap
+        found.append(Relax(settings.relax, swap.maximum_per_pod, swap.budget, swap.reserve))
+    if settings.evict.mode != "Off":
+        found.append(Evict(settings.evict))
     return tuple(found)

@@ -29,7 +29,7 @@ the cgroup's files; a first step that may do nothing would only delay the second
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -37,21 +37,16 @@ from msgspec.structs import astuple
 
 from memqos.model.plan import Plan, Stand, Step, Write
 from memqos.model.snapshot import IoMax
-from memqos.policy.blame_io import Alone, Hurt, Totals, all_use, hurts, learn, swap_devices, use
-from memqos.policy.brake import Brake, braked
+from memqos.policy.blame_io import Alone, Hurt, all_use, hurts, learn, swap_devices
+from memqos.policy.brake import braked
+from memqos.policy.io_demand import Held, Peaks, add, peaks_after
 from memqos.policy.pace import Pace
 from memqos.policy.rung import Situation
 from memqos.policy.setting import setting
-from memqos.policy.signals import PodSignals
 from memqos.units import MIB, UNLIMITED, format_bytes
 
 _STEP_UP: Final = 0.1
 _RETREAT: Final = 0.75
-_LARGE: Final = 32 * 1024
-"""Requests of this size and more are limited by bytes: about where a disk's time goes into moving them."""
-_NOTABLE: Final = 0.05
-_LEAST_BUSY: Final = 0.2
-"""A disk that was busy for less of the window says little of what a pod would take of a whole second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,27 +127,16 @@ class Grip:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """One pod's cgroup: by device what it would take (`UNLIMITED`: no notable use), and others' limits."""
-
-    inode: int
-    key: str
-    took: Mapping[str, IoMax] = field(default_factory=dict)
-    theirs: Mapping[str, IoMax] = field(default_factory=dict)
-    brake: Brake | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class IoMemory:
     """Grips by device, held pods by cgroup, what pods wait when left alone, and what disks have served.
 
-    `peaks` are the most bytes and requests per second that all pods together had of a device so far.
+    `peaks`: the most that all pods together had of a device so far.
     """
 
     grips: Mapping[str, Grip] = field(default_factory=dict)
     held: Mapping[str, Held] = field(default_factory=dict)
     alone: Alone = field(default_factory=dict)
-    peaks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    peaks: Peaks = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +166,7 @@ class LimitIo:
             blame=settings.blame_percent / 100,
             saturated=settings.saturated_percent / 100,
         )
-        peaks = _peaks(memory.peaks, totals, situation)
+        peaks = peaks_after(memory.peaks, totals, situation)
         held = _present(memory.held, situation)
         grips: dict[str, Grip] = {}
         for device in sorted({*memory.grips, *(hurt.device for hurt in found)}):
@@ -193,7 +177,7 @@ class LimitIo:
                 grips[device] = grip
                 if here and grip != before and grip.pace.changed_us == situation.now_us:
                     culprits = {pod.path: pod for hurt in here for pod in hurt.culprits}
-                    _add(held, culprits.values(), device, peaks[device], totals[device], situation)
+                    add(held, culprits.values(), device, peaks[device], totals[device], situation)
         free = {device for device, grip in grips.items() if grip.level >= 1}
         held = {path: one for path, one in held.items() if set(one.took) & (set(grips) - free)}
         for path, one in held.items():
@@ -308,71 +292,6 @@ def _present(held: Mapping[str, Held], situation: Situation) -> dict[str, Held]:
         for path, one in held.items()
         if (cgroup := cgroups.get(path)) is not None and cgroup.inode == one.inode
     }
-
-
-def _peaks(
-    known: Mapping[str, tuple[int, int]], totals: Totals, situation: Situation
-) -> dict[str, tuple[int, int]]:
-    peaks = {device: peak for device, peak in known.items() if device in situation.view.now.node.disks}
-    for device, (size, requests) in totals.items():
-        before = peaks.get(device, (0, 0))
-        peaks[device] = (max(size, before[0]), max(requests, before[1]))
-    return peaks
-
-
-def _add(
-    held: dict[str, Held],
-    culprits: Iterable[PodSignals],
-    device: str,
-    peak: tuple[int, int],
-    total: tuple[int, int],
-    situation: Situation,
-) -> None:
-    """Note what each culprit takes of a disk now; what is known of it already only grows.
-
-    Whoever takes little beside the heaviest of them is left alone; fifty small ones are all held.
-    """
-    culprits = list(culprits)
-    least = [_NOTABLE * max(column) for column in zip(*(use(pod, device) for pod in culprits), strict=True)]
-    for pod in culprits:
-        size, requests = use(pod, device)
-        if pod.cgroup.io_max is None or (size < least[0] and requests < least[1]):
-            continue
-        took = _demand(pod, device, peak, total, situation)
-        one = held.get(pod.path, Held(pod.cgroup.inode, pod.key))
-        known = one.took.get(device, IoMax())
-        took = IoMax(
-            *(
-                max(old, new) if old < UNLIMITED and new < UNLIMITED else min(old, new)
-                for old, new in zip(astuple(known), astuple(took), strict=True)
-            )
-        )
-        theirs = {device: pod.cgroup.io_max.get(device, IoMax()), **one.theirs}
-        held[pod.path] = replace(one, took={**one.took, device: took}, theirs=theirs)
-
-
-def _demand(
-    pod: PodSignals, device: str, peak: tuple[int, int], total: tuple[int, int], situation: Situation
-) -> IoMax:
-    """Return what a pod would take of a disk that it had to itself.
-
-    That is what it takes now, scaled up to a disk that is busy all the time; but no less than its part
-    of the most that was seen of the disk, because a pod that only just began took little so far. Reads
-    and writes get the same: a storm that pushes pages out reads them back next.
-    """
-    busy = max(_LEAST_BUSY, situation.signals.busy(device) or 1.0)
-    uses = use(pod, device)
-    size, requests = (
-        max(int(used / busy), used * most // max(1, whole))
-        for used, whole, most in zip(uses, total, peak, strict=True)
-    )
-    if device in swap_devices(situation):
-        swapped = max(0.0, pod.rate("swap")) + pod.rate("refaults_anon") * pod.page_size
-        writes_files = pod.io[device].wbytes - swapped > _NOTABLE * uses[0]
-        return IoMax(rbps=size, wbps=size if writes_files else UNLIMITED)
-    if uses[0] >= uses[1] * _LARGE:
-        return IoMax(rbps=size, wbps=size)
-    return IoMax(riops=requests, wiops=requests)
 
 
 def _tighter(one: IoMax, other: IoMax) -> IoMax:

@@ -51,7 +51,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from memqos.kubelet.resources import pod_memory_request
 from memqos.model.plan import Plan, Stand, Write
 from memqos.policy.rung import Situation
 from memqos.policy.setting import setting
@@ -146,7 +145,7 @@ class Protect:
             before = memory.needs.get(path)
             hold = pod.key in pressed
             needs[path] = measure(before, pod, now, trusted=total // _TRUSTED, hold=hold)
-            requests[path] = pod_memory_request(pod.placed.pod)
+            requests[path] = pod.request
             promised = memory.promises.get(path)
             promises[path] = self._promise(promised, pod, needs[path].need, requests[path], now)
         grants = _soft(int(total * self.settings.at_most_percent / 100), gainers, promises)

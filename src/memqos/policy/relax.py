@@ -39,7 +39,7 @@ _NEARLY: Final = 0.9
 class RelaxSettings:
     """Lending what nobody uses to pods that run into memory.high or out of swap."""
 
-    lend: bool = setting(
+    enabled: bool = setting(
         True,
         "Raise memory.high and memory.swap.max of pods that need it while the node has it to spare.",
         "a limit set by formula throttles or kills beside memory that nobody uses",
@@ -126,7 +126,7 @@ class Relax:
 
     def decide(self, memory: Lent, situation: Situation) -> tuple[Lent, Plan]:
         """Return the limits that shall be raised, and which pods need them."""
-        if not self.settings.lend or not situation.signals.over_us:
+        if not situation.signals.over_us:
             return Lent(), Plan()
         node, now = situation.view.now.node, situation.now_us
         if without_swap(node) < node.meminfo.get("MemTotal", 0) * self.settings.reserve_percent / 100:

@@ -51,6 +51,8 @@ class Outlook:
         left = f"{format_bytes(self.obtainable)} of {format_bytes(self.total)} can still be had"
         if self.exhausted_in is not None and self.exhausted_in < 60:
             left += f", none in {self.exhausted_in:.1f} s at this rate"
+        if self.swap_full_in is not None and self.swap_full_in < 60:
+            left += f", swap is full in {self.swap_full_in:.1f} s"
         return left
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from memqos.kubelet.resources import pod_memory_request
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Cgroup, IoStat
 from memqos.model.view import View
@@ -84,9 +85,20 @@ class PodSignals:
         """The pod's memory.max in bytes; `UNLIMITED` where none is set."""
         return UNLIMITED if self.cgroup.memory_max is None else self.cgroup.memory_max
 
+    @cached_property
+    def request(self) -> int:
+        """Bytes of memory that the pod requests in all; 0 when none."""
+        return pod_memory_request(self.placed.pod)
+
     def stat(self, key: str) -> int:
         """Return one value of the pod's memory.stat; 0 where the kernel has no such line."""
         return stat_of(self.cgroup, key)
+
+    @cached_property
+    def clean_cache(self) -> int:
+        """Bytes of page cache that can be dropped without writing anything."""
+        dirty = self.stat("file_dirty") + self.stat("file_writeback")
+        return min(self.current, max(0, self.stat("file") - self.stat("shmem") - dirty))
 
     @cached_property
     def swappable(self) -> int:
@@ -118,11 +130,6 @@ class Signals:
         known = [pod for pod in pods if pod is not None]
         known.sort(key=lambda pod: (pod.importance, pod.key), reverse=True)
         return cls(view, end.time_us - begin.time_us, begin.node, end.node, tuple(known))
-
-    def node_share(self, field: str) -> float:
-        """Return the part of the window, 0 to 1, that one of the node's `*_us` counters grew by."""
-        grown: int = getattr(self.node_end, field) - getattr(self.node_begin, field)
-        return min(1.0, max(0, grown) / self.over_us) if self.over_us else 0.0
 
     def node_rate(self, field: str) -> float:
         """Return the change per second of one of the node's numbers."""

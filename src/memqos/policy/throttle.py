@@ -175,7 +175,7 @@ class Throttle:
                 continue
             least = self._floor(pod)
             top = min(pod.current, theirs)
-            step = min(budget, max(_SWAPPED, pod.current // 2), _cache(pod) + _SWAPPED)
+            step = min(budget, max(_SWAPPED, pod.current // 2), pod.clean_cache + _SWAPPED)
             high = page_floor(max(least, top - step), node.page_size)
             if high >= top:
                 continue
@@ -192,7 +192,7 @@ class Throttle:
         fixed = pod.unreclaimable
         margin = max(_SWAPPED, int(fixed * self.settings.margin_percent / 100))
         cgroup = pod.cgroup
-        return max(fixed + margin, requested(pod), cgroup.memory_low or 0, cgroup.memory_min or 0)
+        return max(fixed + margin, pod.request, cgroup.memory_low or 0, cgroup.memory_min or 0)
 
     def _raise(self, holds: dict[str, Hold], situation: Situation) -> None:
         """Raise everybody by a step; who has more room than it ever had is let go."""
@@ -229,14 +229,6 @@ class Throttle:
         return tuple(stands.values())
 
 
-def requested(pod: PodSignals) -> int:
-    """Return the bytes of memory that a pod's containers requested together."""
-    whole = pod.placed.pod.resources
-    if whole is not None and whole.memory_request:
-        return whole.memory_request
-    return sum(container.resources.memory_request for container in pod.placed.pod.containers)
-
-
 def _culprits(hurt: Sequence[Trouble], situation: Situation) -> tuple[PodSignals, ...]:
     """Return who matters less than a victim and takes part, the furthest over its request first."""
     noticeable = situation.view.now.node.meminfo.get("MemTotal", 0) * _NOTICEABLE
@@ -246,17 +238,16 @@ def _culprits(hurt: Sequence[Trouble], situation: Situation) -> tuple[PodSignals
             turnover = pod.rate("stolen") * pod.page_size
             if max(pod.growth, turnover, pod.refaults) > noticeable:
                 found[pod.path] = pod
-    return tuple(sorted(found.values(), key=lambda pod: (requested(pod) - pod.current - pod.swap, pod.key)))
-
-
-def _cache(pod: PodSignals) -> int:
-    """Return the bytes of page cache that can be dropped without writing."""
-    cache = pod.stat("file") - pod.stat("shmem") - pod.stat("file_dirty") - pod.stat("file_writeback")
-    return max(0, cache)
+    return tuple(
+        sorted(
+            found.values(),
+            key=lambda pod: (pod.request - pod.current - pod.swap, pod.key),
+        )
+    )
 
 
 def _excess(pod: PodSignals) -> str:
-    return f"{format_bytes(max(0, pod.current + pod.swap - requested(pod)))} over its request"
+    return f"{format_bytes(max(0, pod.current + pod.swap - pod.request))} over its request"
 
 
 def _why(hold: Hold) -> str:

@@ -21,7 +21,8 @@ from memqos.policy.signals import PodSignals, Signals
 
 Kind: TypeAlias = Literal["memory", "io"]
 
-_FIELDS: Final[Mapping[Kind, str]] = {"memory": "memory_some_us", "io": "io_some_us"}
+COUNTERS: Final[Mapping[Kind, str]] = {"memory": "memory_some_us", "io": "io_some_us"}
+"""The stall counter of each kind: a field of `memqos.policy.history.Sample`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Troubles:
 
 
 def _trouble(kind: Kind, pod: PodSignals, before: Trouble | None, least: float, now: int) -> Trouble | None:
-    share = pod.share(_FIELDS[kind])
+    share = pod.share(COUNTERS[kind])
     own = kind == "memory" and (pod.rate("max_events") > 0 or pod.rate("high_events") > 0)
     if before is None:
         return Trouble(kind, pod.key, pod.importance, share, share, now, own) if share > least else None

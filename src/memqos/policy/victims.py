@@ -75,8 +75,7 @@ def relief(pod: PodSignals) -> int:
 
     Clean page cache is no relief: it can be had while the pod lives.
     """
-    cache = pod.stat("file") - pod.stat("shmem") - pod.stat("file_dirty") - pod.stat("file_writeback")
-    return pod.current - min(pod.current, max(0, cache)) + pod.swap
+    return pod.current - pod.clean_cache + pod.swap
 
 
 def choose(ranked: Sequence[Candidate], deficit: int) -> tuple[Candidate, ...]:

@@ -15,12 +15,6 @@ CLUSTER = 512
 
 
 @njit
-def owner_task(m: Mem, page: int) -> int:
-    """The process an anonymous page belongs to."""
-    return m.obj[m.blk[page >> 9, k.B_OBJ], k.O_TASK]
-
-
-@njit
 def alloc_slot(m: Mem, c: int, page: int) -> bool:
     """Take the next free swap slot for an anonymous page and charge it; False when there is none.
 
