@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from memqos.lab.compare import compare, recordings_in
-from memqos.lab.experiment import EXPERIMENTS, play, read
+from memqos.lab.experiment import EXPERIMENTS
+from memqos.lab.reading import read
 from memqos.lab.simulated import record
+from memqos.lab.variant import play
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "fidelity"
 

@@ -8,9 +8,9 @@ from functools import cache
 import pytest
 
 from memqos.lab.campaign import find_experiments
-from memqos.lab.experiment import play
 from memqos.lab.results import evaluate_variant
 from memqos.lab.simulated import record
+from memqos.lab.variant import play
 
 Measures = dict[str, float | None]
 

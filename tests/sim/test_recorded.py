@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from memqos.lab.experiment import EXPERIMENTS, play, read
+from memqos.lab.experiment import EXPERIMENTS
+from memqos.lab.reading import read
 from memqos.lab.simulated import record
+from memqos.lab.variant import play
 from memqos.units import MIB
 
 

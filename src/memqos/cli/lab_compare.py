@@ -100,8 +100,8 @@ def _run(experiments: list[Experiment], kernels: tuple[str, ...], runs: int, out
 def _compared(experiment: Experiment, kernel: str, recorded: Path) -> list[Row]:
     from memqos.lab.compare import compare as compare_recordings
     from memqos.lab.compare import recordings_in
-    from memqos.lab.experiment import play
     from memqos.lab.simulated import record
+    from memqos.lab.variant import play
 
     rows = []
     for name, real in recordings_in(recorded, experiment, kernel).items():

@@ -7,13 +7,11 @@ bounds of those that any number would fit. Every error names the file, its line 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from memqos.errors import ExperimentError, QuantityError
+from memqos.lab.experiment import Experiment, Play
 from memqos.units import MIB, format_bytes, parse_bytes
-
-if TYPE_CHECKING:
-    from memqos.lab.experiment import Experiment, Play
 
 LEAST_LIMIT: Final = MIB
 """Less than this does not hold a container's first process; container runtimes refuse even more."""

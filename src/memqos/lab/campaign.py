@@ -22,17 +22,19 @@ import msgspec
 
 from memqos.errors import ExperimentError, InputError, LabError
 from memqos.lab import initramfs, qemu
-from memqos.lab.experiment import EXPERIMENTS, Experiment, Play, play, read, size_of
+from memqos.lab.experiment import EXPERIMENTS, Experiment, Play
 from memqos.lab.initramfs import SHARE
 from memqos.lab.kernels import SUITES, Kernel, cached, fetch
 from memqos.lab.manage import kubelet_of, settings_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.oomd import VARIABLE, fetch_oomd
 from memqos.lab.qemu import Disk
+from memqos.lab.reading import read
 from memqos.lab.recording import decode
 from memqos.lab.results import ExperimentResult, VariantResult, check, evaluate_variant, median_of
 from memqos.lab.run import GuestResult, Machine, run_in_guest
 from memqos.lab.spec import Setup
+from memqos.lab.variant import play, size_of
 from memqos.units import MIB
 
 

@@ -1,100 +1,35 @@
 """Play one variant of an experiment in a world, and record what the node showed.
 
-A world is a real kernel (`play`, inside the guest) or a simulated one (`simulated`); pods run by the pod
-runner under a kubelet's rules, managed by the agent where the variant has a policy. All else is here, so
-that the same file means the same in both.
+Pods run by the pod runner under a kubelet's rules, managed by whoever the variant names. The same file
+means the same on a real kernel and on a simulated one: all that differs is in their `World`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 import msgspec
 
 from memqos.errors import Busy, LabError, NodeError
+from memqos.lab.course import Course
 from memqos.lab.evictor import Evictor
-from memqos.lab.experiment import Exec, ManagerName, Play, Sample, Step, Wait, WriteKnob
-from memqos.lab.manage import Manager, kubelet_of, manager_of
+from memqos.lab.experiment import Exec, Play, Sample, Step, Wait, WriteKnob
 from memqos.lab.manifests import manifests_of
-from memqos.lab.recording import Executed, Happened, Look, PodLook, Recording, Written
-from memqos.lab.watch import Share, Watcher
+from memqos.lab.recording import Executed, Recording, Written
+from memqos.lab.watch import Watcher
+from memqos.lab.world import World
 from memqos.model.plan import Reclaim, Write
 from memqos.model.pods import Pod
-from memqos.node import Node
-from memqos.runner.pods import Runner
-from memqos.runner.status import ContainerEvent, PodStatus
 from memqos.units import UNLIMITED, parse_bytes
 from memqos.workload.result import Result
-
-_NAP = 0.25
-"""Seconds between looks at what is waited for."""
 
 TAIL = 4000
 """Characters kept of what a program printed."""
 
-
-_REFUSED = PodLook(phase="Failed", running=0, restarts=0, oom_kills=0, reason="Evicted")
-"""A pod that was not admitted (pkg/kubelet/eviction/eviction_manager.go `Admit`)."""
-
 BROKEN = "broken"
 """The event that says why a variant was not played to its end."""
-
-
-class Executing(Protocol):
-    """A command of the timeline that runs."""
-
-    def poll(self) -> int | None:
-        """Return its exit status once it has ended."""
-
-    def close(self) -> tuple[float, float, str]:
-        """Return its seconds of the processor (user, kernel) and what it printed."""
-
-
-class World(Protocol):
-    """Where a variant is played."""
-
-    @property
-    def node(self) -> Node:
-        """What the agent manages."""
-
-    @property
-    def runner(self) -> Runner:
-        """What runs the pods."""
-
-    @property
-    def release(self) -> str:
-        """The kernel's release."""
-
-    @property
-    def devices(self) -> Mapping[str, str]:
-        """The disks, by name: their major:minor."""
-
-    def now(self) -> float:
-        """Seconds of the world's clock, the one its runner and node use."""
-
-    def wait(self, seconds: float) -> str:
-        """Let time pass until memory presses, a program ends or prints, something is due, or it is over.
-
-        Says "pressure" and where, or nothing.
-        """
-
-    def rival(self, name: ManagerName) -> Manager | None:
-        """A manager that only this world has, such as a real daemon."""
-
-    def execute(self, pod: Pod, cgroup: str, name: str) -> Executing:
-        """Start what the only container of `pod` says, in a cgroup; raises `LabError`."""
-
-    def drop_caches(self) -> None:
-        """Write everything back, then drop the clean page cache."""
-
-    def logs(self) -> dict[str, str]:
-        """What the containers printed last, by "pod/container"."""
-
-    def close(self) -> list[str]:
-        """Let go of the world; return the kernel's lines about killed processes."""
 
 
 class Player:
@@ -109,37 +44,21 @@ class Player:
         evictor: Evictor | None = None,
         watcher: Watcher | None = None,
     ) -> None:
-        self._play = play
+        self._play, self._world, self._say = play, world, say
         self._watcher = watcher or Watcher()
-        self._share = Share(play.timeline)
-        self._step, self._step_began = 0, 0.0
-        self._world = world
-        self._say = say
-        self._evictor = evictor
         self._node, self._runner = world.node, world.runner
-        self._refused: dict[str, PodLook] = {}
         self._pods: dict[str, Pod] = {pod.name: pod for pod in manifests_of(play).pods}
-        if play.manager == "nobody":
-            self._evictor = None
-        elif play.manager is not None and evictor is None:
-            self._evictor = Evictor(kubelet_of(play.kubelet), self._runner.now_us())
-        rival = None if play.manager is None else world.rival(play.manager)
-        self._manager: Manager | None = rival or manager_of(
-            play.manager, play.policy, self._node, self._runner
-        )
-        self._woken = ""
-        self._began = self._next_sample = self._next_turn = world.now()
-        self._record = Recording(variant=play.name, release=world.release, devices=dict(world.devices))
+        self._course = Course(play, world, self._pods, evictor, self._watcher)
 
     def run(self) -> Recording:
         """Play the timeline to its end and return the recording; raises `LabError`."""
-        self._watcher.begins(self._play, self._record.cgroups)
+        self._watcher.begins(self._play, self._course.record.cgroups)
         for index, step in enumerate(self._play.timeline):
-            self._step, self._step_began = index, self._seconds
+            self._course.step(index)
             if step.at is not None:
-                self._pass(step.at - self._seconds)
+                self._course.pass_time(step.at - self._course.seconds)
             self._say(f"{self._play.name}: {_words(step)}")
-            self._note(step.action, "timeline", _words(step))
+            self._course.note(step.action, "timeline", _words(step))
             getattr(self, f"_{step.action}")(getattr(step, step.action))
         self._watcher.advanced(1.0)
         return self.end()
@@ -147,19 +66,16 @@ class Player:
     def end(self, problem: str = "") -> Recording:
         """Look once more, end all pods and return the recording; `problem` is why it ended early."""
         if problem:
-            self._note(BROKEN, "timeline", problem)
-        if self._play.every > 0 or problem:
-            self._look_at_all()
-        seconds = self._seconds
-        if self._manager is not None:
-            self._manager.close()
-        self._runner.stop(grace=1)
+            self._course.note(BROKEN, "timeline", problem)
+        seconds = self._course.end(look=self._play.every > 0 or bool(problem))
+        self._end_pods()
+        record = self._course.record
         # a workload that is told to stop prints what it has
         for name, text in self._world.logs().items():
-            self._record.logs[name] = text[-TAIL:]
-            self._record.results[name] = results_in(text)
-        self._record.kernel_log.extend(self._world.close())
-        return msgspec.structs.replace(self._record, seconds=seconds)
+            record.logs[name] = text[-TAIL:]
+            record.results[name] = results_in(text)
+        record.kernel_log.extend(self._world.close())
+        return msgspec.structs.replace(record, seconds=seconds)
 
     def _end_pods(self) -> None:
         """End all pods; one that waits for a slow disk outlives its SIGKILL by a minute, no more."""
@@ -179,59 +95,56 @@ class Player:
         return sorted(found, key=lambda pod: int(pod.name.rpartition("-")[2]) if len(found) > 1 else 0)
 
     def _start(self, name: str) -> None:
-        began = self._seconds
+        began = self._course.seconds
         for number, pod in enumerate(self._group(name)):
-            self._pass(began + number * self._play.stagger - self._seconds)
+            self._course.pass_time(began + number * self._play.stagger - self._course.seconds)
             self._start_one(pod.name)
 
     def _start_one(self, name: str) -> None:
-        pod = self._pods[name]
-        self._refused.pop(name, None)
-        if self._evictor is not None and not self._evictor.admits(pod):
-            self._record.cgroups[name] = self._runner.rules.pod_cgroup(pod)
-            self._refused[name] = _REFUSED
-            self._note("refused", pod.key, "the node is short of memory")
+        pod, cgroups = self._pods[name], self._course.record.cgroups
+        if not self._course.admits(pod):
+            cgroups[name] = self._runner.rules.pod_cgroup(pod)
             return
         placed = self._runner.create(pod)
         assert placed.cgroup is not None
-        self._record.cgroups[name] = placed.cgroup
-        self._record.cgroups.update({f"{name}/{each}": path for each, path in placed.containers.items()})
-        self._manage()
+        cgroups[name] = placed.cgroup
+        cgroups.update({f"{name}/{each}": path for each, path in placed.containers.items()})
+        self._course.manage()
         self._runner.start(pod.uid)
-        self._pass(0)
+        self._course.pass_time(0)
 
     def _stop(self, name: str) -> None:
         here = {each.pod.uid for each in self._runner.placed} & {pod.uid for pod in self._group(name)}
         for uid in here:
             self._runner.evict(uid, "Stopped", grace=1)
-        self._until(
+        self._course.until(
             lambda: not any(each.pod.uid in here for each in self._runner.placed), 30, f"{name} to go"
         )
 
     def _mark(self, name: str) -> None:
-        self._record.marks[name] = self._look()
+        self._course.record.marks[name] = self._course.look()
 
     def _sleep(self, seconds: float) -> None:
-        self._pass(seconds)
+        self._course.pass_time(seconds)
 
     def _sample(self, sample: Sample) -> None:
         for _ in range(sample.count):
-            self._pass(sample.every)
-            self._record.samples.append(self._look())
+            self._course.pass_time(sample.every)
+            self._course.record.samples.append(self._course.look())
 
     def _exec(self, step: Exec) -> None:
         pod, container = self._pods[step.pod], self._container(step.pod, step.container)
-        name = step.name or f"exec{len(self._record.execs) + 1}"
-        cgroup = self._record.cgroups[f"{step.pod}/{container}"]
-        began = self._world.now()
+        name = step.name or f"exec{len(self._course.record.execs) + 1}"
+        cgroup = self._course.record.cgroups[f"{step.pod}/{container}"]
+        started = self._course.seconds
         process = self._world.execute(_with_command(pod, container, step.command), cgroup, name)
-        self._until(
+        self._course.until(
             lambda: process.poll() is not None, step.timeout, f"{' '.join(step.command)} in {step.pod}"
         )
-        real = self._world.now() - began
+        real = self._course.seconds - started
         user, sys, output = process.close()
-        self._record.execs[name] = Executed(
-            started=began - self._began,
+        self._course.record.execs[name] = Executed(
+            started=started,
             real=real,
             user=user,
             sys=sys,
@@ -259,13 +172,13 @@ class Player:
             return bool(statuses) and all(each.state == "terminated" for each in statuses)
 
         if step.patient:
-            self._pass(step.timeout, until=reached)
+            self._course.pass_time(step.timeout, until=reached)
         else:
-            self._until(reached, step.timeout, f"{step.pod} to have {step.until} {step.word}")
+            self._course.until(reached, step.timeout, f"{step.pod} to have {step.until} {step.word}")
 
     def _write(self, step: WriteKnob) -> None:
         container = self._container(step.pod, step.container)
-        path = self._record.cgroups[f"{step.pod}/{container}" if step.container else step.pod]
+        path = self._course.record.cgroups[f"{step.pod}/{container}" if step.container else step.pod]
         size = UNLIMITED if step.value == "max" else parse_bytes(step.value)
         value = Reclaim(size) if step.knob == "memory.reclaim" else size
         status, why = "written", f"the timeline says so, {_words(Step(write=step))}"
@@ -275,7 +188,9 @@ class Player:
             status, why = "failed", str(error)
         except NodeError as error:
             raise LabError(str(error)) from error
-        self._record.writes.append(Written(self._seconds, path, step.knob, str(size), status, why))
+        self._course.record.writes.append(
+            Written(self._course.seconds, path, step.knob, str(size), status, why)
+        )
 
     def _container(self, pod: str, name: str) -> str:
         return next(c.name for c in self._pods[pod].all_containers if name in ("", c.name))
@@ -283,103 +198,6 @@ class Player:
     def _drop_caches(self, wanted: bool) -> None:
         if wanted:
             self._world.drop_caches()
-
-    def _until(self, reached: Callable[[], bool], timeout: float, what: str) -> None:
-        deadline = self._world.now() + timeout
-        while not reached():
-            if self._world.now() > deadline:
-                raise LabError(f"waited {timeout:g} s in vain for {what.strip()}")
-            self._pass(_NAP, until=reached)
-
-    def _pass(self, seconds: float, *, until: Callable[[], bool] | None = None) -> None:
-        """Let time pass, or less `until` something: run what is due, manage, look as often as asked."""
-        deadline = self._world.now() + seconds
-        while True:
-            events = self._runner.poll()
-            for event in events:
-                self._note(event.kind, f"{event.pod}/{event.container}".rstrip("/"), _how(event))
-            self._turn_if_due(events)
-            if self._evictor is not None:
-                self._evictor.look(self._node, self._runner, self._note)
-            now = self._world.now()
-            self._watcher.advanced(self._share.at(self._step, self._seconds - self._step_began))
-            if self._play.every > 0 and now >= self._next_sample:
-                self._next_sample = now + self._play.every
-                self._look_at_all()
-            if now >= deadline or (until is not None and until()):
-                return
-            self._let_go_by(0.0 if until is not None and events else max(0.0, self._due(deadline) - now))
-
-    def _due(self, deadline: float) -> float:
-        """When there is something to do next, in the world's seconds."""
-        times = [deadline]
-        if self._play.every > 0:
-            times.append(self._next_sample)
-        if self._evictor is not None:
-            times.append(self._evictor.next_us / 1e6)
-        if self._manager is not None and self._manager.interval is not None:
-            times.append(self._next_turn)
-        return min(times)
-
-    def _let_go_by(self, seconds: float) -> None:
-        if self._manager is not None and self._manager.woken:
-            self._woken = self._world.wait(seconds)
-        else:
-            self._runner.wait(seconds)
-
-    def _turn_if_due(self, events: list[ContainerEvent]) -> None:
-        if self._manager is None:
-            return
-        timed = self._manager.interval is not None and self._world.now() >= self._next_turn
-        if timed or self._woken or any(event.kind == "created" for event in events):
-            self._manage()
-
-    def _look_at_all(self) -> None:
-        if self._manager is not None and self._manager.interval is None:
-            self._manage()
-        self._record.samples.append(self._look())
-
-    def _manage(self) -> None:
-        if self._manager is None:
-            return
-        woken, self._woken = self._woken, ""
-        for done in self._manager.turn(woken):
-            written = Written(self._seconds, *done)
-            self._record.writes.append(written)
-            self._watcher.wrote(written)
-            if done.knob == "evict" and done.status in ("written", "begun"):
-                self._note("evicting", done.cgroup, done.why)
-        while self._manager.notes:
-            self._note(*self._manager.notes.pop(0))
-        if self._manager.interval is not None:
-            self._next_turn = self._world.now() + self._manager.interval
-
-    def _look(self) -> Look:
-        seconds, snapshot = self._seconds, self._node.observe()
-        names = {pod.uid: pod.name for pod in self._pods.values()}
-        held = {names[each.uid]: self._pod(each) for each in self._runner.pods()}
-        return Look(seconds, snapshot, {**self._refused, **held})
-
-    def _pod(self, status: PodStatus) -> PodLook:
-        ends = [each.last for each in status.containers if each.last is not None]
-        last = max(ends, key=lambda end: end.finished_us, default=None)
-        return PodLook(
-            phase=status.phase,
-            running=sum(each.state == "running" for each in status.containers),
-            restarts=sum(each.restarts for each in status.containers),
-            oom_kills=sum(each.oom_kills for each in status.containers),
-            exit_code=None if last is None else last.exit_code,
-            reason=status.reason or ("" if last is None else last.reason),
-        )
-
-    @property
-    def _seconds(self) -> float:
-        return self._world.now() - self._began
-
-    def _note(self, what: str, subject: str, text: str) -> None:
-        event = Happened(self._seconds, what, subject, text)
-        self._record.events.append(event)
-        self._watcher.happened(event)
 
 
 def _copy_of(name: str) -> str:
@@ -392,13 +210,6 @@ def _with_command(pod: Pod, container: str, command: tuple[str, ...]) -> Pod:
     """Return the pod with one container that runs another command: what exec runs, with its env."""
     found = next(each for each in pod.all_containers if each.name == container)
     return replace(pod, containers=(replace(found, command=command, args=()),), init_containers=())
-
-
-def _how(event: ContainerEvent) -> str:
-    """What an event says, and how a run ended."""
-    ended = event.termination
-    how = f"{ended.reason}, exit code {ended.exit_code}" if ended else ""
-    return "; ".join(filter(None, (how, event.message)))
 
 
 def _words(step: Step) -> str:

@@ -17,11 +17,13 @@ import msgspec
 from memqos.cluster.documents import read_documents
 from memqos.errors import ExperimentError, InputError
 from memqos.lab.campaign import check_inputs, list_experiments
-from memqos.lab.experiment import Experiment, ManagerName, Play, play, read
+from memqos.lab.experiment import Experiment, ManagerName, Play
 from memqos.lab.manage import settings_of
+from memqos.lab.reading import read
 from memqos.lab.recording import Recording
 from memqos.lab.results import ExperimentResult
 from memqos.lab.simulated import evaluate, record
+from memqos.lab.variant import play
 from memqos.lab.watch import Watcher
 
 ALONE: Final = "none"

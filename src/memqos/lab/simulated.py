@@ -14,12 +14,13 @@ from typing import Any, Final
 from memqos.errors import ExperimentError, InputError, LabError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.lab.evictor import Evictor
-from memqos.lab.experiment import WORKLOADS, Experiment, ManagerName, Play, size_of
+from memqos.lab.experiment import WORKLOADS, Experiment, ManagerName, Play
 from memqos.lab.manage import Manager, kubelet_of
 from memqos.lab.manifests import commands_of, manifests_of
 from memqos.lab.player import BROKEN, Player
 from memqos.lab.recording import Recording
 from memqos.lab.results import ExperimentResult, check, evaluate_variant
+from memqos.lab.variant import size_of
 from memqos.lab.watch import Watcher
 from memqos.model.pods import Pod
 from memqos.runner.rules import KubeletRules

@@ -7,8 +7,10 @@ Plain data as `yaml.safe_load` gives it, and a map from a value's path (`$.node.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import yaml
 
 from memqos.errors import ExperimentError
@@ -79,3 +81,16 @@ def line_of(path: str, lines: dict[str, int]) -> int:
     while path not in lines and path != "$":
         path = path[: max(path.rfind("."), path.rfind("["), 1)]
     return lines.get(path, 1)
+
+
+def convert(data: Any, kind: type[Any], source: str, lines: Mapping[str, int], base: str) -> Any:
+    """Turn what `load` gave into `kind`; raises `ExperimentError` naming line and field."""
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        where = base + path.rstrip("`")
+        line = line_of(where, dict(lines))
+        raise ExperimentError(
+            problem, source=f"{source}:{line}", field=where.removeprefix("$").strip(".")
+        ) from None

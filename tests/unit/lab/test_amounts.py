@@ -8,7 +8,8 @@ import yaml
 
 from memqos.errors import ExperimentError
 from memqos.lab.amounts import cycle
-from memqos.lab.experiment import EXPERIMENTS, read
+from memqos.lab.experiment import EXPERIMENTS
+from memqos.lab.reading import read
 
 RESOURCES = "pods.0.spec.containers.0.resources"
 

@@ -4,8 +4,9 @@ import pytest
 
 from memqos.errors import ExperimentError
 from memqos.lab.campaign import check_inputs, find_experiments, list_experiments, machine_of, plays_of
-from memqos.lab.experiment import play, read
 from memqos.lab.manifests import manifests_of
+from memqos.lab.reading import read
+from memqos.lab.variant import play
 from memqos.units import MIB
 
 GOOD = """\

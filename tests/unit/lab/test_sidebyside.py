@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from memqos.errors import ExperimentError, InputError
-from memqos.lab.experiment import Experiment, read
+from memqos.lab.experiment import Experiment
+from memqos.lab.reading import read
 from memqos.lab.sidebyside import BUILT_IN, Policy, find_scenario, groups_of, read_policies
 
 POLICY = {

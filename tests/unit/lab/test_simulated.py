@@ -7,9 +7,11 @@ import yaml
 
 from memqos.errors import ExperimentError
 from memqos.lab.campaign import check_inputs
-from memqos.lab.experiment import Experiment, play, read
+from memqos.lab.experiment import Experiment
+from memqos.lab.reading import read
 from memqos.lab.recording import Recording, decode, encode
 from memqos.lab.simulated import check_commands, evaluate, node_of, record
+from memqos.lab.variant import play
 from memqos.units import MIB, UNLIMITED
 
 LOAD = ["python3", "-m", "memqos.lab.load"]

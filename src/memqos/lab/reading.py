@@ -1,0 +1,116 @@
+"""Read an experiment's file, and check all of it that can be known without a guest."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from memqos.errors import ExperimentError
+from memqos.lab import amounts
+from memqos.lab.experiment import Exec, Experiment, Play, Wait, WriteKnob
+from memqos.lab.expression import FUNCTIONS
+from memqos.lab.questions import QUESTIONS
+from memqos.lab.variant import play, size_of
+from memqos.lab.yamllines import convert, load
+from memqos.units import MIB
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def read(path: Path) -> Experiment:
+    """Read and check an experiment file; raises `ExperimentError` naming file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExperimentError(f"cannot be read: {error}", source=str(path)) from None
+    data, lines = load(text, source=str(path))
+    if isinstance(data, dict) and {"source", "lines"} & data.keys():
+        raise ExperimentError("source and lines are not for the file to say", source=str(path))
+    experiment: Experiment = convert(data, Experiment, str(path), lines, "$")
+    experiment = msgspec.structs.replace(experiment, source=str(path), lines=lines)
+    _check(experiment)
+    return experiment
+
+
+def _check(experiment: Experiment) -> None:
+    """Check all that can be known without a guest."""
+    names = [each.name for each in experiment.variants]
+    for index, name in enumerate(names):
+        if not _NAME.fullmatch(name) or name in names[:index]:
+            place = experiment.place(f"$.variants[{index}]")
+            raise ExperimentError(
+                f"variant name {name!r} is no new word", source=place, remedy="letters, digits, _"
+            )
+    for name, disk in experiment.disks.items():
+        if size_of(experiment, f"$.disks.{name}.size", disk.size) < MIB:
+            place = experiment.place(f"$.disks.{name}")
+            raise ExperimentError("a disk has 1Mi at least", source=place, field=f"disks.{name}.size")
+        if disk.bandwidth is not None:
+            size_of(experiment, f"$.disks.{name}.bandwidth", disk.bandwidth)
+    if size_of(experiment, "$.node.memory", experiment.node.memory) < 256 * MIB:
+        place = experiment.place("$.node.memory")
+        raise ExperimentError("a node has 256Mi at least", source=place, field="node.memory")
+    if experiment.node.swap_file is not None:
+        size_of(experiment, "$.node.swapFile", experiment.node.swap_file)
+    if (experiment.files or experiment.node.swap_file) and "data" not in experiment.disks:
+        raise ExperimentError(
+            "files need a disk", source=experiment.place("$.files"), remedy="add disks: data"
+        )
+    for index, file in enumerate(experiment.files):
+        if not file.path or file.path.startswith("/") or ".." in Path(file.path).parts:
+            place = experiment.place(f"$.files[{index}].path")
+            problem = f"{file.path!r} does not stay on the data disk"
+            raise ExperimentError(problem, source=place, field=f"files[{index}].path")
+    plays = [play(experiment, name) for name in experiment.variant_names]
+    amounts.check(experiment, plays)
+    for each in plays:
+        _check_steps(experiment, each)
+    _check_expressions(experiment)
+
+
+def _check_steps(experiment: Experiment, variant: Play) -> None:
+    pods = {str((pod.get("metadata") or {}).get("name")) for pod in variant.pods if pod.get("kind") == "Pod"}
+    pods |= experiment.copies.keys()
+    for index, step in enumerate(variant.timeline):
+        value = getattr(step, step.action)
+        pod = (
+            value.pod
+            if isinstance(value, (Exec, Wait, WriteKnob))
+            else value
+            if step.action in ("start", "stop")
+            else None
+        )
+        if isinstance(value, WriteKnob) and value.value != "max":
+            size_of(experiment, f"$.timeline[{index}].write.value", value.value)
+        if pod is not None and pod not in pods:
+            place = experiment.place(f"$.timeline[{index}]")
+            raise ExperimentError(
+                f"there is no pod {pod!r}", source=place, remedy=f"use {', '.join(sorted(pods))}"
+            )
+
+
+def _check_expressions(experiment: Experiment) -> None:
+    known = {*QUESTIONS, *FUNCTIONS}
+    measures = experiment.expressions("measures")
+    for expression in [*measures.values(), *experiment.expressions("series").values()]:
+        unknown = sorted(expression.calls - known) or sorted(expression.names - measures.keys())
+        if unknown:
+            raise ExperimentError(
+                f"{unknown[0]} is not known", source=expression.place, remedy=f"use {sorted(known)}"
+            )
+    circle = amounts.cycle({name: each.names for name, each in measures.items()})
+    if circle:
+        field = f"measures.{circle[0]}.of"
+        raise ExperimentError(
+            f"measures in a circle: {' needs '.join(circle)}",
+            source=experiment.place(f"$.{field}"),
+            field=field,
+        )
+    allowed = {*measures, *experiment.variant_names}
+    for _, expression in experiment.expectations():
+        unknown = sorted(expression.calls - set(FUNCTIONS)) or sorted(expression.names - allowed)
+        if unknown:
+            remedy = f"use a measure: {', '.join(sorted(measures))}"
+            raise ExperimentError(f"{unknown[0]} is not known", source=expression.place, remedy=remedy)
