@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from memqos.lab.campaign import list_experiments, run
+from memqos.lab.campaign import run
+from memqos.lab.catalogue import list_experiments
 from memqos.lab.experiment import Experiment
 from memqos.lab.kernels import SUITES, Kernel
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from memqos.lab.campaign import find_experiments
+from memqos.lab.catalogue import find_experiments
 from memqos.lab.results import evaluate_variant
 from memqos.lab.simulated import record
 from memqos.lab.variant import play

@@ -29,7 +29,7 @@ command.add_command(compare)
 def list_(as_json: bool) -> None:
     """List the experiments and what the field study says about each."""
     from memqos.cli.output import Output
-    from memqos.lab.campaign import list_experiments
+    from memqos.lab.catalogue import list_experiments
     from memqos.report.table import Column, table
 
     found = list_experiments()
@@ -87,8 +87,9 @@ def run(
     """
     from memqos.cli.output import Output
     from memqos.cli.progress import Progress
-    from memqos.lab.campaign import judge, to_json
     from memqos.lab.campaign import run as run_all
+    from memqos.lab.campaign import to_json
+    from memqos.lab.judging import judge
     from memqos.report.experiments import checks_table, draw, measured_tables
 
     chosen, wanted = chosen_experiments(experiments, every, kernels)

@@ -81,7 +81,7 @@ def chosen_experiments(
     names: tuple[str, ...], every: bool, kernels: tuple[str, ...]
 ) -> tuple[list[Experiment], tuple[str, ...]]:
     """Return what `experiments_options` chose; raises `ExperimentError`."""
-    from memqos.lab.campaign import find_experiments, list_experiments
+    from memqos.lab.catalogue import find_experiments, list_experiments
 
     if every == bool(names):
         raise ExperimentError(

@@ -16,7 +16,8 @@ import msgspec
 
 from memqos.cluster.documents import read_documents
 from memqos.errors import ExperimentError, InputError
-from memqos.lab.campaign import check_inputs, list_experiments
+from memqos.lab.campaign import check_inputs
+from memqos.lab.catalogue import list_experiments
 from memqos.lab.experiment import Experiment, ManagerName, Play
 from memqos.lab.manage import settings_of
 from memqos.lab.reading import read

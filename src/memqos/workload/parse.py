@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any, Final
 from memqos.cluster.documents import read_documents
 from memqos.cluster.fields import At, shown
 from memqos.errors import ExperimentError, ManifestError
-from memqos.workload.draws import MAX_PLACES
 from memqos.workload.flow import check_regions
 from memqos.workload.spec import (
     PAGE,
@@ -31,15 +29,27 @@ from memqos.workload.spec import (
     WriteFile,
 )
 from memqos.workload.steps import takes_time
+from memqos.workload.values import (
+    MAX,
+    block_of,
+    bytes_of,
+    exactly,
+    not_both,
+    number_of,
+    only,
+    pages_of,
+    passes_of,
+    path_of,
+    rate_of,
+    required,
+    seconds_of,
+)
 
 API_VERSION: Final = "memqos.dev/v1alpha1"
 KIND: Final = "Workload"
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME_RULE = "use lower case letters, digits and '-'"
-_MAX = 2**53
-"""Bound of counts, exact as a double too."""
-_MAX_SECONDS = 10 * 365 * 86400
 
 
 def load_workload(path: str | Path) -> Workload:
@@ -65,9 +75,9 @@ def workload_from(document: Any, *, source: str = "") -> Workload:
     """Build a workload from its document. Raises `ExperimentError`."""
     try:
         at = At(document, source)
-        _only(at, "apiVersion", "kind", "metadata", "seed", "phases")
-        _exactly(at.get("kind"), KIND)
-        _exactly(at.get("apiVersion"), API_VERSION)
+        only(at, "apiVersion", "kind", "metadata", "seed", "phases")
+        exactly(at.get("kind"), KIND)
+        exactly(at.get("apiVersion"), API_VERSION)
         seed = at.get("seed").integer(0, 2**64 - 1) or 0
         phases = _phases(at.get("phases"))
         check_regions(phases, source)
@@ -96,113 +106,113 @@ def _phase(at: At) -> Phase:
 
 
 def _allocate(at: At) -> Phase:
-    _only(at, "name", "size", "hugePages")
+    only(at, "name", "size", "hugePages")
     name = at.get("name").name(_NAME, _NAME_RULE)
-    return Allocate(name, _pages(at.get("size")), at.get("hugePages").boolean())
+    return Allocate(name, pages_of(at.get("size")), at.get("hugePages").boolean())
 
 
 def _mmap(at: At) -> Phase:
-    _only(at, "name", "path", "size", "write")
+    only(at, "name", "path", "size", "write")
     size = at.get("size")
     return MapFile(
         at.get("name").name(_NAME, _NAME_RULE),
-        _path(at.get("path")),
-        None if size.value is None else _pages(size),
+        path_of(at.get("path")),
+        None if size.value is None else pages_of(size),
         at.get("write").boolean(),
     )
 
 
 def _touch(at: At) -> Phase:
-    _only(at, "region", "order", "write", "accesses", "passes", "offset", "size", "bytesPerSecond")
+    only(at, "region", "order", "write", "accesses", "passes", "offset", "size", "bytesPerSecond")
     offset, size = at.get("offset"), at.get("size")
-    start = 0 if offset.value is None else _bytes(offset, 0)
+    start = 0 if offset.value is None else bytes_of(offset, 0)
     if start % PAGE:
         raise offset.error(f"{start} is not a multiple of the page size", f"write a multiple of {PAGE}")
     return Touch(
         region=at.get("region").name(_NAME, _NAME_RULE),
         order=_order(at.get("order"), Order()),
         write=at.get("write").boolean(),
-        accesses=at.get("accesses").integer(1, _MAX),
-        passes=_passes(at, "accesses"),
+        accesses=at.get("accesses").integer(1, MAX),
+        passes=passes_of(at, "accesses"),
         offset=start,
-        size=None if size.value is None else _pages(size),
-        bytes_per_second=_rate(at),
+        size=None if size.value is None else pages_of(size),
+        bytes_per_second=rate_of(at),
     )
 
 
 def _read(at: At) -> Phase:
-    _only(at, "path", "bytes", "passes", "block", "order", "bytesPerSecond")
+    only(at, "path", "bytes", "passes", "block", "order", "bytesPerSecond")
     amount = at.get("bytes")
     return ReadFile(
-        path=_path(at.get("path")),
-        bytes=None if amount.value is None else _bytes(amount),
-        passes=_passes(at, "bytes"),
-        block=_block(at.get("block"), 128 << 10),
+        path=path_of(at.get("path")),
+        bytes=None if amount.value is None else bytes_of(amount),
+        passes=passes_of(at, "bytes"),
+        block=block_of(at.get("block"), 128 << 10),
         order=_order(at.get("order"), Order()),
-        bytes_per_second=_rate(at),
+        bytes_per_second=rate_of(at),
     )
 
 
 def _write(at: At) -> Phase:
-    _only(at, "path", "size", "block", "sync", "bytesPerSecond")
+    only(at, "path", "size", "block", "sync", "bytesPerSecond")
     return WriteFile(
-        path=_path(at.get("path")),
-        size=_bytes(_required(at.get("size"))),
-        block=_block(at.get("block"), 1 << 20),
+        path=path_of(at.get("path")),
+        size=bytes_of(required(at.get("size"))),
+        block=block_of(at.get("block"), 1 << 20),
         sync=at.get("sync").boolean(),
-        bytes_per_second=_rate(at),
+        bytes_per_second=rate_of(at),
     )
 
 
 def _requests(at: At) -> Phase:
-    _only(at, "region", "pages", "order", "write", "perSecond", "seconds", "count", "report", "file")
-    _not_both(at, "seconds", "count")
-    pages = _required(at.get("pages")).integer(0, 1 << 24) or 0
+    only(at, "region", "pages", "order", "write", "perSecond", "seconds", "count", "report", "file")
+    not_both(at, "seconds", "count")
+    pages = required(at.get("pages")).integer(0, 1 << 24) or 0
     file = at.get("file")
     if not pages and file.value is None:
         raise at.get("pages").error("a request does nothing", "let it touch pages, or read a file")
     return Requests(
         region=at.get("region").name(_NAME, _NAME_RULE),
         pages=pages,
-        per_second=_number(_required(at.get("perSecond")), 1e-3, 1e6),
+        per_second=number_of(required(at.get("perSecond")), 1e-3, 1e6),
         order=_order(at.get("order"), Order("uniform")),
         write=at.get("write").boolean(),
-        seconds=_seconds(at.get("seconds")),
-        count=at.get("count").integer(1, _MAX),
-        report=_seconds(at.get("report")),
+        seconds=seconds_of(at.get("seconds")),
+        count=at.get("count").integer(1, MAX),
+        report=seconds_of(at.get("report")),
         file=None if file.value is None else _request_file(file),
     )
 
 
 def _request_file(at: At) -> RequestFile:
-    _only(at, "path", "bytes", "block", "order")
+    only(at, "path", "bytes", "block", "order")
     return RequestFile(
-        path=_path(at.get("path")),
-        bytes=_bytes(_required(at.get("bytes"))),
-        block=_block(at.get("block"), PAGE),
+        path=path_of(at.get("path")),
+        bytes=bytes_of(required(at.get("bytes"))),
+        block=block_of(at.get("block"), PAGE),
         order=_order(at.get("order"), Order("uniform")),
     )
 
 
 def _free(at: At) -> Phase:
-    _only(at, "region", "size")
+    only(at, "region", "size")
     size = at.get("size")
-    return Free(at.get("region").name(_NAME, _NAME_RULE), None if size.value is None else _pages(size))
+    return Free(at.get("region").name(_NAME, _NAME_RULE), None if size.value is None else pages_of(size))
 
 
 def _sleep(at: At) -> Phase:
-    _only(at, "seconds")
-    return Sleep(_seconds(_required(at.get("seconds"))) or 0.0)
+    only(at, "seconds")
+    return Sleep(seconds_of(required(at.get("seconds"))) or 0.0)
 
 
 def _hold(at: At) -> Phase:
-    _only(at, "seconds")
-    return Hold(_seconds(at.get("seconds")))
+    only(at, "seconds")
+    return Hold(seconds_of(at.get("seconds")))
 
 
 def _repeat(at: At) -> Phase:
-    _only(at, "times", "phases")
-    times = at.get("times").integer(1, _MAX)
+    only(at, "times", "phases")
+    times = at.get("times").integer(1, MAX)
     phases = _phases(at.get("phases"))
     if times is None and not takes_time(phases):
         raise at.error("repeats for ever what takes no time", "give it `times`, or a sleep")
@@ -229,96 +239,17 @@ def _order(at: At, default: Order) -> Order:
     if not isinstance(at.value, dict):
         kind = at.one_of(("sequential", "uniform"))
         return Order("uniform") if kind == "uniform" else Order()
-    _only(at, "zipf", "hotCold", "scatter")
+    only(at, "zipf", "hotCold", "scatter")
     scatter = at.get("scatter").boolean()
     zipf, hot = at.get("zipf"), at.get("hotCold")
     if (zipf.value is None) == (hot.value is None):
         raise at.error("needs one distribution", "write zipf: EXPONENT, or hotCold: {fraction, probability}")
     if zipf.value is not None:
-        return Order("zipf", exponent=_number(zipf, 0, 10), scatter=scatter)
-    _only(hot, "fraction", "probability")
+        return Order("zipf", exponent=number_of(zipf, 0, 10), scatter=scatter)
+    only(hot, "fraction", "probability")
     return Order(
         "hotCold",
-        fraction=_number(_required(hot.get("fraction")), 0, 1),
-        probability=_number(_required(hot.get("probability")), 0, 1),
+        fraction=number_of(required(hot.get("fraction")), 0, 1),
+        probability=number_of(required(hot.get("probability")), 0, 1),
         scatter=scatter,
     )
-
-
-def _only(at: At, *known: str) -> None:
-    if not isinstance(at.value, dict):
-        raise at.wrong_type("a mapping") if at.value is not None else at.error("is empty", _fields(known))
-    for key in at.value:
-        if key not in known:
-            raise at.error(f"the field {shown(key)} is not known", _fields(known))
-
-
-def _fields(known: tuple[str, ...]) -> str:
-    return f"write {', '.join(known[:-1])} or {known[-1]}" if len(known) > 1 else f"write {known[0]}"
-
-
-def _exactly(at: At, wanted: str) -> None:
-    if at.string() != wanted:
-        raise at.error(f"{shown(at.value)} is not a workload's", f"write {wanted}")
-
-
-def _required(at: At) -> At:
-    if at.value is None:
-        raise at.error("is missing", "give it a value")
-    return at
-
-
-def _not_both(at: At, one: str, other: str) -> None:
-    if at.get(one).value is not None and at.get(other).value is not None:
-        raise at.get(other).error(f"stands beside {one}", "write one of the two")
-
-
-def _passes(at: At, other: str) -> int:
-    _not_both(at, other, "passes")
-    return at.get("passes").integer(1, _MAX) or 1
-
-
-def _bytes(at: At, low: int = 1) -> int:
-    size = at.quantity().value
-    if not low <= size <= MAX_PLACES * PAGE:
-        raise at.error(f"{size} bytes is out of range", f"write {low} to {MAX_PLACES * PAGE} bytes")
-    return size
-
-
-def _pages(at: At) -> int:
-    return -(-_bytes(_required(at)) // PAGE) * PAGE
-
-
-def _block(at: At, default: int) -> int:
-    if at.value is None:
-        return default
-    block = _bytes(at)
-    if block % 512 or block > 64 << 20:
-        raise at.error(f"{block} bytes is not a block", "write a multiple of 512 of at most 64Mi")
-    return block
-
-
-def _rate(at: At) -> int | None:
-    rate = at.get("bytesPerSecond")
-    return None if rate.value is None else _bytes(rate)
-
-
-def _seconds(at: At) -> float | None:
-    return None if at.value is None else _number(at, 0, _MAX_SECONDS, exclusive=True)
-
-
-def _number(at: At, low: float, high: float, *, exclusive: bool = False) -> float:
-    value = at.value
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise at.wrong_type("a number")
-    if not math.isfinite(value) or not low <= value <= high or (exclusive and value == low):
-        bounds = f"above {low:g}, up to {high:g}" if exclusive else f"of {low:g} to {high:g}"
-        raise at.error(f"{shown(value)} is out of range", f"write a number {bounds}")
-    return float(value)
-
-
-def _path(at: At) -> str:
-    path = _required(at).string()
-    if not path or "\0" in path:
-        raise at.error("is not a path", "write the file's path")
-    return path

@@ -6,7 +6,9 @@ import pytest
 
 from memqos.errors import LabError, ToolMissing
 from memqos.lab import campaign
-from memqos.lab.campaign import Progress, find_experiments, judge, plays_of, run
+from memqos.lab.campaign import Progress, plays_of, run
+from memqos.lab.catalogue import find_experiments, list_experiments
+from memqos.lab.judging import judge
 from memqos.lab.kernels import Kernel
 from memqos.lab.recording import Executed, Recording, encode
 from memqos.lab.run import GuestResult
@@ -126,4 +128,4 @@ def test_what_earlier_runs_left_is_judged_again(tmp_path: Path, experiment):
 def test_experiments_are_listed_by_their_number(tmp_path: Path):
     for name in ("e10", "e9", "k1", "e1"):
         (tmp_path / f"{name}.yaml").write_text(EXPERIMENT.replace("name: x", f"name: {name}"))
-    assert [each.name for each in campaign.list_experiments(tmp_path)] == ["e1", "e9", "e10", "k1"]
+    assert [each.name for each in list_experiments(tmp_path)] == ["e1", "e9", "e10", "k1"]

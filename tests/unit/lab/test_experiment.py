@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from memqos.errors import ExperimentError
-from memqos.lab.campaign import check_inputs, find_experiments, list_experiments, machine_of, plays_of
+from memqos.lab.campaign import check_inputs, machine_of, plays_of
+from memqos.lab.catalogue import find_experiments, list_experiments
 from memqos.lab.manifests import manifests_of
 from memqos.lab.reading import read
 from memqos.lab.variant import play

@@ -1,0 +1,37 @@
+"""The experiments there are: those that come with memqos, by name, and any other by its file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from memqos.errors import ExperimentError
+from memqos.lab.experiment import EXPERIMENTS, Experiment
+from memqos.lab.reading import read
+
+
+def list_experiments(directory: Path = EXPERIMENTS) -> list[Experiment]:
+    """Return the experiments of a directory, by name; raises `ExperimentError`."""
+    return [read(path) for path in sorted(directory.glob("*.yaml"), key=lambda path: _order(path.stem))]
+
+
+def _order(name: str) -> list[tuple[int, str]]:
+    """Order e9 before e10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def find_experiments(names: Iterable[str]) -> list[Experiment]:
+    """Return experiments by name, or by path of a file; raises `ExperimentError` for an unknown one."""
+    known = {experiment.name: experiment for experiment in list_experiments()}
+    found = []
+    for name in names:
+        if name in known:
+            found.append(known[name])
+        elif name.endswith((".yaml", ".yml")):
+            found.append(read(Path(name)))
+        else:
+            raise ExperimentError(
+                f"there is no experiment {name!r}", remedy=f"use {', '.join(known)}, or a file"
+            )
+    return found
