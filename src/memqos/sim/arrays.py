@@ -156,3 +156,4 @@ class Arrays:
         self._replace(xa=xa, xn=xn)
         self.m.g[k.XA2] = leaves
         self.m.g[k.XA3] = leaves + middle
+        self.m.g[k.XA_END] = nodes

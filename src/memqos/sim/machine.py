@@ -118,7 +118,7 @@ class Machine(Arrays):
 
     def order(self, what: int, a: int = 0, b: int = 0, c: int = 0) -> int:
         """Have the compiled kernels do something (`kernels.control`)."""
-        return int(control.order(self.m, self.clock, what, int(a), int(b), int(c), 0))
+        return int(control.order(self.m, self.clock, what, int(a), int(b), int(c)))
 
     def reclaim(self, path: str, size: int, swappiness: int = -1) -> bool:
         """memory.reclaim; False is the kernel's EAGAIN."""

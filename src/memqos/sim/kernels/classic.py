@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from memqos.sim.kernels import counters, evict, lists, shrink, workingset
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
-from memqos.sim.kernels.raw import peek, poke, prefetch
 
 AHEAD = 32
 
@@ -108,12 +108,12 @@ def shrink_active(m: Mem, c: int, kind: int, count: int) -> None:
         at = first + m.ch[chunk, k.LO]
         end = first + m.ch[chunk, k.HI]
         while at < end and to < stop and done < count:
-            page = peek(m.pool, at)
-            prefetch(m.w, peek(m.pool, at + AHEAD))
+            page = m.pool[at]
+            prefetch(m.w, m.pool[at + AHEAD])
             at += 1
             if page >= 0:
-                poke(m.pool, to, page)
-                poke(m.w, page, (peek(m.w, page) & ~(k.YOUNG | k.LIST_MASK | k.POS)) | mark | to)
+                m.pool[to] = page
+                m.w[page] = (m.w[page] & ~(k.YOUNG | k.LIST_MASK | k.POS)) | mark | to
                 to += 1
                 done += 1
         m.ch[chunk, k.LO] = at - first

@@ -21,6 +21,7 @@ from memqos.sim.kernels import (
     trace,
 )
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.cells import share
 from memqos.sim.kernels.jit import entry, njit
 from memqos.sim.kernels.layout import Mem, Row
 
@@ -67,9 +68,8 @@ def _sync(m: Mem) -> int:
     return last
 
 
-@entry
-def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
-    """Carry out one order of the host; the answer is the order's own."""
+@njit
+def _order(m: Mem, clock: Row, what: int, a: int, b: int, c: int) -> int:
     if what == ADVANCE:
         return sched.advance(m, clock, a)
     if what == PROPAGATE:
@@ -100,3 +100,9 @@ def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int, d: int) -> int:
     elif what == IO_MAX:
         throttle.anew(m, a, m.g[k.NOW])
     return 0
+
+
+@entry
+def order(m: Mem, clock: Row, what: int, a: int, b: int, c: int) -> int:
+    """Carry out one order of the host; the answer is the order's own."""
+    return _order(share(m), clock, what, a, b, c)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import lists, nodes, runs, workingset
+from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
-from memqos.sim.kernels.raw import peek, poke, prefetch
 
 AHEAD = 32
 SPECIAL = k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON
@@ -65,11 +65,11 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
         at = first + m.ch[chunk, k.LO]
         end = first + m.ch[chunk, k.HI]
         while at < end and taken < count:
-            page = peek(m.pool, at)
+            page = m.pool[at]
             if page < 0:
                 at += 1
                 continue
-            word = peek(m.w, page)
+            word = m.w[page]
             if word & SPECIAL:
                 going = False
                 break
@@ -92,7 +92,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                 pages = m.obj[o, k.O_PAGES]
                 counted = nodes.levels_of(m, page) != 0
             last = min(end, at + count - taken)
-            if peek(m.pool, at + 1) == page + 1:
+            if m.pool[at + 1] == page + 1:
                 run = min(last - at, 64 - (page & 63))
                 if run >= runs.LEAST:
                     every, some = runs.common(m, page, run)
@@ -103,20 +103,20 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                         else:
                             runs.leave(m, page, run, mark, age + taken)
                         if counted:
-                            held = peek(m.xn, page >> 6) + run * (k.NODE_SHADOW - 1)
-                            poke(m.xn, page >> 6, held)
+                            held = m.xn[page >> 6] + run * (k.NODE_SHADOW - 1)
+                            m.xn[page >> 6] = held
                             if held & k.NODE_PAGES == 0:
                                 nodes.enlist(m, page >> 6)
                         at += run
                         taken += run
-                        prefetch(m.w, peek(m.pool, at + AHEAD))
+                        prefetch(m.w, m.pool[at + AHEAD])
                         continue
                 last = min(last, at + max(run, 1))
             while at < last:
-                page = peek(m.pool, at)
-                prefetch(m.w, peek(m.pool, at + AHEAD))
+                page = m.pool[at]
+                prefetch(m.w, m.pool[at + AHEAD])
                 if page >= 0:
-                    word = peek(m.w, page)
+                    word = m.w[page]
                     if word & SPECIAL or page < base or page >= base + pages:
                         break
                     if mglru:
@@ -132,13 +132,13 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                                 break
                             tier = m.g[k.R2]
                             state = word & ALIKE
-                        poke(m.w, page, shadow)
+                        m.w[page] = shadow
                         gone += 1
                     else:
-                        poke(m.w, page, mark | ((age + taken) & k.POS) | (word & k.WS))
+                        m.w[page] = mark | ((age + taken) & k.POS) | (word & k.WS)
                     if counted:
-                        held = peek(m.xn, page >> 6) + (k.NODE_SHADOW - 1)
-                        poke(m.xn, page >> 6, held)
+                        held = m.xn[page >> 6] + (k.NODE_SHADOW - 1)
+                        m.xn[page >> 6] = held
                         if held & k.NODE_PAGES == 0:
                             nodes.enlist(m, page >> 6)
                     taken += 1

@@ -124,8 +124,8 @@ CH_COLS = 4
     G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
     THROTTLE_SWAP, USER, TR_HEAD, TR_TAIL, HELD, HELD_SEQ,
     G_PGSCAN, G_PGSCAN_KSWAPD, G_PGSCAN_PROACTIVE, G_PGSTEAL, G_PGSTEAL_KSWAPD, G_PGSTEAL_PROACTIVE,
-    SWAP_ROTATES,
-) = range(126)  # fmt: skip
+    SWAP_ROTATES, XA_END,
+) = range(127)  # fmt: skip
 ISOLATED = 128  # up to 64 pages that reclaim has taken off their list
 G_SIZE = 192
 
@@ -247,3 +247,10 @@ PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)
 ) = range(20)  # fmt: skip
 PROG_COLS = 20
 SEQUENTIAL, TRACE, PAIRS = range(3)
+
+COLUMNS = {
+    "cg": CG_COLS, "ch": CH_COLS, "ls": LS_COLS, "xa": XA_COLS, "blk": BLK_COLS, "obj": OBJ_COLS,
+    "task": TASK_COLS, "prog": PROG_COLS, "dev": DEV_COLS, "q": Q_COLS, "held": H_COLS, "ps": PS_COLS,
+    "tr": TR_COLS, "ev": EV_COLS,
+}  # fmt: skip
+"""Of the tables of `Mem`; its other fields are rows."""

@@ -43,7 +43,7 @@ def _move_list(m: Mem, c: int, parent: int, number: int) -> int:
 @njit
 def _move_nodes(m: Mem, c: int, parent: int) -> None:
     """Page-cache nodes, and the list of those that hold only shadows, after the parent's own."""
-    for node in range(len(m.xa)):
+    for node in range(m.g[k.XA_END]):
         if m.xa[node, k.X_OWNER] == c + 1:
             m.xa[node, k.X_OWNER] = parent + 1
     first = m.cg[c, k.NODES_HEAD]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined
 from memqos.sim.kernels.layout import Mem, Row
-from memqos.sim.kernels.raw import peek, poke
 
 LEAST = 8
 """Shorter runs are not worth looking for."""
@@ -18,10 +17,10 @@ LEAST = 8
 @inlined
 def consecutive(row: Row, at: int, pages: int) -> bool:
     """Whether `row[at : at + pages]` counts up by one."""
-    first = peek(row, at)
+    first = row[at]
     wrong = 0
     for i in range(pages):
-        wrong |= peek(row, at + i) ^ (first + i)
+        wrong |= row[at + i] ^ (first + i)
     return wrong == 0
 
 
@@ -31,7 +30,7 @@ def common(m: Mem, page: int, pages: int) -> tuple[int, int]:
     every = -1
     some = 0
     for i in range(page, page + pages):
-        word = peek(m.w, i)
+        word = m.w[i]
         every &= word
         some |= word
     return every, some
@@ -42,7 +41,7 @@ def nearest(m: Mem, page: int, pages: int, age: int) -> int:
     """The least refault distance among the shadows of a run."""
     least = k.POS
     for i in range(page, page + pages):
-        least = min(least, (age - peek(m.w, i)) & k.POS)
+        least = min(least, (age - m.w[i]) & k.POS)
     return least
 
 
@@ -50,28 +49,28 @@ def nearest(m: Mem, page: int, pages: int, age: int) -> int:
 def enter(m: Mem, page: int, pages: int, at: int, word: int) -> None:
     """Give a run its places from `at` on in a list, and its words."""
     for i in range(pages):
-        poke(m.pool, at + i, page + i)
+        m.pool[at + i] = page + i
     for i in range(pages):
-        poke(m.w, page + i, word | (at + i))
+        m.w[page + i] = word | (at + i)
 
 
 @inlined
 def leave(m: Mem, page: int, pages: int, word: int, age: int) -> None:
     """Leave shadows of rising age in a run's place."""
     for i in range(pages):
-        kept = peek(m.w, page + i) & k.WS
-        poke(m.w, page + i, word | kept | ((age + i) & k.POS))
+        kept = m.w[page + i] & k.WS
+        m.w[page + i] = word | kept | ((age + i) & k.POS)
 
 
 @inlined
 def fill(m: Mem, page: int, pages: int, word: int) -> None:
     """Give each page of a run the same word."""
     for i in range(page, page + pages):
-        poke(m.w, i, word)
+        m.w[i] = word
 
 
 @inlined
 def change(m: Mem, page: int, pages: int, more: int) -> None:
     """Add the same to each word of a run."""
     for i in range(page, page + pages):
-        poke(m.w, i, peek(m.w, i) + more)
+        m.w[i] = m.w[i] + more

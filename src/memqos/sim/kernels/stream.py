@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from memqos.sim.kernels import charge, counters, generations, lease, lists, nodes, runs, workingset
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
-from memqos.sim.kernels.raw import peek, poke, prefetch
 
 AHEAD = 24
 BLOCK = 64  # accesses until a run is looked for again
@@ -119,14 +119,14 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
         strange = 0
         why = GO
         while i < end:
-            place = peek(m.tab, i)
+            place = m.tab[i]
             page = base + place
             block = min(end, i + BLOCK)
-            if i + runs.LEAST < end and peek(m.tab, i + runs.LEAST) == place + runs.LEAST:
+            if i + runs.LEAST < end and m.tab[i + runs.LEAST] == place + runs.LEAST:
                 block = i + runs.LEAST
                 run = min(end - i, 64 - (page & 63))
-                word = peek(m.w, page)
-                held = peek(m.xn, page >> 6)
+                word = m.w[page]
+                held = m.xn[page >> 6]
                 if word & k.RES:
                     if run >= runs.LEAST and runs.consecutive(m.tab, i, run) and _hits(m, page, run, rework):
                         i += run
@@ -159,16 +159,16 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                             if counted:
                                 if held & k.NODE_PAGES == 0:
                                     nodes.unlist(m, page >> 6)
-                                poke(m.xn, page >> 6, held + run * (1 - k.NODE_SHADOW if known else 1))
+                                m.xn[page >> 6] = held + run * (1 - k.NODE_SHADOW if known else 1)
                             continue
             while classic and i < block:
-                page = base + peek(m.tab, i)
-                word = peek(m.w, page)
-                prefetch(m.w, base + peek(m.tab, min(i + AHEAD, last)))
+                page = base + m.tab[i]
+                word = m.w[page]
+                prefetch(m.w, base + m.tab[min(i + AHEAD, last)])
                 if word & k.RES:
                     if word & (k.REF | k.LIST_MASK) != again:
                         if not word & k.REF:  # else the line stays clean
-                            poke(m.w, page, word | k.REF)
+                            m.w[page] = word | k.REF
                         i += 1
                         continue
                     if word & k.CG_MASK != mine:
@@ -177,10 +177,10 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                     if at2 == stop2:
                         why = FULL
                         break
-                    poke(m.pool, word & k.POS, -1)
-                    poke(m.pool, at2, page)
+                    m.pool[word & k.POS] = -1
+                    m.pool[at2] = page
                     kept = word & ~(k.REF | k.LIST_MASK | k.POS)
-                    poke(m.w, page, kept | (k.ACTIVE_FILE << k.LIST_SHIFT) | at2)
+                    m.w[page] = kept | (k.ACTIVE_FILE << k.LIST_SHIFT) | at2
                     at2 += 1
                     moved += 1
                     promoted += 1
@@ -192,7 +192,7 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 if at == stop or at2 == stop2:
                     why = FULL
                     break
-                held = peek(m.xn, page >> 6)
+                held = m.xn[page >> 6]
                 if counted and held == 0:
                     why = OTHER
                     break
@@ -211,7 +211,7 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 if counted:
                     if held & k.NODE_PAGES == 0:
                         nodes.unlist(m, page >> 6)
-                    poke(m.xn, page >> 6, held + (1 - k.NODE_SHADOW if word & k.SHADOW else 1))
+                    m.xn[page >> 6] = held + (1 - k.NODE_SHADOW if word & k.SHADOW else 1)
                 if second:
                     if marks:
                         m.ls[lid, k.SIZE] = size + added - moved
@@ -219,23 +219,23 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                         m.g[k.CHANGES] = changes + added
                         workingset.restored(m, c, 1)
                     moved += 1
-                    poke(m.pool, at2, page)
-                    poke(m.w, page, fresh2 | marks | at2)
+                    m.pool[at2] = page
+                    m.w[page] = fresh2 | marks | at2
                     at2 += 1
                 else:
-                    poke(m.pool, at, page)
-                    poke(m.w, page, fresh | at)
+                    m.pool[at] = page
+                    m.w[page] = fresh | at
                     at += 1
                 added += 1
                 i += 1
             while not classic and i < block:
-                page = base + peek(m.tab, i)
-                word = peek(m.w, page)
-                prefetch(m.w, base + peek(m.tab, min(i + AHEAD, last)))
+                page = base + m.tab[i]
+                word = m.w[page]
+                prefetch(m.w, base + m.tab[min(i + AHEAD, last)])
                 if word & k.RES:
                     new = touched(word, rework)
                     if new != word:
-                        poke(m.w, page, new)
+                        m.w[page] = new
                     i += 1
                     continue
                 if added == limit:
@@ -244,7 +244,7 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 if at == stop or (two and at2 == stop2):
                     why = FULL
                     break
-                held = peek(m.xn, page >> 6)
+                held = m.xn[page >> 6]
                 if counted and held == 0:
                     why = OTHER
                     break
@@ -266,15 +266,15 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 if counted:
                     if held & k.NODE_PAGES == 0:
                         nodes.unlist(m, page >> 6)
-                    poke(m.xn, page >> 6, held + (1 - k.NODE_SHADOW if word & k.SHADOW else 1))
+                    m.xn[page >> 6] = held + (1 - k.NODE_SHADOW if word & k.SHADOW else 1)
                 if two and marks & k.WS:
-                    poke(m.pool, at2, page)
-                    poke(m.w, page, fresh2 | marks | at2)
+                    m.pool[at2] = page
+                    m.w[page] = fresh2 | marks | at2
                     at2 += 1
                     moved += 1
                 else:
-                    poke(m.pool, at, page)
-                    poke(m.w, page, fresh | marks | at)
+                    m.pool[at] = page
+                    m.w[page] = fresh | marks | at
                     at += 1
                 added += 1
                 i += 1
@@ -294,7 +294,7 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 at, stop = lists.head_room(m, lid)
                 at2, stop2 = lists.head_room(m, lid2)
             elif why == EVICTOR or (why == ROOM and limit < room):
-                word = peek(m.w, base + peek(m.tab, i))
+                word = m.w[base + m.tab[i]]
                 who = (word & k.CG_MASK) >> k.CG_SHIFT
                 limit = room
                 evictor = -1
@@ -341,14 +341,14 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
             hand = 0
         if why != ROOM:
             break
-        page = base + peek(m.tab, i)
-        if counted and peek(m.xn, page >> 6) == 0:
+        page = base + m.tab[i]
+        if counted and m.xn[page >> 6] == 0:
             break
         if not charge.new_page(m, c, True):
             hand = REFUSED
             break
         hand = CHARGED
-        if m.g[k.OVER_HIGH] or m.g[k.KSWAPD_WAKE] or (counted and peek(m.xn, page >> 6) == 0):
+        if m.g[k.OVER_HIGH] or m.g[k.KSWAPD_WAKE] or (counted and m.xn[page >> 6] == 0):
             break
     m.g[k.R0] = total
     m.g[k.R1] = hand
