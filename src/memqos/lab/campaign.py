@@ -23,7 +23,7 @@ from memqos.lab import initramfs, qemu
 from memqos.lab.experiment import Experiment, Play
 from memqos.lab.initramfs import SHARE
 from memqos.lab.kernels import SUITES, Kernel, fetch
-from memqos.lab.manage import kubelet_of, settings_of
+from memqos.lab.manage import kubelet_of, senpai_of, settings_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.oomd import VARIABLE, fetch_oomd
 from memqos.lab.qemu import Disk
@@ -85,6 +85,7 @@ def check_inputs(experiment: Experiment) -> None:
             if variant.policy is not None:
                 settings_of(variant.policy)
             kubelet_of(variant.kubelet)
+            senpai_of(variant.law)
         except InputError as error:
             place = experiment.place(f"$.{error.field}")
             raise ExperimentError(

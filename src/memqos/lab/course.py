@@ -40,7 +40,7 @@ class Course:
             self._evictor = Evictor(kubelet_of(play.kubelet), self._runner.now_us())
         rival = None if play.manager is None else world.rival(play.manager)
         self._manager: Manager | None = rival or manager_of(
-            play.manager, play.policy, self._node, self._runner
+            play.manager, play.policy, self._node, self._runner, play.law
         )
         self._woken = ""
         self._began = self._next_sample = self._next_turn = world.now()

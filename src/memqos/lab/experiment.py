@@ -163,7 +163,8 @@ class Variant(_Strict, frozen=True):
     """One of several runs that are compared: its values for `${name}`, its policy, its manager.
 
     Without a manager the agent works where there is a policy, turning with the samples (`every`), and
-    nobody evicts.
+    nobody evicts. `law` are constants of senpai's law that differ from its published ones
+    (`memqos.lab.baselines.senpai.Senpai`).
     """
 
     name: str
@@ -171,6 +172,7 @@ class Variant(_Strict, frozen=True):
     set: dict[str, Any] = {}
     policy: dict[str, Any] | None = None
     manager: ManagerName | None = None
+    law: dict[str, float] = {}
 
 
 class Experiment(_Strict, frozen=True):
@@ -243,6 +245,7 @@ class Play(_Strict, frozen=True):
     policy: dict[str, Any] | None
     every: float
     manager: ManagerName | None = None
+    law: dict[str, float] = {}
     workloads: dict[str, dict[str, Any]] = {}
     stagger: float = 0.0
     repeat: int = 1

@@ -106,6 +106,10 @@ class Pinned:
         self._libc.mmap.restype = ctypes.c_void_p
         self._paths: set[Path] = set()
         self.pages = 0
+        self.lock()
+
+    def lock(self) -> None:
+        """Keep the calling process in memory: a child inherits no lock (mlockall(2)); raises `LabError`."""
         self._call("mlockall", _MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
 
     def pin(self, paths: Iterable[Path]) -> None:

@@ -19,6 +19,8 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 from memqos.agent.config import read_policy
@@ -93,13 +95,25 @@ def kubelet_of(kubelet: Mapping[str, Any]) -> KubeletConfig:
         raise error.at(field="kubelet") from None
 
 
+def senpai_of(law: Mapping[str, float]) -> Senpai:
+    """Return senpai's law with these constants; raises `InputError` for one that it does not have."""
+    unknown = sorted(law.keys() - {each.name for each in fields(Senpai)} | {"name"} & law.keys())
+    if unknown:
+        raise InputError("senpai's law has no such constant", field=f"law.{unknown[0]}", remedy="see Senpai")
+    constants: dict[str, Any] = dict(law)
+    return replace(Senpai(least=100_000_000 // SCALE), **constants)
+
+
 def manager_of(
-    name: ManagerName | None, policy: Mapping[str, Any] | None, node: Node, runner: Runner
+    name: ManagerName | None,
+    policy: Mapping[str, Any] | None,
+    node: Node,
+    runner: Runner,
+    law: Mapping[str, float] = MappingProxyType({}),
 ) -> Manager | None:
     """Return who manages: the agent for a policy or a rival's law; `None` where only the kubelet does."""
     if name == "senpai":
-        law: tuple[AnyPolicy, ...] = (Senpai(least=100_000_000 // SCALE),)
-        return Managed(law, node, runner, AgentSettings(interval_seconds=1.0))
+        return Managed((senpai_of(law),), node, runner, AgentSettings(interval_seconds=1.0))
     if name == "systemd-oomd":
         return Managed((Oomd(),), node, runner, AgentSettings(interval_seconds=SWAP_INTERVAL_US / 1e6))
     if name == "memqos" or (name is None and policy is not None):

@@ -6,11 +6,14 @@ Between variants the pods end, their cgroups go and the page cache is dropped.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -148,8 +151,8 @@ def drop_caches() -> None:
     guest.write(Path("/proc/sys/vm/drop_caches"), "1")
 
 
-def pin_images(plays: Sequence[Play]) -> int:
-    """Keep what the plays' programs read of their own files in memory, and this process; return the pages."""
+def pin_images(plays: Sequence[Play]) -> Pinned:
+    """Keep what the plays' programs read of their own files in memory, and this process."""
     workload = Path("/run/memqos-rehearsal.yaml")
     workload.write_text(WORKLOAD.replace("FILE", "/run/memqos-rehearsal"))
     environment = {**default_environment(), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
@@ -157,7 +160,7 @@ def pin_images(plays: Sequence[Play]) -> int:
     pinned = Pinned()
     for argv in sorted(commands):
         pinned.pin(files_of(argv, environment))
-    return pinned.pages
+    return pinned
 
 
 def make_file(path: Path, size: int) -> None:
@@ -182,18 +185,47 @@ def main(argv: list[str]) -> None:
     def say(text: str) -> None:
         print(text, flush=True)
 
-    say(f"{pin_images(plays)} pages of the programs' files are in memory")
-
+    pinned = pin_images(plays)
+    say(f"{pinned.pages} pages of the programs' files are in memory")
     for play in plays:
         for name, size in play.files.items():
             say(f"{play.name}: make {name}")
             make_file(guest.DATA / name, size)
         write_workloads(play)
         drop_caches()
-        scratch = Path("/run/memqos-play", Path(play.record_name).stem)
-        scratch.mkdir(parents=True)
-        recording = Player(play, GuestWorld(play, scratch), say).run()
-        (out / play.record_name).write_bytes(encode(recording))
+        status = in_a_process_of_its_own(partial(record, play, out, pinned, say))
+        if status:
+            sys.exit(1)  # its pods may still be there; what was played before is recorded
+
+
+def record(play: Play, out: Path, pinned: Pinned, say: Callable[[str], None]) -> None:
+    """Play one variant and write down what came of it, whole or not at all."""
+    pinned.lock()
+    scratch = Path("/run/memqos-play", Path(play.record_name).stem)
+    scratch.mkdir(parents=True)
+    recording = Player(play, GuestWorld(play, scratch), say).run()
+    unfinished = out / f"{play.record_name}.part"
+    unfinished.write_bytes(encode(recording))
+    unfinished.rename(out / play.record_name)
+
+
+def in_a_process_of_its_own(work: Callable[[], None]) -> int:
+    """Do it in a child, so that no variant pays for the memory of those before it; return its exit status."""
+    gc.collect()
+    gc.freeze()  # what the child only reads stays the parent's, its collector would write to it
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 - told here, and by the status
+            traceback.print_exc(file=sys.stdout)
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def write_workloads(play: Play) -> None:

@@ -12,6 +12,7 @@
 `pods(POD, WORD[, MARK])`              the same, summed over a pod and its copies; also `alive`, `succeeded`
 `series(NAME, WORD[, FROM[, TO]])`     first, last, min, max, mean, count or rises (above the one before)
 `requests(POD, WORD[, FROM[, TO]])`    p50, p90, p99, p999, max, gap (seconds); completed, late, unserved
+`waits(POD, WORD[, FROM[, TO]])`       p50, p90, p99, p999, max of what they took beside the processor's part
 `work(POD, WORD[, FROM[, TO]])`        pages, bytes_read, bytes_written, phases, seconds of its phases
 `ended(POD[, FROM])`                   seconds from FROM until its container ended; none if it did not
 `said(POD, WORD)`                      how many of a pod and its copies have it in what they printed last
@@ -155,6 +156,16 @@ class Questions:
             if value is not None and first <= look.seconds <= last
         ]
 
+    def _waits(self, pod: str, word: str, start: str = "", end: str = "") -> float | None:
+        """Of `RequestStats.waits`; of whole latencies where those were not counted, as in the simulator."""
+        if word not in (*_PERCENTILES, "max"):
+            raise ValueError(f"waits(POD, {'|'.join(_PERCENTILES)}|max)")
+        stats = [each.requests for each in self._results(pod, start, end) if each.requests is not None]
+        if not stats:
+            return None
+        together = _together(stats, [each.histogram if each.waits is None else each.waits for each in stats])
+        return (max(together.rows())[0] if word == "max" else together.percentile(_PERCENTILES[word])) / 1e6
+
     def _requests(self, pod: str, word: str, start: str = "", end: str = "") -> float | None:
         stats = [each.requests for each in self._results(pod, start, end) if each.requests is not None]
         if word in ("completed", "late", "unserved"):
@@ -165,7 +176,7 @@ class Questions:
             return None
         if word == "gap":
             return max(each.gap_max_us for each in stats) / 1e6
-        together = _together(stats)
+        together = _together(stats, [each.histogram for each in stats])
         return (together.max_us if word == "max" else together.percentile(_PERCENTILES[word])) / 1e6
 
     def _work(self, pod: str, word: str, start: str = "", end: str = "") -> float:
@@ -268,16 +279,16 @@ def _is_copy(name: str, pod: str) -> bool:
     return stem == pod and number.isdigit()
 
 
-def _together(stats: Sequence[RequestStats]) -> Histogram:
+def _together(stats: Sequence[RequestStats], histograms: Sequence[Sequence[tuple[int, int]]]) -> Histogram:
     """Lay the histograms of several results together."""
     rows: dict[int, int] = {}
-    for each in stats:
-        for low, count in each.histogram:
+    for histogram in histograms:
+        for low, count in histogram:
             rows[low] = rows.get(low, 0) + count
     return Histogram.of_rows(rows, max(each.max_us for each in stats))
 
 
 QUESTIONS = (
-    "stat", "events", "holds", "io", "stall", "node", "status", "pods", "took", "series", "requests", "work",
-    "ended", "said", "happened", "acted", "onset", "reaction", "seconds",
+    "stat", "events", "holds", "io", "stall", "node", "status", "pods", "took", "series", "requests", "waits",
+    "work", "ended", "said", "happened", "acted", "onset", "reaction", "seconds",
 )  # fmt: skip

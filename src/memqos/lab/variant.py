@@ -63,6 +63,7 @@ def play(experiment: Experiment, name: str, repeat: int = 1) -> Play:
         policy=_fill(policy, values, experiment.place("$.policy")),
         every=experiment.every,
         manager=variant.manager,
+        law=variant.law,
         workloads=filled("workloads"),
         stagger=experiment.stagger,
         repeat=repeat,

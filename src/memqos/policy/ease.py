@@ -138,6 +138,8 @@ def _reason(cgroup: Cgroup, limit: int, free: int) -> str:
 
 def _containers(situation: Situation) -> Iterator[tuple[str, Cgroup]]:
     for placed in situation.view.pods:
+        if placed.pod.uid in situation.view.underway.leaving:
+            continue
         for path in placed.containers.values():
             cgroup = situation.view.now.cgroups.get(path)
             if cgroup is not None:

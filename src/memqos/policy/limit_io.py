@@ -40,80 +40,13 @@ from memqos.model.snapshot import IoMax
 from memqos.policy.blame_io import Alone, Hurt, all_use, hurts, learn, swap_devices
 from memqos.policy.brake import braked
 from memqos.policy.io_demand import Held, Peaks, add, peaks_after
+from memqos.policy.io_settings import IoSettings
 from memqos.policy.pace import Pace
 from memqos.policy.rung import Situation
-from memqos.policy.setting import setting
-from memqos.units import MIB, UNLIMITED, format_bytes
+from memqos.units import UNLIMITED, format_bytes
 
 _STEP_UP: Final = 0.1
 _RETREAT: Final = 0.75
-
-
-@dataclass(frozen=True, slots=True)
-class IoSettings:
-    """Limits on the disk for pods that a more important one waits for."""
-
-    enabled: bool = setting(
-        True,
-        "Limit the reads and writes of less important pods while a more important one waits for a disk.",
-        "nothing else does: Kubernetes has no I/O limits, and the kernel's own scheduler knows no priority",
-    )
-    blame_percent: float = setting(
-        20.0,
-        "Part of a disk's traffic that less important pods must have, together, to be limited.",
-        "below that, whoever waits mostly waits for itself",
-        unit="percent",
-        least=1.0,
-    )
-    saturated_percent: float = setting(
-        50.0,
-        "Part of the time that a disk must have requests to serve before anybody is limited on it.",
-        "who waits for a disk that is idle half of the time does not wait for others",
-        unit="percent",
-        least=0.0,
-    )
-    first_cut_percent: float = setting(
-        50.0,
-        "First limit, of what a pod would take of the disk; then half of it each time.",
-        "half a disk's time left free lets the victim's requests go almost at once",
-        unit="percent",
-        least=1.0,
-    )
-    floor_percent: float = setting(
-        10.0,
-        "Least a pod is left of what it took before.",
-        "it must go on, or it would hold its memory and locks for ever",
-        unit="percent",
-        least=1.0,
-    )
-    floor_bytes: int = setting(
-        1 * MIB,
-        "Least a pod is left, in bytes per second each way; a quarter of what it took, if that is less.",
-        "a program of usual size can still start, log and end, and fifty small ones can be held, too",
-        unit="bytes",
-        least=4096,
-    )
-    floor_requests: int = setting(
-        50,
-        "Least a pod is left, in requests per second; a quarter of what it took, if that is less.",
-        "what one slow hard disk serves in half of its time",
-        unit="requests",
-        least=1,
-    )
-    dwell_seconds: float = setting(
-        2.0,
-        "How long a limit is kept before it is changed, either way.",
-        "the figures of the last second then show what the limit did",
-        unit="seconds",
-        least=0.5,
-    )
-    calm_seconds: float = setting(
-        10.0,
-        "How long nobody may wait before limits are raised step by step.",
-        "longer than a usual pause within a batch job",
-        unit="seconds",
-        least=1.0,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +109,7 @@ class LimitIo:
             if grip is not None:
                 grips[device] = grip
                 if here and grip != before and grip.pace.changed_us == situation.now_us:
-                    culprits = {pod.path: pod for hurt in here for pod in hurt.culprits}
+                    culprits = {pod.path: pod for hurt in here for pod in hurt.culprits if not pod.leaving}
                     add(held, culprits.values(), device, peaks[device], totals[device], situation)
         free = {device for device, grip in grips.items() if grip.level >= 1}
         held = {path: one for path, one in held.items() if set(one.took) & (set(grips) - free)}
@@ -286,11 +219,13 @@ class LimitIo:
 
 
 def _present(held: Mapping[str, Held], situation: Situation) -> dict[str, Held]:
+    """Drop who is gone, and who was told to go: it cannot end before its last reads and writes have."""
+    leaving = {pod.path for pod in situation.signals.pods if pod.leaving}
     cgroups = situation.view.now.cgroups
     return {
         path: one
         for path, one in held.items()
-        if (cgroup := cgroups.get(path)) is not None and cgroup.inode == one.inode
+        if (cgroup := cgroups.get(path)) is not None and cgroup.inode == one.inode and path not in leaving
     }
 
 

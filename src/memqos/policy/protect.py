@@ -7,23 +7,8 @@ settings' part of what the node has for pods; who matters most gets his first (`
 another wrote (a kubelet, an admin) is never lowered. The ancestors' `memory.low` is
 `memqos.policy.hierarchy`'s work.
 
-`memory.low` can be overruled by a kernel that finds nothing else, so it forces no OOM kill. It is overruled
-too early in two cases. MGLRU of 6.12 does not keep it in the node's own reclaim (table in
-`memqos.policy.hierarchy`; such a kernel shows as MGLRU without `swappiness=max` in `memory.reclaim`). And any
-kernel that waits for a slow swap device gives up on the pods that may swap: pages on their way out are not
-free yet, and the next round takes whatever is protected. So there (others may still swap more than the
-page cache at stake) the pods' `memory.min` is raised as well, with four bounds that keep it from forcing an
-OOM kill:
-
-* only where the whole of a pod's memory fits: that MGLRU skips a cgroup that is below its
-  `memory.min` as a whole and takes from any other as if it had none, so a lower value does nothing;
-* at the pod's cgroup, not its containers', and only with `memory_recursiveprot`, which passes it down:
-  reclaim for the pod's own limit starts at that cgroup and does not count its protection (k/k#137880 was
-  killed by its container's `memory.min`, at the pod's limit);
-* at most `hard_percent` of the node;
-* page cache inside `memory.min` is out of every reclaim's reach, so when what the node can still free
-  besides (page cache, what may be swapped) comes close to nothing, all of it is given up, back to
-  `memory.low`, until the node has been well for the calm time.
+`memory.low` can be overruled by a kernel that finds nothing else, so it forces no OOM kill. Where it is
+overruled too early, the pods' `memory.min` is raised as well (`memqos.policy.protect_hard`).
 
 Without `memory_recursiveprot` a pod's protection does not reach its containers: there they get the
 pod's `memory.low` too, which the kernel cuts down to the pod's.
@@ -52,6 +37,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from memqos.model.plan import Plan, Stand, Write
+from memqos.policy.protect_hard import hard_promises, is_dangerous
 from memqos.policy.rung import Situation
 from memqos.policy.setting import setting
 from memqos.policy.share import Claim, divide
@@ -63,8 +49,6 @@ from memqos.units import MIB, UNLIMITED, format_bytes, page_floor
 _TRUSTED: Final = 16
 """One sixteenth of the node: page cache that counts as needed before it has shown so."""
 _LEAST_ROOM: Final = 2 * MIB
-_SHORT: Final = 32
-"""One 32nd of the node left to free: about twice the high watermark of a node of 1 GiB."""
 _SPENT_US: Final = 2_000_000
 """A pod that still stalls so long after its protection was written is not helped by it."""
 
@@ -149,8 +133,8 @@ class Protect:
             promised = memory.promises.get(path)
             promises[path] = self._promise(promised, pod, needs[path].need, requests[path], now)
         grants = _soft(int(total * self.settings.at_most_percent / 100), gainers, promises)
-        hard = _hard(int(total * self.settings.hard_percent / 100), gainers, grants, situation)
-        short_us = now if hard and _is_short(situation, hard) else memory.short_us
+        hard = hard_promises(int(total * self.settings.hard_percent / 100), gainers, grants, situation)
+        short_us = now if hard and is_dangerous(situation, hard) else memory.short_us
         if short_us is not None and now - short_us < self.calm_seconds * 1e6:
             hard = {}
         draft = _Draft(situation, memory.theirs, self.name)
@@ -192,47 +176,6 @@ def _soft(budget: int, gainers: Sequence[PodSignals], promises: Mapping[str, Pro
     claims = [Claim(pod.path, promises[pod.path].size, 0, ranks[pod.importance]) for pod in gainers]
     size = gainers[0].page_size if gainers else 1
     return {path: page_floor(grant, size) for path, grant in divide(budget, claims).items()}
-
-
-def _hard(
-    budget: int, gainers: Sequence[PodSignals], grants: Mapping[str, int], situation: Situation
-) -> dict[str, int]:
-    """Return by path what may be promised by `memory.min`: whole pods, the most important first."""
-    features = situation.view.now.features
-    if "memory_recursiveprot" not in features:
-        return {}
-    old = "mglru" in features and "memory.reclaim swappiness=max" not in features
-    if not old and not _may_swap(situation, gainers):
-        return {}
-    hard = {}
-    for pod in gainers:
-        grant = grants[pod.path]
-        if pod.current <= grant <= budget:
-            hard[pod.path] = grant
-            budget -= grant
-    return hard
-
-
-def _may_swap(situation: Situation, gainers: Sequence[PodSignals]) -> bool:
-    """Whether others may still swap as much as the page cache that the kernel would take instead."""
-    gaining = {pod.path for pod in gainers}
-    room = sum(pod.swappable for pod in situation.signals.pods if pod.path not in gaining)
-    kept = sum(pod.stat("file") - pod.stat("shmem") for pod in gainers)
-    return min(room, situation.view.now.node.meminfo.get("SwapFree", 0)) > max(kept, 0)
-
-
-def _is_short(situation: Situation, hard: Mapping[str, int]) -> bool:
-    """Whether what the node can free, besides what `memory.min` keeps, comes close to nothing.
-
-    Besides page cache it can free what other pods may still swap.
-    """
-    meminfo = situation.view.now.node.meminfo
-    total = meminfo.get("MemTotal", 0)
-    pods = situation.signals.pods
-    kept = sum(pod.stat("file") - pod.stat("shmem") for pod in pods if pod.path in hard)
-    swappable = sum(pod.swappable for pod in pods if pod.path not in hard)
-    swapped = min(swappable, meminfo.get("SwapFree", 0))
-    return meminfo.get("MemAvailable", total) - kept + swapped < total // _SHORT
 
 
 def _stand(name: str, pod: PodSignals, promise: Promise, grant: int, situation: Situation) -> Stand:

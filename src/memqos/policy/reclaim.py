@@ -45,12 +45,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from memqos.model.plan import Plan, Reclaim, Stand, Step, Write
+from memqos.policy.reclaim_settings import ReclaimSettings
 from memqos.policy.rung import Situation
-from memqos.policy.setting import setting
+from memqos.policy.shortage import missing_free
 from memqos.policy.signals import PodSignals
 from memqos.policy.swap_budget import SwapBudget
 from memqos.policy.taking import Kind, Order, Taking
-from memqos.units import GIB, KIB, MIB, format_bytes, page_floor
+from memqos.units import KIB, MIB, format_bytes, page_floor
 
 _SMALLEST: Final = 64 * KIB
 """Less is not worth an order."""
@@ -66,51 +67,6 @@ _SWAP_KEPT: Final = 8
 """An eighth of swap stays free: for whoever has to swap in a hurry."""
 _LEVELS: Final = 3
 """From the fourth level of importance on the tolerance stays an eighth."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReclaimSettings:
-    """Taking back memory that is not in use."""
-
-    enabled: bool = setting(
-        True,
-        "Take back idle memory, of the least important pods first (memory.reclaim).",
-        "memory that nobody uses is there when somebody needs it, without a wait",
-    )
-    idle: bool = setting(
-        True,
-        "Swap out idle memory also while nobody needs it, of pods that may swap.",
-        "swapping out takes time that a pod in need has not",
-    )
-    tolerance_percent: float = setting(
-        2.0,
-        "Share of its time that a least important pod may wait because of it; more ends it at once, and what "
-        "it waited is made up for by a pause as long as that share says.",
-        "twice senpai's target, which is of waiting for memory only and not for the disk it comes from",
-        unit="percent",
-        least=0.1,
-    )
-    longest_pause_seconds: float = setting(
-        120.0,
-        "The longest pause after memory in use was taken; the first is 4 s, each next four times as long.",
-        "a pod whose memory is all in use then pays for one small try in two minutes",
-        unit="seconds",
-        least=4,
-    )
-    swap_writes_per_second: int = setting(
-        32 * MIB,
-        "The most that is written to swap a second, for all pods.",
-        "a tenth of a slow SSD's speed, so that others' reads hardly wait",
-        unit="bytes",
-        least=0,
-    )
-    swap_writes_per_day: int = setting(
-        64 * GIB,
-        "The most that is written to swap a day, for all pods.",
-        "a quarter of a 240 GB SSD's daily write allowance at one drive write a day",
-        unit="bytes",
-        least=0,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +135,10 @@ class _Turn:
         state, missed = known.look(pod, self._now, tolerance, longest_us)
         if state.order is not None:
             state = state if self._may_run(pod, state.order, missed) else state.stopped()
-        elif not pod.importance.critical and pod.path not in self._situation.view.underway.reclaiming:
+        elif (
+            not (pod.importance.critical or pod.leaving)
+            and pod.path not in self._situation.view.underway.reclaiming
+        ):
             state = self._begin(pod, state, missed)
         if state.order is not None:
             why = self._why(pod, state.order, state)
@@ -189,6 +148,11 @@ class _Turn:
 
     def _may_run(self, pod: PodSignals, order: Order, missed: frozenset[Kind]) -> bool:
         return order.kind == "file" or (order.kind not in missed and not self._disk_is_wanted(pod))
+
+    def _is_spared(self, pod: PodSignals) -> bool:
+        """Whether a pod gets no order: a critical one, one on its way out, one that still has an order."""
+        running = self._situation.view.underway.reclaiming
+        return pod.importance.critical or pod.leaving or pod.path in running
 
     def _is_slow(self) -> bool:
         """Whether an order runs for longer than a second."""
@@ -292,11 +256,10 @@ def _swaps_in(pod: PodSignals) -> bool:
 def _wanted(situation: Situation) -> int:
     """Bytes of page cache that the node should have free, and has not.
 
-    Twice the high watermarks, and what all pods grow by or have taken from them in a second (below the low
-    watermark kswapd begins); more while somebody stalls who is not the least important.
+    That is what all pods grow by or have taken from them in a second, beyond what keeps the kernel's own
+    reclaim asleep; more while somebody stalls who is not the least important.
     """
     node = situation.view.now.node
-    high = sum(zone.high for zone in node.zones) * node.page_size
     growth = sum(max(0.0, pod.growth) for pod in situation.signals.pods)
     stolen = sum(pod.rate("stolen") * pod.page_size for pod in situation.signals.pods)
     need = max(growth, stolen)
@@ -304,4 +267,4 @@ def _wanted(situation: Situation) -> int:
     for trouble in situation.pressing("memory"):
         if trouble.importance != least:
             need = max(need, node.meminfo.get("MemTotal", 0) * trouble.share / _PER_STALL)
-    return max(0, 2 * high + int(need) - node.meminfo.get("MemFree", 0))
+    return missing_free(node, int(need))

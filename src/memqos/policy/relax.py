@@ -27,7 +27,7 @@ from memqos.model.plan import Plan, Stand, Write
 from memqos.model.snapshot import Cgroup
 from memqos.policy.rung import Situation
 from memqos.policy.setting import setting
-from memqos.policy.shortage import without_swap
+from memqos.policy.shortage import is_short, without_swap
 from memqos.policy.signals import PodSignals
 from memqos.units import UNLIMITED, format_bytes, page_floor
 
@@ -129,7 +129,7 @@ class Relax:
         if not situation.signals.over_us:
             return Lent(), Plan()
         node, now = situation.view.now.node, situation.now_us
-        if without_swap(node) < node.meminfo.get("MemTotal", 0) * self.settings.reserve_percent / 100:
+        if is_short(situation.signals, self.settings.reserve_percent / 100):
             return Lent(recalled_us=now if memory.loans else memory.recalled_us), Plan()
         if memory.recalled_us is not None and now - memory.recalled_us < self.settings.calm_seconds * 1e6:
             return memory, Plan()

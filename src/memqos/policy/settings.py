@@ -13,12 +13,12 @@ from typing import Final, Literal, TypeAlias
 from memqos.kubelet.config import KubeletConfig, Version
 from memqos.policy.ease import EaseSettings
 from memqos.policy.evict_settings import EvictSettings
-from memqos.policy.limit_io import IoSettings
+from memqos.policy.io_settings import IoSettings
 from memqos.policy.protect import ProtectSettings
-from memqos.policy.reclaim import ReclaimSettings
+from memqos.policy.reclaim_settings import ReclaimSettings
 from memqos.policy.relax import RelaxSettings
 from memqos.policy.setting import setting
-from memqos.policy.throttle import ThrottleSettings
+from memqos.policy.throttle_settings import ThrottleSettings
 from memqos.policy.trouble import WatchSettings
 from memqos.units import GIB, MIB
 

@@ -9,17 +9,22 @@ peers.md 0.7).
 The kubelet's `memory.available` counts active page cache as used and knows no swap, so it evicts
 pods that reclaim would have served (k/k #43916, #120800).
 
+Every rung that asks whether the node is short asks here, of what matters to it: with or without swap, beside
+page cache that is kept from everybody, or of free memory alone, which is what the kernel's own reclaim
+starts by (`missing_free`).
+
 The forecast is the slope over the last window: time until nothing can be had any more, and until
 swap is full. It is `None` while the node does not run towards it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from memqos.model.snapshot import NodeFacts
-from memqos.policy.signals import Signals
+from memqos.policy.signals import PodSignals, Signals
 from memqos.units import format_bytes
 
 _CACHE_FLOOR: Final = 0.02
@@ -59,7 +64,7 @@ class Outlook:
 def outlook(signals: Signals) -> Outlook:
     """Return what the node can still give, from the figures of this turn."""
     node = signals.view.now.node
-    swap_room = min(node.meminfo.get("SwapFree", 0), sum(pod.swappable for pod in signals.pods))
+    swap_room = _swap_room(node, signals.pods)
     available, swap = signals.node_rate("available"), signals.node_rate("swap_free")
     return Outlook(
         total=node.meminfo.get("MemTotal", 0),
@@ -70,10 +75,36 @@ def outlook(signals: Signals) -> Outlook:
     )
 
 
+def is_short(signals: Signals, part: float, *, swapping: Iterable[PodSignals] = (), kept: int = 0) -> bool:
+    """Whether less than `part` (0 to 1) of the node's memory can be had without swap.
+
+    What the `swapping` pods may still swap counts as well, and `kept` bytes of page cache do not.
+    """
+    node = signals.view.now.node
+    left = without_swap(node) - kept + _swap_room(node, swapping)
+    return left < node.meminfo.get("MemTotal", 0) * part
+
+
+def missing_free(node: NodeFacts, need: int) -> int:
+    """Return the bytes that must become free so that `need` more leave the kernel's own reclaim asleep.
+
+    kswapd begins below the low watermarks and ends at the high ones; twice those is kept.
+    """
+    return max(0, 2 * _high(node) + need - node.meminfo.get("MemFree", 0))
+
+
+def _swap_room(node: NodeFacts, pods: Iterable[PodSignals]) -> int:
+    return min(node.meminfo.get("SwapFree", 0), sum(pod.swappable for pod in pods))
+
+
+def _high(node: NodeFacts) -> int:
+    return sum(zone.high for zone in node.zones) * node.page_size
+
+
 def without_swap(node: NodeFacts) -> int:
     """Return the bytes that can be had without writing anything: free, and clean page cache."""
     info = node.meminfo
-    reserve = sum(zone.high for zone in node.zones) * node.page_size
+    reserve = _high(node)
     free = max(0, info.get("MemFree", 0) - reserve)
     cache = info.get("Active(file)", 0) + info.get("Inactive(file)", 0)
     clean = cache - info.get("Dirty", 0) - info.get("Writeback", 0)

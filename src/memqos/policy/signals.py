@@ -23,7 +23,7 @@ from memqos.units import UNLIMITED
 class PodSignals:
     """One pod over a window of `over_us` microseconds; `begin` and `end` are its counters there.
 
-    The pod's own cgroup is meant throughout; its containers are in it.
+    The pod's own cgroup is meant throughout; its containers are in it. `leaving`: it was told to go.
     """
 
     placed: PlacedPod
@@ -34,6 +34,7 @@ class PodSignals:
     end: Sample
     page_size: int
     swap_free: int
+    leaving: bool = False
 
     @property
     def key(self) -> str:
@@ -190,7 +191,10 @@ def _pod_signals(view: View, placed: PlacedPod, history: History, begin: Moment)
             break
     node = view.now.node
     swap_free = node.meminfo.get("SwapFree", 0)
-    return PodSignals(placed, cgroup, importance(placed.pod), over_us, first, last, node.page_size, swap_free)
+    leaving = placed.pod.uid in view.underway.leaving
+    return PodSignals(
+        placed, cgroup, importance(placed.pod), over_us, first, last, node.page_size, swap_free, leaving
+    )
 
 
 def _io_rates(begin: Mapping[str, IoStat], end: Mapping[str, IoStat], over_us: int) -> Mapping[str, IoStat]:

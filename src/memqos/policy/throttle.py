@@ -26,8 +26,9 @@ from typing import Final
 from memqos.model.plan import Plan, Stand, Step, Write
 from memqos.policy.pace import Move, Pace
 from memqos.policy.rung import Situation
-from memqos.policy.setting import setting
+from memqos.policy.shortage import is_short
 from memqos.policy.signals import PodSignals
+from memqos.policy.throttle_settings import ThrottleSettings
 from memqos.policy.trouble import Trouble
 from memqos.units import MIB, format_bytes, page_floor
 
@@ -36,52 +37,6 @@ _NOTICEABLE: Final = 0.001
 _ALWAYS: Final = 0.8
 """A held pod that stalls, all of it, for more of the time than this is taken no more from."""
 _SWAPPED: Final = 8 * MIB
-
-
-@dataclass(frozen=True, slots=True)
-class ThrottleSettings:
-    """Holding back pods that take the memory a more important one needs."""
-
-    enabled: bool = setting(
-        True,
-        "Lower the memory.high of less important pods while a more important one stalls on memory.",
-        "the kernel takes from whoever used its pages least lately, whatever it matters",
-    )
-    short_percent: float = setting(
-        5.0,
-        "Available memory below which the node is short, so that whoever stalls does so for that.",
-        "the kubelet's evictionHard is about that on a small node",
-        unit="percent",
-        least=0.0,
-    )
-    step_percent: float = setting(
-        5.0,
-        "Part of the node's memory that all held pods together are lowered by at once.",
-        "twenty steps from all of the node to nothing, each of which shows its effect",
-        unit="percent",
-        least=0.5,
-    )
-    margin_percent: float = setting(
-        10.0,
-        "Distance kept from what reclaim cannot take from a pod, of that.",
-        "at the edge memory.high stops a program instead of slowing it",
-        unit="percent",
-        least=1.0,
-    )
-    dwell_seconds: float = setting(
-        2.0,
-        "How long memory.high is kept before it is changed, either way.",
-        "the figures of the last second then show what it did",
-        unit="seconds",
-        least=0.5,
-    )
-    calm_seconds: float = setting(
-        10.0,
-        "How long nobody may stall before memory.high is raised step by step.",
-        "longer than a usual pause within a batch job",
-        unit="seconds",
-        least=1.0,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +77,7 @@ class Throttle:
         holds = {
             path: hold
             for path, hold in memory.holds.items()
-            if path in cgroups and cgroups[path].inode == hold.inode
+            if path in cgroups and cgroups[path].inode == hold.inode and not _leaves(hold, situation)
         }
         hurt = self._hurt(situation, {hold.key for hold in holds.values()})
         culprits = _culprits(hurt, situation)
@@ -150,9 +105,8 @@ class Throttle:
 
     def _hurt(self, situation: Situation, held: Collection[str]) -> tuple[Trouble, ...]:
         """Return the troubles of now that lack of memory is the cause of; who is held itself has none."""
-        info = situation.view.now.node.meminfo
-        total = info.get("MemTotal", 0)
-        short = info.get("MemAvailable", total) < total * self.settings.short_percent / 100
+        total = situation.view.now.node.meminfo.get("MemTotal", 0)
+        short = is_short(situation.signals, self.settings.short_percent / 100)
         found = []
         for trouble in situation.pressing("memory"):
             victim = situation.signals.pod(trouble.victim)
@@ -236,7 +190,7 @@ def _culprits(hurt: Sequence[Trouble], situation: Situation) -> tuple[PodSignals
     for trouble in hurt:
         for pod in situation.signals.below(trouble.importance):
             turnover = pod.rate("stolen") * pod.page_size
-            if max(pod.growth, turnover, pod.refaults) > noticeable:
+            if max(pod.growth, turnover, pod.refaults) > noticeable and not pod.leaving:
                 found[pod.path] = pod
     return tuple(
         sorted(
@@ -244,6 +198,12 @@ def _culprits(hurt: Sequence[Trouble], situation: Situation) -> tuple[PodSignals
             key=lambda pod: (pod.request - pod.current - pod.swap, pod.key),
         )
     )
+
+
+def _leaves(hold: Hold, situation: Situation) -> bool:
+    """Whether a held pod was told to go: what holds it back would only keep it here."""
+    pod = situation.signals.pod(hold.key)
+    return pod is not None and pod.leaving
 
 
 def _excess(pod: PodSignals) -> str:

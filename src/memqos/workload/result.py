@@ -8,12 +8,15 @@ from msgspec import Struct
 from memqos.workload.histogram import Histogram
 
 
-class RequestStats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RequestStats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The requests of a phase (or of one `report` interval) that were completed; microseconds.
 
     Latency is from arrival to completion, `service_max_us` from the start of the work. `unserved` arrived
     in time and were not begun before the phase's `seconds` were over; no latency counts them. `gap_max_us`
     is the longest time without a completion, counted from the begin of the phase or the completion before.
+
+    `waits` has the latencies less what the processor had in them, where the kernel says how long a task was
+    on one and waited for one: those of the same requests on an infinitely fast processor, as rows likewise.
     """
 
     completed: int
@@ -25,10 +28,18 @@ class RequestStats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     service_max_us: int
     gap_max_us: int
     histogram: list[tuple[int, int]]
+    waits: list[tuple[int, int]] | None = None
 
     @classmethod
     def of(
-        cls, latencies: Histogram, *, late: int, unserved: int, service_max_us: int, gap_max_us: int
+        cls,
+        latencies: Histogram,
+        *,
+        late: int,
+        unserved: int,
+        service_max_us: int,
+        gap_max_us: int,
+        waits: Histogram | None = None,
     ) -> RequestStats:
         """Sum up what was counted."""
         return cls(
@@ -41,6 +52,7 @@ class RequestStats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             service_max_us=service_max_us,
             gap_max_us=gap_max_us,
             histogram=latencies.rows(),
+            waits=None if waits is None else waits.rows(),
         )
 
 

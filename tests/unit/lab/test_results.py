@@ -93,7 +93,7 @@ def test_a_measure_is_what_the_recording_says(of: str, value: float | None):
         'status("reader", "mood")',
         'io("reader", "speed")', 'io("reader", "rbytes", "after", "tape")', 'node("cpuinfo", "x")',
         'holds("reader", "memory.nothing")', 'stall("reader", "memory", "most")', 'took("second", "cost")',
-        'requests("reader", "p98")', 'work("reader", "joy")', 'pods("reader", "x")',
+        'requests("reader", "p98")', 'waits("reader", "gap")', 'work("reader", "joy")', 'pods("reader", "x")',
         'series("cache", "median")', 'series("nothing", "max")', 'took("third", "real")',
     ],
 )  # fmt: skip
@@ -149,6 +149,8 @@ def at_us(time_us: int) -> Snapshot:
         ('requests("reader", "p99", "", "joined")', 10e-6),
         ('requests("reader", "max")', 60e-6),
         ('requests("reader", "gap", "joined")', 60e-6),
+        ('waits("reader", "p99", "joined")', 60e-6),
+        ('waits("filler-1", "p50")', None),
         ('requests("reader", "completed")', 200),
         ('requests("reader", "late", "joined")', 1),
         ('requests("filler-1", "p50")', None),

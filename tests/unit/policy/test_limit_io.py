@@ -5,9 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memqos.model.plan import Plan
+from memqos.model.plan import Plan, Underway
 from memqos.model.snapshot import FEATURES, IoMax
-from memqos.policy.limit_io import IoSettings, LimitIo
+from memqos.policy.io_settings import IoSettings
+from memqos.policy.limit_io import LimitIo
 from memqos.units import GIB, MIB, UNLIMITED
 
 Scene = Any
@@ -314,3 +315,10 @@ def test_whatever_the_pressure_limits_have_a_cause_and_a_rhythm(
         scene.traffic("shop", rbytes=MIB, rios=32)
         node.look(3.0)
     assert node.plan == Plan()
+
+
+def test_who_was_told_to_go_is_let_go_of(node: Node) -> None:
+    assert limits(node.storm()) is not None
+    node.scene.underway = Underway(leaving=frozenset({"uid-hog"}))
+    for _ in range(4):
+        assert limits(node.storm()) is None

@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memqos.model.plan import Outcome, Plan, Reclaim, Underway, Write
-from memqos.policy.reclaim import ReclaimEarly, ReclaimMemory, ReclaimSettings
+from memqos.policy.reclaim import ReclaimEarly, ReclaimMemory
+from memqos.policy.reclaim_settings import ReclaimSettings
 from memqos.policy.swap_budget import DAY_US
 from memqos.units import GIB, MIB
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memqos.model.plan import Plan
-from memqos.policy.throttle import Throttle, ThrottleSettings
+from memqos.model.plan import Plan, Underway
+from memqos.policy.throttle import Throttle
+from memqos.policy.throttle_settings import ThrottleSettings
 from memqos.units import GIB, MIB, UNLIMITED
 
 Scene = Any
@@ -222,3 +223,10 @@ def test_nothing_is_said_of_the_pod_that_matters_least(scene: Scene) -> None:
     scene.stall("hog", 0.5)
     scene.count("hog", "memory_stat", "workingset_refault_file", 2000)
     assert node.look() == Plan()
+
+
+def test_who_was_told_to_go_is_held_back_no_more(node: Node) -> None:
+    assert "hog" in highs(node.thrash())
+    node.scene.underway = Underway(leaving=frozenset({"uid-hog"}))
+    for _ in range(4):
+        assert highs(node.thrash()) == {}

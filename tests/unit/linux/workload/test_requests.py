@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +7,7 @@ from memqos.linux.workload import clock, requests
 from memqos.linux.workload.clock import Meter, Stop
 from memqos.linux.workload.memory import Walk
 from memqos.linux.workload.requests import serve
+from memqos.workload.histogram import Histogram
 from memqos.workload.result import RequestStats, Result
 from memqos.workload.spec import Requests
 from memqos.workload.steps import Step
@@ -21,6 +23,23 @@ class Clock:
 
     def pass_ms(self, ms: float) -> None:
         self.ns += round(ms * 1e6)
+
+
+class Busy(Walk):
+    """Takes 8 ms for each request, 6 of them on the processor or in the queue for it."""
+
+    def __init__(self, clock: Clock, monkeypatch: pytest.MonkeyPatch, schedstat: Path) -> None:
+        self.clock, self.schedstat = clock, schedstat
+        self.used = self.queued = 0
+        schedstat.write_text("0 0 0\n")
+        monkeypatch.setattr(requests, "thread_time_ns", lambda: self.used)
+        monkeypatch.setattr(requests, "SCHEDSTAT", str(schedstat))
+
+    def access(self, start: int, number: int) -> None:
+        self.clock.pass_ms(8)
+        self.used += 4 * 10**6
+        self.queued += 2 * 10**6
+        self.schedstat.write_text(f"{self.used} {self.queued} 9\n")
 
 
 class Sleeper(Stop):
@@ -56,6 +75,34 @@ def played(
     meter = Meter(Step(0, "phases[0]", action))
     stats = serve(action, Work(clock, ms), None, meter, Sleeper(clock, until_ms), results.append)
     return stats, results
+
+
+def test_what_the_processor_has_in_a_request_is_not_counted_as_waited(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = Clock(monkeypatch)
+    action = Requests("a", 1, 200, count=40)  # every 5 ms: they queue behind each other, but not for the disk
+    work = Busy(clock, monkeypatch, tmp_path / "schedstat")
+    stats = serve(action, work, None, Meter(Step(0, "", action)), Sleeper(clock), lambda _: None)
+    assert stats.max_us > 100_000
+    assert stats.waits is not None
+    assert Histogram.of_rows(dict(stats.waits), 2000).percentile(99) == pytest.approx(2000, rel=1 / 32)
+
+
+def test_a_wait_for_a_disk_delays_those_behind_it_without_a_processor_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stats, _ = played(monkeypatch, Requests("a", 1, 100, count=20), lambda i: 35 if i == 5 else 0)
+    assert stats.waits is not None
+    assert sum(low * count for low, count in stats.waits) == pytest.approx(
+        35_000 + 25_000 + 15_000 + 5000, rel=0.1
+    )
+
+
+def test_a_kernel_that_does_not_say_is_not_guessed_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "SCHEDSTAT", "/nowhere")
+    stats, _ = played(monkeypatch, Requests("a", 1, 100, count=2), lambda _: 1)
+    assert stats.waits is None
 
 
 def test_requests_that_are_fast_are_never_late(monkeypatch: pytest.MonkeyPatch) -> None:

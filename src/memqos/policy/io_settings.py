@@ -1,0 +1,75 @@
+"""What the admin says about limits on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memqos.policy.setting import setting
+from memqos.units import MIB
+
+
+@dataclass(frozen=True, slots=True)
+class IoSettings:
+    """Limits on the disk for pods that a more important one waits for."""
+
+    enabled: bool = setting(
+        True,
+        "Limit the reads and writes of less important pods while a more important one waits for a disk.",
+        "nothing else does: Kubernetes has no I/O limits, and the kernel's own scheduler knows no priority",
+    )
+    blame_percent: float = setting(
+        20.0,
+        "Part of a disk's traffic that less important pods must have, together, to be limited.",
+        "below that, whoever waits mostly waits for itself",
+        unit="percent",
+        least=1.0,
+    )
+    saturated_percent: float = setting(
+        50.0,
+        "Part of the time that a disk must have requests to serve before anybody is limited on it.",
+        "who waits for a disk that is idle half of the time does not wait for others",
+        unit="percent",
+        least=0.0,
+    )
+    first_cut_percent: float = setting(
+        50.0,
+        "First limit, of what a pod would take of the disk; then half of it each time.",
+        "half a disk's time left free lets the victim's requests go almost at once",
+        unit="percent",
+        least=1.0,
+    )
+    floor_percent: float = setting(
+        10.0,
+        "Least a pod is left of what it took before.",
+        "it must go on, or it would hold its memory and locks for ever",
+        unit="percent",
+        least=1.0,
+    )
+    floor_bytes: int = setting(
+        1 * MIB,
+        "Least a pod is left, in bytes per second each way; a quarter of what it took, if that is less.",
+        "a program of usual size can still start, log and end, and fifty small ones can be held, too",
+        unit="bytes",
+        least=4096,
+    )
+    floor_requests: int = setting(
+        50,
+        "Least a pod is left, in requests per second; a quarter of what it took, if that is less.",
+        "what one slow hard disk serves in half of its time",
+        unit="requests",
+        least=1,
+    )
+    dwell_seconds: float = setting(
+        2.0,
+        "How long a limit is kept before it is changed, either way.",
+        "the figures of the last second then show what the limit did",
+        unit="seconds",
+        least=0.5,
+    )
+    calm_seconds: float = setting(
+        10.0,
+        "How long nobody may wait before limits are raised step by step.",
+        "longer than a usual pause within a batch job",
+        unit="seconds",
+        least=1.0,
+    )

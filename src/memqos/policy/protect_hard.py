@@ -1,0 +1,68 @@
+"""Where `memory.low` is overruled too early: who may have `memory.min`, and when that is given up.
+
+It is overruled too early in two cases. MGLRU of 6.12 does not keep it in the node's own reclaim (table in
+`memqos.policy.hierarchy`; such a kernel shows as MGLRU without `swappiness=max` in `memory.reclaim`). And any
+kernel that waits for a slow swap device gives up on the pods that may swap: pages on their way out are not
+free yet, and the next round takes whatever is protected. So there (others may still swap more than the
+page cache at stake) `memory.min` is raised, with four bounds that keep it from forcing an OOM kill:
+
+* only where the whole of a pod's memory fits: that MGLRU skips a cgroup that is below its
+  `memory.min` as a whole and takes from any other as if it had none, so a lower value does nothing;
+* at the pod's cgroup, not its containers', and only with `memory_recursiveprot`, which passes it down:
+  reclaim for the pod's own limit starts at that cgroup and does not count its protection (k/k#137880 was
+  killed by its container's `memory.min`, at the pod's limit);
+* at most `hard_percent` of the node (`memqos.policy.protect.ProtectSettings`);
+* page cache inside `memory.min` is out of every reclaim's reach, so when what the node can still free
+  besides (page cache, what may be swapped) comes close to nothing, all of it is given up, back to
+  `memory.low`, until the node has been well for the calm time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from memqos.policy.rung import Situation
+from memqos.policy.shortage import is_short
+from memqos.policy.signals import PodSignals
+
+_SHORT: Final = 1 / 32
+"""Part of the node left to free: about twice the high watermark of a node of 1 GiB."""
+
+
+def hard_promises(
+    budget: int, gainers: Sequence[PodSignals], grants: Mapping[str, int], situation: Situation
+) -> dict[str, int]:
+    """Return by path what may be promised by `memory.min`: whole pods, the most important first."""
+    features = situation.view.now.features
+    if "memory_recursiveprot" not in features:
+        return {}
+    old = "mglru" in features and "memory.reclaim swappiness=max" not in features
+    if not old and not _may_swap(situation, gainers):
+        return {}
+    hard = {}
+    for pod in gainers:
+        grant = grants[pod.path]
+        if pod.current <= grant <= budget:
+            hard[pod.path] = grant
+            budget -= grant
+    return hard
+
+
+def is_dangerous(situation: Situation, hard: Mapping[str, int]) -> bool:
+    """Whether what the node can free, besides what `memory.min` keeps, comes close to nothing."""
+    pods = situation.signals.pods
+    kept = _page_cache(pod for pod in pods if pod.path in hard)
+    swapping = (pod for pod in pods if pod.path not in hard)
+    return is_short(situation.signals, _SHORT, swapping=swapping, kept=kept)
+
+
+def _may_swap(situation: Situation, gainers: Sequence[PodSignals]) -> bool:
+    """Whether others may still swap as much as the page cache that the kernel would take instead."""
+    gaining = {pod.path for pod in gainers}
+    room = sum(pod.swappable for pod in situation.signals.pods if pod.path not in gaining)
+    return min(room, situation.view.now.node.meminfo.get("SwapFree", 0)) > max(_page_cache(gainers), 0)
+
+
+def _page_cache(pods: Iterable[PodSignals]) -> int:
+    return sum(pod.stat("file") - pod.stat("shmem") for pod in pods)
