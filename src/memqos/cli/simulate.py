@@ -109,7 +109,7 @@ def command(
 
 def _introduction(experiment: Experiment, kernel: str) -> list[str]:
     """Say what is going to be played, and on what."""
-    from memqos.lab.simulated import node_of
+    from memqos.lab.simulated_machine import node_of
     from memqos.units import format_bytes
 
     spec = node_of(experiment)

@@ -10,7 +10,9 @@ from memqos.lab.campaign import check_inputs
 from memqos.lab.experiment import Experiment
 from memqos.lab.reading import read
 from memqos.lab.recording import Recording, decode, encode
-from memqos.lab.simulated import check_commands, evaluate, node_of, record
+from memqos.lab.simulated import evaluate, record
+from memqos.lab.simulated_commands import check_commands
+from memqos.lab.simulated_machine import node_of
 from memqos.lab.variant import play
 from memqos.units import MIB, UNLIMITED
 
