@@ -60,6 +60,11 @@ def list_(as_json: bool) -> None:
     help="How often each variant runs, alternating with the others in one machine; medians are judged.",
 )
 @click.option(
+    "--resume",
+    is_flag=True,
+    help="Play only what has no recording in the output folder yet: after a campaign that was cut off.",
+)
+@click.option(
     "--recorded",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
@@ -77,6 +82,7 @@ def run(
     kernels: tuple[str, ...],
     out: Path,
     repeats: int,
+    resume: bool,
     recorded: Path | None,
     docs: Path | None,
     as_json: bool,
@@ -96,7 +102,7 @@ def run(
     output = Output(as_json=as_json)
     if recorded is None:
         with Progress() as progress:
-            results = run_all(chosen, wanted, out, progress.show, repeats=repeats)
+            results = run_all(chosen, wanted, out, progress.show, repeats=repeats, resume=resume)
     else:
         results = judge(chosen, wanted, recorded)
     figures = [path for result in results if (path := draw(result, out)) is not None]

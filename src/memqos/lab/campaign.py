@@ -3,7 +3,8 @@
 One virtual machine for each experiment and kernel; its variants run in it one after another, and
 with repeats all of them again (A B C A B C), so that they share the machine they are compared on and the
 time that passes on it. `out_dir/EXPERIMENT/KERNEL/` keeps the recordings,
-the console, and `result.json`.
+the console, and `result.json`. Each recording is there as soon as its variant ends, so a campaign that was
+cut off can be resumed: what was played in the same machine is not played again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import msgspec
 
 from memqos.errors import ExperimentError, InputError, LabError
 from memqos.lab import initramfs, qemu
+from memqos.lab.accel import accelerator
 from memqos.lab.experiment import Experiment, Play
 from memqos.lab.initramfs import SHARE
 from memqos.lab.kernels import SUITES, Kernel, fetch
@@ -29,7 +31,7 @@ from memqos.lab.oomd import VARIABLE, fetch_oomd
 from memqos.lab.qemu import Disk
 from memqos.lab.recording import decode
 from memqos.lab.results import ExperimentResult, VariantResult, check, evaluate_variant, median_of
-from memqos.lab.run import GuestResult, Machine, run_in_guest
+from memqos.lab.run import Machine, run_in_guest
 from memqos.lab.spec import Setup
 from memqos.lab.variant import play, size_of
 from memqos.units import MIB
@@ -58,8 +60,11 @@ def run(
     progress: Report = lambda _: None,
     *,
     repeats: int = 1,
+    resume: bool = False,
 ) -> list[ExperimentResult]:
     """Run each experiment on each kernel, every variant `repeats` times; measures are medians.
+
+    With `resume` only what has no recording in `out_dir` yet.
 
     One that cannot be run ends in a result with its `problem`, and the others go on. Raises
     `ToolMissing` when there is no QEMU, `ExperimentError` for a pod that cannot be read.
@@ -71,7 +76,9 @@ def run(
     total = len(experiments) * len(kernels)
     pairs = [(kernel, experiment) for experiment in experiments for kernel in kernels]
     return [
-        _run_one(experiment, kernel, out_dir / experiment.name / kernel, number, total, progress, repeats)
+        _run_one(
+            experiment, kernel, out_dir / experiment.name / kernel, number, total, progress, repeats, resume
+        )
         for number, (kernel, experiment) in enumerate(pairs, start=1)
     ]
 
@@ -101,6 +108,7 @@ def _run_one(
     total: int,
     progress: Report,
     repeats: int,
+    resume: bool,
 ) -> ExperimentResult:
     began = time.monotonic()
 
@@ -112,10 +120,18 @@ def _run_one(
         tell("running", "kernel")
         booted = fetch(kernel, say=lambda text: tell("running", text))
         tell("running", "boot")
-        guest = _guest(experiment, booted, out_dir, lambda text: tell("running", text), repeats)
-        variants = _variants(experiment, guest, repeats)
+        plays = plays_of(experiment, repeats)
+        machine = _Machine(booted.release, machine_of(experiment), accelerator(booted))
+        missing = _unplayed(plays, machine, out_dir) if resume else plays
+        out_dir.mkdir(parents=True, exist_ok=True)
+        (out_dir / "machine.json").write_bytes(msgspec.json.encode(machine))
+        (out_dir / "plays.json").write_bytes(msgspec.json.encode(plays))
+        if missing:
+            keep = len(missing) < len(plays)
+            _play(experiment, booted, out_dir, lambda text: tell("running", text), missing, keep=keep)
+        variants = _variants(experiment, plays, out_dir)
         checks = check(experiment, variants, kernel)
-        result = _result(experiment, kernel, booted, guest.accel, began, variants=variants, checks=checks)
+        result = _result(experiment, kernel, booted, machine.accel, began, variants=variants, checks=checks)
     except (LabError, ExperimentError) as error:
         result = _result(experiment, kernel, booted, "", began, problem=str(error))
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -141,26 +157,53 @@ def _result(
     )
 
 
-def _guest(
-    experiment: Experiment, kernel: Kernel, out_dir: Path, say: Callable[[str], None], repeats: int
-) -> GuestResult:
-    plays = plays_of(experiment, repeats)
+class _Machine(msgspec.Struct, frozen=True):
+    """What recordings that are compared with each other must have been made in."""
+
+    release: str
+    machine: Machine
+    accel: str
+
+
+def _unplayed(plays: Sequence[Play], machine: _Machine, out_dir: Path) -> list[Play]:
+    """Return what has no recording yet, of the very same play in the very same machine."""
+    try:
+        same = (out_dir / "machine.json").read_bytes() == msgspec.json.encode(machine)
+        before = msgspec.json.decode((out_dir / "plays.json").read_bytes(), type=list[Play])
+    except (OSError, msgspec.DecodeError):
+        return list(plays)
+    again = msgspec.json.decode(msgspec.json.encode(plays), type=list[Play])
+    return [
+        each
+        for each in again
+        if not same or each not in before or not (out_dir / "out" / each.record_name).exists()
+    ]
+
+
+def _play(
+    experiment: Experiment,
+    kernel: Kernel,
+    out_dir: Path,
+    say: Callable[[str], None],
+    plays: Sequence[Play],
+    *,
+    keep: bool,
+) -> None:
     oomd = any(each.manager == "systemd-oomd" for each in plays)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "plays.json").write_bytes(msgspec.json.encode(plays))
+    (out_dir / "missing.json").write_bytes(msgspec.json.encode(plays))
     guest = run_in_guest(
-        [sys.executable, "-m", "memqos.lab.play", f"{SHARE}/plays.json"],
+        [sys.executable, "-m", "memqos.lab.play", f"{SHARE}/missing.json"],
         kernel=kernel,
         out_dir=out_dir,
         machine=machine_of(experiment),
-        timeout=experiment.timeout * repeats,
+        timeout=experiment.timeout * max(each.repeat for each in plays),
         environment={VARIABLE: str(fetch_oomd(say))} if oomd else {},
         watch=say,
+        keep=keep,
     )
     if guest.status:
         last = "\n".join(guest.stdout.strip().splitlines()[-3:])
         raise LabError(f"the experiment ended with status {guest.status}: {last}")
-    return guest
 
 
 def machine_of(experiment: Experiment) -> Machine:
@@ -193,12 +236,13 @@ def plays_of(experiment: Experiment, repeats: int = 1) -> list[Play]:
     return [play(experiment, name, repeat) for repeat in range(1, repeats + 1) for name in names]
 
 
-def _variants(experiment: Experiment, guest: GuestResult, repeats: int) -> tuple[VariantResult, ...]:
+def _variants(experiment: Experiment, plays: Sequence[Play], out_dir: Path) -> tuple[VariantResult, ...]:
     runs: dict[str, list[VariantResult]] = {}
-    for each in plays_of(experiment, repeats):
-        if each.record_name not in guest.files:
-            raise LabError(f"variant {each.name} left no recording; see {guest.console.parent / 'stdout'}")
-        recording = decode(guest.files[each.record_name].read_bytes(), source=each.record_name)
+    for each in plays:
+        path = out_dir / "out" / each.record_name
+        if not path.exists():
+            raise LabError(f"variant {each.name} left no recording; see {out_dir / 'stdout'}")
+        recording = decode(path.read_bytes(), source=each.record_name)
         runs.setdefault(each.name, []).append(evaluate_variant(experiment, recording))
     return tuple(median_of(each) for each in runs.values())
 

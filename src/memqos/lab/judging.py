@@ -102,9 +102,10 @@ def _played(home: Path, experiment: Experiment, name: str) -> bool:
 
 
 def _accel_of(homes: Iterable[Path]) -> str:
-    """Return how the machines of earlier runs were accelerated, as their results say."""
+    """Return how the machines of earlier runs were accelerated, as they or their results say."""
     words = set()
     for home in homes:
-        with contextlib.suppress(OSError, ValueError):
-            words.add(str(json.loads((home / "result.json").read_text(encoding="utf-8"))["accel"]))
+        for name in ("machine.json", "result.json"):
+            with contextlib.suppress(OSError, ValueError):
+                words.add(str(json.loads((home / name).read_text(encoding="utf-8"))["accel"]))
     return ", ".join(sorted(words - {""}))

@@ -69,13 +69,14 @@ def run_in_guest(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
     watch: Callable[[str], None] | None = None,
+    keep: bool = False,
 ) -> GuestResult:
     """Run a command as root in a guest made of the host's own root, and return what came out.
 
     `timeout` is in seconds, boot included. `out_dir` receives `console.log`, `stdout`, `spec.json`
     and, below `out`, the files the command left in `$MEMQOS_OUT`. `watch` gets each line that the
-    command prints, while it runs. Raises `ToolMissing`, `VmLost`,
-    `LabError`.
+    command prints, while it runs; with `keep` the files of an earlier run stay there. Raises `ToolMissing`,
+    `VmLost`, `LabError`.
     """
     booted = kernel if isinstance(kernel, Kernel) else fetch(kernel)
     disks, setup = (machine or Machine()).fitted()
@@ -83,7 +84,7 @@ def run_in_guest(
     out_dir = out_dir.resolve()
     accel = accelerator(booted)
     for attempt in (1, 2):
-        _clear(out_dir)
+        _clear(out_dir, keep=keep)
         (out_dir / "spec.json").write_bytes(msgspec.json.encode(spec))
         vm = _vm(booted, out_dir, machine or Machine(), disks, accel)
         try:
@@ -156,10 +157,11 @@ def _follow(path: Path, watch: Callable[[str], None]) -> Callable[[], None]:
     return look
 
 
-def _clear(out_dir: Path) -> None:
+def _clear(out_dir: Path, *, keep: bool) -> None:
     """Take away what an earlier run left, so that no old file is read as a new one."""
     (out_dir / "out").mkdir(parents=True, exist_ok=True)
-    for path in [*out_dir.glob("out/**/*"), out_dir / "stdout", out_dir / "status"]:
+    left = [] if keep else out_dir.glob("out/**/*")
+    for path in [*left, out_dir / "stdout", out_dir / "status"]:
         if path.is_file():
             path.unlink()
 

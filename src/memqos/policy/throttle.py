@@ -5,6 +5,10 @@ important pods that grow, or read through more than they keep, get a `memory.hig
 have: those furthest over their request first, a step each dwell as long as the victim stalls, and a
 step back each dwell once it was calm (`memqos.policy.pace`), until nothing is held any more.
 
+A page of a file that was taken and is read again is a wait for the disk, to the kernel: it counts as one for
+memory only where the page had been in the working set (`folio_test_workingset`, PSI). So who waits for a disk
+for what had been taken from it is hurt likewise: half of what it reads are refaults.
+
 Below memory.high a pod reclaims its own pages when it wants new ones. That is nearly free for who
 streams through files: its page cache is used once. Who needs what it holds is slowed down instead, and
 one that cannot give anything back all but stands still (64 s for each 64 pages at twice its size; kernel.md
@@ -37,6 +41,10 @@ _NOTICEABLE: Final = 0.001
 _ALWAYS: Final = 0.8
 """A held pod that stalls, all of it, for more of the time than this is taken no more from."""
 _SWAPPED: Final = 8 * MIB
+_LEAST_STEP: Final = MIB
+"""Less is not worth a write, and no sign that there was something left to take."""
+_TAKEN: Final = 0.5
+"""Part of what a pod reads that had been taken from it: then it waits for memory, at a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +62,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class ThrottleMemory:
-    """The holds by cgroup, and their common pace; `None` when there is none and was none lately."""
+    """The holds by cgroup, and their common pace; `None` when there is none and was none lately.
+
+    `spent`: at the last step nobody could be lowered, and nobody was raised since.
+    """
 
     holds: Mapping[str, Hold] = field(default_factory=dict)
     pace: Pace | None = None
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +94,20 @@ class Throttle:
         hurt = self._hurt(situation, {hold.key for hold in holds.values()})
         culprits = _culprits(hurt, situation)
         pace, move = self._turn(memory.pace, now, hurt=bool(hurt and (culprits or holds)))
-        lowered = False
+        spent = memory.spent and pace is not None
         if move in ("tighten", "retreat"):
-            lowered = self._lower(holds, culprits, hurt[0], situation)
-            if not lowered and pace is not None and memory.pace is not None:
+            spent = not self._lower(holds, culprits, hurt[0], situation)
+            if spent and pace is not None and memory.pace is not None:
                 pace = replace(pace, changed_us=memory.pace.changed_us)
         elif move == "loosen":
+            spent = False
             self._raise(holds, situation)
         if pace is not None and not holds and pace.forgotten(now, self.settings.calm_seconds * 1e6):
             pace = None
-        spent = move in ("tighten", "retreat") and not lowered
         plan = Plan(
             _writes(holds, self.name), stands=self._stands(holds, hurt, culprits, situation, spent=spent)
         )
-        return ThrottleMemory(holds, pace), plan
+        return ThrottleMemory(holds, pace, spent), plan
 
     def _turn(self, before: Pace | None, now_us: int, *, hurt: bool) -> tuple[Pace | None, Move]:
         if before is None:
@@ -108,11 +120,15 @@ class Throttle:
         total = situation.view.now.node.meminfo.get("MemTotal", 0)
         short = is_short(situation.signals, self.settings.short_percent / 100)
         found = []
-        for trouble in situation.pressing("memory"):
+        for trouble in situation.pressing():
             victim = situation.signals.pod(trouble.victim)
             if victim is None or trouble.calm_since_us is not None or victim.key in held:
                 continue
-            if short or victim.refaults > total * _NOTICEABLE:
+            if trouble.kind == "io":
+                lost = victim.refaults > _TAKEN * sum(disk.rbytes for disk in victim.io.values())
+            else:
+                lost = short or victim.refaults > total * _NOTICEABLE
+            if lost:
                 found.append(trouble)
         return tuple(found)
 
@@ -131,7 +147,7 @@ class Throttle:
             top = min(pod.current, theirs)
             step = min(budget, max(_SWAPPED, pod.current // 2), pod.clean_cache + _SWAPPED)
             high = page_floor(max(least, top - step), node.page_size)
-            if high >= top:
+            if top - high < _LEAST_STEP:
                 continue
             budget -= top - high
             lowered = True
@@ -176,7 +192,8 @@ class Throttle:
             lost = format_bytes(int(victim.refaults)) if victim is not None else ""
             who = ", ".join(f"{pod.key} ({_excess(pod)})" for pod in culprits[:3]) or "nobody less important"
             why = f"{trouble} and takes back {lost} a second; {who} may give way"
-            step: Step = "act" if holds and not spent else "spent" if spent or not culprits else "watch"
+            at_end = spent or not (culprits or holds)
+            step: Step = "spent" if at_end else "act" if holds else "watch"
             stands[trouble.victim] = Stand(self.name, trouble.victim, step, trouble.since_us, why)
         for hold in holds.values():
             stands.setdefault(hold.key, Stand(self.name, hold.key, "act", hold.since_us, _why(hold)))

@@ -8,6 +8,7 @@ from memqos.errors import LabError, ToolMissing
 from memqos.lab import campaign
 from memqos.lab.campaign import Progress, plays_of, run
 from memqos.lab.catalogue import find_experiments, list_experiments
+from memqos.lab.experiment import NodeSpec
 from memqos.lab.judging import judge
 from memqos.lab.kernels import Kernel
 from memqos.lab.recording import Executed, Recording, encode
@@ -33,6 +34,7 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(campaign.qemu, "program", lambda: "qemu")
     monkeypatch.setattr(campaign.initramfs, "busybox", lambda: Path("/bin/busybox"))
     monkeypatch.setattr(campaign, "fetch", lambda name, say: KERNEL)
+    monkeypatch.setattr(campaign, "accelerator", lambda kernel: "tcg")
     path = tmp_path / "x.yaml"
     path.write_text(EXPERIMENT)
     return find_experiments([str(path)])
@@ -40,8 +42,9 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def guest(out_dir: Path, *variants: str, status: int = 0) -> GuestResult:
     files = {}
+    (out_dir / "out").mkdir(exist_ok=True)
     for name in variants:
-        path = out_dir / f"record-{name}.json"
+        path = out_dir / "out" / f"record-{name}.json"
         execs = {"job": Executed(started=0.0, real=1.0, user=0.0, sys=0.0, status=0)}
         path.write_bytes(encode(Recording(variant=name, release="6.12.1", execs=execs)))
         files[path.name] = path
@@ -87,6 +90,28 @@ def test_a_variant_without_a_recording_is_a_problem(tmp_path: Path, experiment, 
     monkeypatch.setattr(campaign, "run_in_guest", lambda argv, out_dir, **_: guest(out_dir, "a"))
     (result,) = run(experiment, ["6.12"], tmp_path / "out")
     assert "variant b left no recording" in result.problem
+
+
+def test_a_campaign_that_was_cut_off_plays_what_is_missing(
+    tmp_path: Path, experiment, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[list[str]] = []
+
+    def half(argv: list[str], out_dir: Path, **_: object) -> GuestResult:
+        wanted = [each["name"] for each in json.loads((out_dir / "missing.json").read_text())]
+        asked.append(wanted)
+        return guest(out_dir, wanted[0])
+
+    monkeypatch.setattr(campaign, "run_in_guest", half)
+    out = tmp_path / "out"
+    (cut_off,) = run(experiment, ["6.12"], out)
+    (whole,) = run(experiment, ["6.12"], out, resume=True)
+    (again,) = run(experiment, ["6.12"], out, resume=True)
+    assert (cut_off.holds, whole.holds, again.holds) == (False, True, True)
+    assert asked == [["a", "b"], ["b"]]
+    larger = msgspec.structs.replace(experiment[0], node=NodeSpec(memory="2Gi"))
+    run([larger], ["6.12"], out, resume=True)
+    assert asked[2:] == [["a", "b"]]
 
 
 def test_without_qemu_nothing_is_tried(tmp_path: Path, experiment, monkeypatch: pytest.MonkeyPatch):

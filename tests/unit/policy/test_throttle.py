@@ -230,3 +230,23 @@ def test_who_was_told_to_go_is_held_back_no_more(node: Node) -> None:
     node.scene.underway = Underway(leaving=frozenset({"uid-hog"}))
     for _ in range(4):
         assert highs(node.thrash()) == {}
+
+
+def test_who_waits_for_a_disk_for_what_was_taken_from_it_is_hurt_by_the_lack_of_memory(node: Node) -> None:
+    def second(taken: int) -> dict[str, int]:
+        node.scene.stall("shop", 0.3, resource="io")
+        node.scene.traffic("shop", rbytes=4 * MIB, rios=32)
+        node.scene.count("shop", "memory_stat", "workingset_refault_file", taken // 4096)
+        node.scene.count("hog", "memory_stat", "pgsteal", 4000)
+        return highs(node.look())
+
+    for _ in range(5):
+        assert second(taken=MIB) == {}
+    assert "hog" in second(taken=3 * MIB)
+
+
+def test_spent_stands_until_somebody_was_raised_again(node: Node) -> None:
+    node.scene.change("hog", memory_low=200 * MIB)
+    steps = [node.thrash().stands[0].step for _ in range(12)]
+    assert steps == sorted(steps)  # act, then spent, and no turn of "act" in between
+    assert steps[-1] == "spent"
