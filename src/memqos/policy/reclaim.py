@@ -21,18 +21,7 @@ The tolerance halves with every level of importance. While a more important pod 
 for what it has in swap, nothing is written to swap, nor when swap is nearly full, nor beyond the budget or
 faster than the disk can take it (`memqos.policy.swap_budget`).
 
-Measured with experiment e8: a program that touched 160 MiB and works on 16 of them, for 64 s; MiB of the
-other 144 that were taken back on average, and the part of the time it waited for memory or for the swap disk
-(s: on the simulated kernel; the real one is emulated, so its seconds are worth less than its bytes):
-
-    kernel   taken back (senpai's law)   waited (senpai's law)
-    6.1 s    110 (6.4)                   0.3 % (0.3 %)
-    6.12 s   104 (2.4)                   1.0 % (0.3 %)
-    7.2 s    107 (2.4)                   0.3 % (0.3 %)
-    6.12 *   105 (3.3)                   0.4 % (0.2 %)
-    7.2 *    117 (19)                    0.3 % (0.1 %)
-
-* one run each, of the law before it had the debt for what a pod waited.
+Experiment e8 has what was measured on real kernels, beside senpai's law (docs/experiments.md).
 
 A harder one works on another 32 of its 160 MiB every 20 s, for two minutes: 57 to 63 MiB of the idle 128 were
 taken back on average, at 2.9 % more run time; without the debt it was 106 MiB at 14 %.
@@ -47,7 +36,7 @@ from typing import Final
 from memqos.model.plan import Plan, Reclaim, Stand, Step, Write
 from memqos.policy.reclaim_settings import ReclaimSettings
 from memqos.policy.rung import Situation
-from memqos.policy.shortage import missing_free
+from memqos.policy.shortage import wanted_free
 from memqos.policy.signals import PodSignals
 from memqos.policy.swap_budget import SwapBudget
 from memqos.policy.taking import Kind, Order, Taking
@@ -57,8 +46,6 @@ _SMALLEST: Final = 64 * KIB
 """Less is not worth an order."""
 _MOST_CACHE: Final = 4
 """At most a quarter of a pod at once."""
-_PER_STALL: Final = 16
-"""For a pod that does nothing but wait for memory a sixteenth of the node is to be free."""
 _GROWING: Final = 50
 """A pod grows that becomes larger by more than a 50th in a second."""
 _SLOW_US: Final = 1_000_000
@@ -118,7 +105,7 @@ class _Turn:
         meminfo = situation.view.now.node.meminfo
         total = meminfo.get("SwapTotal", 0)
         self._swap_left = max(0, meminfo.get("SwapFree", 0) - total // _SWAP_KEPT)
-        self._wanted = _wanted(situation)
+        self._wanted = wanted_free(situation)
         swappiness = "memory.reclaim swappiness" in self._features
         self._kinds: tuple[Kind, ...] = ("file", "anon") if swappiness else ("any",)
         self.pods: dict[str, Taking] = {}
@@ -251,20 +238,3 @@ def _swaps_in(pod: PodSignals) -> bool:
     """Whether a pod waits for what it has in swap: a write there would make it wait longer."""
     waits = max(pod.share("memory_some_us"), pod.share("io_some_us")) > _WAITS
     return waits and pod.rate("refaults_anon") * pod.page_size > _SMALLEST
-
-
-def _wanted(situation: Situation) -> int:
-    """Bytes of page cache that the node should have free, and has not.
-
-    That is what all pods grow by or have taken from them in a second, beyond what keeps the kernel's own
-    reclaim asleep; more while somebody stalls who is not the least important.
-    """
-    node = situation.view.now.node
-    growth = sum(max(0.0, pod.growth) for pod in situation.signals.pods)
-    stolen = sum(pod.rate("stolen") * pod.page_size for pod in situation.signals.pods)
-    need = max(growth, stolen)
-    least = situation.signals.pods[-1].importance if situation.signals.pods else None
-    for trouble in situation.pressing("memory"):
-        if trouble.importance != least:
-            need = max(need, node.meminfo.get("MemTotal", 0) * trouble.share / _PER_STALL)
-    return missing_free(node, int(need))

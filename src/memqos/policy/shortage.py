@@ -11,7 +11,7 @@ pods that reclaim would have served (k/k #43916, #120800).
 
 Every rung that asks whether the node is short asks here, of what matters to it: with or without swap, beside
 page cache that is kept from everybody, or of free memory alone, which is what the kernel's own reclaim
-starts by (`missing_free`).
+starts by (`wanted_free`).
 
 The forecast is the slope over the last window: time until nothing can be had any more, and until
 swap is full. It is `None` while the node does not run towards it.
@@ -24,11 +24,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from memqos.model.snapshot import NodeFacts
+from memqos.policy.rung import Situation
 from memqos.policy.signals import PodSignals, Signals
 from memqos.units import format_bytes
 
 _CACHE_FLOOR: Final = 0.02
 """Part of the node's memory that its programs' own code is taken to need in page cache."""
+_PER_STALL: Final = 16
+"""For a pod that does nothing but wait for memory a sixteenth of the node is to be free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +88,20 @@ def is_short(signals: Signals, part: float, *, swapping: Iterable[PodSignals] = 
     return left < node.meminfo.get("MemTotal", 0) * part
 
 
-def missing_free(node: NodeFacts, need: int) -> int:
-    """Return the bytes that must become free so that `need` more leave the kernel's own reclaim asleep.
+def wanted_free(situation: Situation) -> int:
+    """Return the bytes that should be free and are not, so that the kernel's own reclaim stays asleep.
 
-    kswapd begins below the low watermarks and ends at the high ones; twice those is kept.
+    kswapd begins below the low watermarks and ends at the high ones. Twice those are kept, and what all pods
+    grow by or have taken from them in a second; more while somebody stalls who is not the least important.
     """
-    return max(0, 2 * _high(node) + need - node.meminfo.get("MemFree", 0))
+    node, pods = situation.view.now.node, situation.signals.pods
+    growth = sum(max(0.0, pod.growth) for pod in pods)
+    need = max(growth, sum(pod.rate("stolen") * pod.page_size for pod in pods))
+    least = pods[-1].importance if pods else None
+    for trouble in situation.pressing("memory"):
+        if trouble.importance != least:
+            need = max(need, node.meminfo.get("MemTotal", 0) * trouble.share / _PER_STALL)
+    return max(0, 2 * _high(node) + int(need) - node.meminfo.get("MemFree", 0))
 
 
 def _swap_room(node: NodeFacts, pods: Iterable[PodSignals]) -> int:
