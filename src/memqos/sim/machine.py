@@ -169,6 +169,20 @@ class Machine(Arrays):
         self.m.obj[o, k.O_ZERO] = int(zero)
         return o
 
+    def mapping(self, task: int, file: int, size: int) -> int:
+        """Map the first bytes of a file, shared, into a task; return the mapping's object number."""
+        o = self.m.g[k.NOBJ]
+        self._more_rows("obj", o + 1)
+        m = self.m
+        row = {
+            k.O_KIND: k.MAP_OBJ, k.O_BASE: m.obj[file, k.O_BASE], k.O_PAGES: -(-size // PAGE),
+            k.O_TASK: task, k.O_MAPCG: m.task[task, k.T_CG], k.O_DEV: m.obj[file, k.O_DEV],
+        }  # fmt: skip
+        for field, value in row.items():
+            m.obj[o, field] = value
+        m.g[k.NOBJ] = o + 1
+        return o
+
     def table(self, size: int) -> int:
         """Set aside `size` places of `tab` (pages to touch) and of `lat`; return the first."""
         first = self._table_end

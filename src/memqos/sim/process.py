@@ -42,6 +42,8 @@ class Region:
 
     obj: int
     pages: int
+    mapping: int = -1
+    """A file's pages lie in the file's object, and the mapping has its own."""
 
 
 class Files:
@@ -173,7 +175,9 @@ class Process:
         elif isinstance(action, MapFile):
             obj = self.files.find(action.path)
             whole = self.machine.pages_of(obj)
-            self._regions[action.name] = Region(obj, whole if action.size is None else action.size // PAGE)
+            pages = whole if action.size is None else action.size // PAGE
+            mapping = self.machine.mapping(self.task, obj, pages * PAGE)
+            self._regions[action.name] = Region(obj, pages, mapping)
         elif isinstance(action, Touch):
             yield from self._touch(step, action)
         elif isinstance(action, ReadFile):
@@ -187,7 +191,8 @@ class Process:
             keep = 0 if action.size is None else region_.pages - action.size // PAGE
             if keep <= 0:
                 del self._regions[action.region]
-            yield [{k.P_OP: k.OP_FREE, k.P_OBJ: region_.obj, k.P_FIRST: max(0, keep)}]
+            mapped = region_.obj if region_.mapping < 0 else region_.mapping
+            yield [{k.P_OP: k.OP_FREE, k.P_OBJ: mapped, k.P_FIRST: max(0, keep)}]
         elif isinstance(action, Requests):
             yield from self._requests(step, action)
         elif isinstance(action, Sleep):

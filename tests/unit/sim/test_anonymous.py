@@ -52,7 +52,8 @@ def test_with_swap_it_lives_and_every_pass_moves_what_the_kernels_move(bench: An
     assert in3 - in2 == pytest.approx(pages, rel=0.02)
     assert out3 - out2 == pytest.approx(inside, rel=0.2)
     assert (in4 - in3, out4 - out3) == (pytest.approx(pages, rel=0.02), 0)
-    assert major4 - major2 == pytest.approx(2 * pages / 8, rel=0.02)
+    # where look-around moves neighbours apart, slots are no longer in their order (a guest's k2: 5 % more)
+    assert major4 - major2 == pytest.approx(2 * pages / 8, rel=0.1)
     assert b.get("a", k.REFAULT_ANON) == in4
     assert b.get("a", k.E_OOM_KILL) == 0
 

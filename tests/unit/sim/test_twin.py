@@ -58,7 +58,7 @@ class Pair:
         self.machine = Machine(PROFILES[kernel], spec, free_of_charge)
         self.machine.m.g[k.RSTAT_LAG] = 0  # the twin's sums are never late
         self.twin: Classic | Generations = (
-            Classic(slots) if kernel == "6.1" else Generations(slots, rework=kernel == "7.2")
+            Classic(slots) if kernel == "6.1" else Generations(slots, rework=kernel == "7.2", span=self.pages)
         )
         self.dead: set[str] = set()
         self.tasks: dict[str, int] = {}

@@ -23,7 +23,7 @@ def _page_table(m: Mem, c: int, page: int) -> bool:
     if not charge.try_charge(m, c, 1, False):
         m.g[k.FREE] += 1
         return False
-    m.blk[page >> 9, k.B_PT] = 1
+    m.blk[page >> 9, k.B_PT] = c + 1
     m.cg[c, k.KERNEL_PAGES] += 1
     m.cg[c, k.N_KERNEL_BYTES] += 4096
     m.cg[c, k.N_PT] += 1
@@ -225,7 +225,8 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
 
 
 @njit
-def _fault_around(m: Mem, c: int, o: int, index: int) -> None:
+def _fault_around(m: Mem, t: int, o: int, index: int) -> None:
+    """filemap_map_pages: a read fault maps what is cached around it; each such page was no miss."""
     base = m.obj[o, k.O_BASE]
     first = index & ~15
     for i in range(first, min(first + 16, m.obj[o, k.O_PAGES])):
@@ -233,6 +234,7 @@ def _fault_around(m: Mem, c: int, o: int, index: int) -> None:
         if word & k.RES and not word & (k.LOCKED | k.MAPPED | k.RAHEAD):
             m.w[base + i] = word | k.MAPPED | k.YOUNG
             m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
+            m.task[t, k.T_MMAP_MISS] = max(0, m.task[t, k.T_MMAP_MISS] - 1)
 
 
 @njit
@@ -241,6 +243,9 @@ def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
     c = m.task[t, k.T_CG]
     page = m.obj[o, k.O_BASE] + index
     m.g[k.IN_FAULT] = 1
+    if not _page_table(m, c, page):
+        m.g[k.IN_FAULT] = 0
+        return FAILED
     if not m.w[page] & k.RES:
         m.cg[c, k.PGMAJFAULT] += 1
         most = m.g[k.RA_PAGES]
@@ -270,11 +275,14 @@ def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
     if not m.w[page] & k.MAPPED:
         m.cg[c, k.PGFAULT] += 1
         m.g[k.NOW] += m.g[k.NS_FAULT]
-        _fault_around(m, c, o, index)
-        m.task[t, k.T_MMAP_MISS] = max(0, m.task[t, k.T_MMAP_MISS] - 1)
+        if not write:
+            _fault_around(m, t, o, index)
         if not m.w[page] & k.MAPPED:
             m.w[page] |= k.MAPPED
             m.cg[(m.w[page] & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
+    elif write and not m.w[page] & k.DIRTY:  # ->page_mkwrite
+        m.cg[c, k.PGFAULT] += 1
+        m.g[k.NOW] += m.g[k.NS_FAULT]
     m.w[page] |= k.YOUNG
     if write:
         pagecache.set_dirty(m, c, o, page)

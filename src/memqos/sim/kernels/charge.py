@@ -24,7 +24,7 @@ def badness(m: Mem, t: int, total: int) -> int:
             points += m.obj[o, k.O_TOUCHED]
             first = m.obj[o, k.O_BASE] >> 9
             for b in range(first, first + ((m.obj[o, k.O_PAGES] + 511) >> 9)):
-                points += m.blk[b, k.B_PT]
+                points += 1 if m.blk[b, k.B_PT] else 0
     return points + m.task[t, k.T_ADJ] * total // 1000
 
 

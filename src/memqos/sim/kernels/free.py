@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import counters, lists, nodes, psi, shrink
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 
@@ -67,9 +68,20 @@ def free_object(m: Mem, o: int, only_clean: bool) -> None:
             drop(m, page)
     if only_clean:
         return
-    c = m.obj[o, k.O_MAPCG]
+    if m.obj[o, k.O_KIND] == k.ANON_OBJ:
+        _free_tables(m, o)
+    m.obj[o, k.O_TOUCHED] = 0
+
+
+@njit
+def _free_tables(m: Mem, o: int) -> None:
+    """The page tables of a region or of a mapping go."""
+    base = m.obj[o, k.O_BASE]
     for b in range(base >> 9, (base + m.obj[o, k.O_PAGES] + 511) >> 9):
         if m.blk[b, k.B_PT]:
+            c = m.blk[b, k.B_PT] - 1
+            while not m.cg[c, k.ONLINE] and m.cg[c, k.KERNEL_PAGES] == 0:  # reparented
+                c = m.cg[c, k.PARENT]
             m.blk[b, k.B_PT] = 0
             m.blk[b, k.B_HOT] = 0
             m.cg[c, k.N_PT] -= 1
@@ -77,13 +89,37 @@ def free_object(m: Mem, o: int, only_clean: bool) -> None:
             m.cg[c, k.KERNEL_PAGES] -= 1
             counters.uncharge(m, c, 1)
             m.g[k.FREE] += 1
-    m.obj[o, k.O_TOUCHED] = 0
+
+
+@njit
+def _unmap(m: Mem, o: int, first: int) -> None:
+    """A process maps a file's pages no longer (zap_pte_range): what it accessed counts as accessed once.
+
+    They stay mapped while another process maps the file.
+    """
+    for other in range(m.g[k.NOBJ]):
+        beside = m.obj[other, k.O_KIND] == k.MAP_OBJ and m.obj[other, k.O_BASE] == m.obj[o, k.O_BASE]
+        if beside and other != o:
+            return
+    base = m.obj[o, k.O_BASE]
+    for page in range(base + first, base + m.obj[o, k.O_PAGES]):
+        word = m.w[page]
+        if word & k.MAPPED:
+            m.w[page] = word & ~(k.MAPPED | k.YOUNG)
+            m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] -= 1
+            if word & k.YOUNG:
+                accessed(m, page)
+    if first == 0:
+        _free_tables(m, o)
 
 
 @njit
 def free_tail(m: Mem, o: int, first: int) -> None:
     """Munmap (`first` 0) or MADV_DONTNEED of what lies from page `first` on; a mapped file stays cached."""
-    if m.obj[o, k.O_KIND] != k.ANON_OBJ:
+    if m.obj[o, k.O_KIND] == k.MAP_OBJ:
+        _unmap(m, o, first)
+        if first == 0:
+            m.obj[o, k.O_KIND] = k.GONE
         return
     if first == 0:
         free_object(m, o, False)
@@ -99,8 +135,12 @@ def free_tail(m: Mem, o: int, first: int) -> None:
 def exit_task(m: Mem, t: int, now: int) -> None:
     """The process ends: its anonymous memory and page tables are freed, nothing waits for it any more."""
     for o in range(m.g[k.NOBJ]):
-        if m.obj[o, k.O_KIND] == k.ANON_OBJ and m.obj[o, k.O_TASK] == t:
-            free_object(m, o, False)
+        kind = m.obj[o, k.O_KIND]
+        if (kind == k.ANON_OBJ or kind == k.MAP_OBJ) and m.obj[o, k.O_TASK] == t:
+            if kind == k.ANON_OBJ:
+                free_object(m, o, False)
+            else:
+                _unmap(m, o, 0)
             m.obj[o, k.O_KIND] = k.GONE
     pages = m.task[t, k.T_KERNEL]
     if pages:

@@ -1,111 +1,22 @@
 """The generations of MGLRU: where a page enters, when a new generation opens, when the oldest closes.
 
 mm/vmscan.c (`lru_gen_add_folio`, `try_to_inc_max_seq`, `try_to_inc_min_seq`); kernel.md 4.1, 4.2, 4.4.
-`g[MGLRU_72]` selects the rework of 6.14 (as in 7.2) over the rules of 6.12. The Bloom filter of page
-tables is an exact bit per table.
+`g[MGLRU_72]` selects the rework of 6.14 (as in 7.2) over the rules of 6.12.
 """
 
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists, workingset
+from memqos.sim.kernels import lists, tables, workingset
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
-
-ANON, FILE = 0, 1
-MIN_GENS, MAX_GENS = 2, 4
+from memqos.sim.kernels.placement import ANON, FILE, MAX_GENS, MIN_GENS
 
 
 @njit
 def size_of(m: Mem, c: int, kind: int, seq: int) -> int:
     """Pages of one generation of one type."""
     return m.ls[c * k.LISTS + kind * 4 + seq % 4, k.SIZE]
-
-
-@inlined
-def place_seq(m: Mem, c: int, word: int, active: bool) -> int:
-    """The generation a page enters when it is added to the lists (lru_gen_add_folio, kernel.md 4.2)."""
-    kind = 0 if word & k.ANON else 1
-    newest = m.cg[c, k.MAX_SEQ]
-    oldest = m.cg[c, k.MIN_SEQ_ANON + kind]
-    awaited = word & k.RECLAIM and word & (k.DIRTY | k.WB)
-    fresh = word & k.ANON and not word & k.SWAPCACHE
-    if m.g[k.MGLRU_72]:
-        ws = 1 if word & k.WS else 0
-        if active:
-            back = MIN_GENS - ws
-        elif fresh or awaited:
-            back = MIN_GENS
-        else:
-            back = MAX_GENS - (1 if word & (k.WS | k.REF) else 0)
-        return max(newest - back + 1, oldest)
-    if active:
-        return newest
-    if fresh or awaited:
-        return newest - 1
-    return oldest if oldest + MIN_GENS >= newest else oldest + 1
-
-
-@njit
-def add(m: Mem, page: int, active: bool) -> None:
-    """Put a resident page on the list of the generation it belongs to."""
-    word = m.w[page]
-    c = (word & k.CG_MASK) >> k.CG_SHIFT
-    if active and not m.g[k.MGLRU_72]:
-        m.w[page] = word & ~(k.REFS_MASK | k.REF)
-    kind = 0 if word & k.ANON else 1
-    lists.add(m, page, kind * 4 + place_seq(m, c, word, active) % 4)
-
-
-@njit
-def _regen(m: Mem, page: int, kind: int, seq: int) -> None:
-    """Name another generation in the page's word; it moves when eviction meets it."""
-    word = m.w[page]
-    m.ls[lists.list_of(word), k.SIZE] -= 1
-    word = (word & ~k.LIST_MASK) | ((kind * 4 + seq % 4) << k.LIST_SHIFT)
-    m.w[page] = word
-    m.ls[lists.list_of(word), k.SIZE] += 1
-
-
-@njit
-def promote(m: Mem, page: int, c: int) -> None:
-    """A young page table entry was found (folio_update_gen)."""
-    word = m.w[page]
-    kind = 0 if word & k.ANON else 1
-    if m.g[k.MGLRU_72]:
-        if not word & (k.REF | k.WS):
-            m.w[page] = (word & ~k.REFS_MASK) | k.REF
-            return
-        m.w[page] = (word | k.WS) & ~(k.REFS_MASK | k.REF)
-    else:
-        m.w[page] = word & ~(k.REFS_MASK | k.REF | k.WS)
-    _regen(m, page, kind, m.cg[c, k.MAX_SEQ])
-
-
-@njit
-def _walk_block(m: Mem, block: int, c: int) -> int:
-    young = 0
-    for page in range(block << 9, (block + 1) << 9):
-        word = m.w[page]
-        if word & k.YOUNG and word & k.RES and (word & k.CG_MASK) >> k.CG_SHIFT == c:
-            m.w[page] = word & ~k.YOUNG
-            promote(m, page, c)
-            young += 1
-    return young
-
-
-@njit
-def walk(m: Mem, c: int) -> None:
-    """Harvest the accessed bits of every page table of the cgroup's processes that may be hot."""
-    first = m.cg[c, k.WALKED] == 0
-    m.cg[c, k.WALKED] = 1
-    for o in range(m.g[k.NOBJ]):
-        if m.obj[o, k.O_KIND] != k.GONE and m.obj[o, k.O_MAPCG] == c:
-            block = m.obj[o, k.O_BASE] >> 9
-            for b in range(block, block + ((m.obj[o, k.O_PAGES] + 511) >> 9)):
-                if m.blk[b, k.B_PT] and (first or m.blk[b, k.B_HOT]):
-                    young = _walk_block(m, b, c)
-                    m.blk[b, k.B_HOT] = 1 if young * 8 >= 512 else 0
 
 
 @njit
@@ -161,7 +72,8 @@ def age(m: Mem, c: int, swappiness: int) -> None:
 
     Of a type that may not be reclaimed now the oldest pages become the youngest (inc_min_seq).
     """
-    walk(m, c)
+    tables.walk(m, c, swappiness)
+    m.g[k.HARVEST] = 1
     for kind in range(2):
         if m.cg[c, k.MAX_SEQ] - m.cg[c, k.MIN_SEQ_ANON + kind] + 1 == MAX_GENS:
             if swappiness == (0 if kind == ANON else 201):
@@ -183,8 +95,11 @@ def _list_is_empty(m: Mem, c: int, kind: int, seq: int) -> bool:
 
 
 @njit
-def advance_min_seq(m: Mem, c: int, swappiness: int) -> None:
-    """try_to_inc_min_seq: move past empty generations, the types at most so far apart as the kernel lets."""
+def advance_min_seq(m: Mem, c: int, swappiness: int) -> int:
+    """try_to_inc_min_seq: move past empty generations, the types at most so far apart as the kernel lets.
+
+    Returns 1 when it moved.
+    """
     newest = m.cg[c, k.MAX_SEQ]
     anon = m.cg[c, k.MIN_SEQ_ANON]
     file = m.cg[c, k.MIN_SEQ_FILE]
@@ -201,8 +116,11 @@ def advance_min_seq(m: Mem, c: int, swappiness: int) -> None:
     elif swappiness:
         anon = min(anon, file)
         file = max(anon, m.cg[c, k.MIN_SEQ_FILE])
+    moved = 0
     for kind in range(2):
         seq = anon if kind == ANON else file
         if seq > m.cg[c, k.MIN_SEQ_ANON + kind]:
             _fold_ctrl(m, c, kind)
             m.cg[c, k.MIN_SEQ_ANON + kind] = seq
+            moved = 1
+    return moved

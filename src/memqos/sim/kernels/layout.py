@@ -124,10 +124,11 @@ CH_COLS = 4
     G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
     THROTTLE_SWAP, USER, TR_HEAD, TR_TAIL, HELD, HELD_SEQ,
     G_PGSCAN, G_PGSCAN_KSWAPD, G_PGSCAN_PROACTIVE, G_PGSTEAL, G_PGSTEAL_KSWAPD, G_PGSTEAL_PROACTIVE,
-    SWAP_ROTATES, XA_END,
-) = range(127)  # fmt: skip
-ISOLATED = 128  # up to 64 pages that reclaim has taken off their list
-G_SIZE = 192
+    SWAP_ROTATES, XA_END, HARVEST, KSWAPD_PRIORITY, KSWAPD_START, KSWAPD_OFFSET, KSWAPD_SCANNED,
+    KSWAPD_TOTAL, SLICE_END,
+) = range(134)  # fmt: skip
+ISOLATED = 136  # up to 64 pages that reclaim has taken off their list
+G_SIZE = 200
 
 DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
 
@@ -187,7 +188,7 @@ SW_CG_SHIFT = 32
 SW_USED = 1 << 44
 SW_ZERO = 1 << 45
 
-# m.blk
+# m.blk: its object; the cgroup + 1 that its page table is charged to; worth the next walk
 B_OBJ, B_PT, B_HOT = range(3)
 BLK_COLS = 3
 
@@ -197,7 +198,7 @@ BLK_COLS = 3
     O_MAPCG, O_TOUCHED, O_RA_PREV, O_RA_WIN, O_RA_HITS,
 ) = range(16)  # fmt: skip
 OBJ_COLS = 16
-GONE, FILE_OBJ, ANON_OBJ = range(3)
+GONE, FILE_OBJ, ANON_OBJ, MAP_OBJ = range(4)  # the last: a file's pages as one process maps them
 
 O_BIG = O_ZERO  # of a file: its folios are so large that no leaf node holds them
 

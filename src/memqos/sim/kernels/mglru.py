@@ -6,13 +6,14 @@ mm/vmscan.c (`evict_folios`, `get_nr_to_scan`, `get_type_to_scan`, `sort_folio`)
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, evict, generations, lists, shrink, workingset
+from memqos.sim.kernels import classic, counters, evict, generations, lists, placement, shrink, workingset
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.generations import ANON, FILE, MIN_GENS
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.placement import ANON, FILE, MIN_GENS
 
 MIN_BATCH, MAX_BATCH = 64, 4096
+ACTIVE = 1 << 32
 
 
 @njit
@@ -120,8 +121,11 @@ def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
 
 @njit
 def _isolate(m: Mem, page: int) -> None:
-    """isolate_folio: bits that count accesses mean nothing without the first one."""
-    word = m.w[page] & ~k.RECLAIM
+    """isolate_folio: bits that count accesses mean nothing without the first one.
+
+    A position of all ones tells others that the page is on no list.
+    """
+    word = (m.w[page] | k.POS) & ~k.RECLAIM
     if m.g[k.MGLRU_72]:
         if not word & k.REF:
             word &= ~k.REFS_MASK
@@ -138,7 +142,7 @@ def _put_back(m: Mem, c: int, page: int, active: bool) -> None:
     word = m.w[page]
     if m.g[k.MGLRU_72]:
         kind = 0 if word & k.ANON else 1
-        if generations.place_seq(m, c, word, active) == m.cg[c, k.MIN_SEQ_ANON + kind]:
+        if placement.place_seq(m, c, word, active) == m.cg[c, k.MIN_SEQ_ANON + kind]:
             m.w[page] = word & ~(k.REFS_MASK | k.REF)
             active = True
     elif word & k.RECLAIM and word & (k.DIRTY | k.WB):
@@ -147,7 +151,7 @@ def _put_back(m: Mem, c: int, page: int, active: bool) -> None:
     else:
         m.w[page] = word & ~(k.REFS_MASK | k.REF | k.WS)
         active = True
-    generations.add(m, page, active)
+    placement.add(m, page, active)
 
 
 @njit
@@ -192,8 +196,13 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
         fate = shrink.shrink_page(m, page, c)
         if fate == shrink.FREED:
             freed += 1
-        else:
-            _put_back(m, c, page, fate == shrink.ACTIVATE)
+            m.g[k.ISOLATED + i] = -1
+        elif fate == shrink.ACTIVATE:
+            m.g[k.ISOLATED + i] = page | ACTIVE
+    for i in range(held):
+        page = m.g[k.ISOLATED + i]
+        if page >= 0:
+            _put_back(m, c, page & (ACTIVE - 1), page & ACTIVE != 0)
     if freed:
         counters.uncharge(m, c, freed)
     m.cg[c, k.PGREFILL] += refilled
@@ -206,6 +215,17 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
     if isolated or looked >= most:
         return looked
     return 0
+
+
+@njit
+def _oldest(m: Mem, c: int, swappiness: int) -> int:
+    if m.g[k.MGLRU_72]:
+        if swappiness == 0:
+            return m.cg[c, k.MIN_SEQ_FILE]
+        if swappiness == 201:
+            return m.cg[c, k.MIN_SEQ_ANON]
+        return min(m.cg[c, k.MIN_SEQ_ANON], m.cg[c, k.MIN_SEQ_FILE])
+    return m.cg[c, k.MIN_SEQ_FILE] if swappiness == 0 else m.cg[c, k.MIN_SEQ_ANON]
 
 
 @njit
@@ -224,8 +244,13 @@ def evict_folios(m: Mem, c: int, swappiness: int, batch: int) -> int:
             break
         kind = 1 - kind
         limit = -1
-    generations.advance_min_seq(m, c, swappiness)
-    return scanned
+    advanced = generations.advance_min_seq(m, c, swappiness)
+    if m.g[k.MGLRU_72]:
+        return scanned
+    # what has no cold pages left is left alone until it has aged; a generation that closed is progress
+    if m.cg[c, k.MAX_SEQ] - _oldest(m, c, swappiness) + 1 == MIN_GENS:
+        return 0
+    return scanned + advanced
 
 
 @njit
@@ -245,17 +270,6 @@ def _evictable(m: Mem, c: int, swappiness: int) -> int:
         for seq in range(m.cg[c, k.MIN_SEQ_ANON + kind], m.cg[c, k.MAX_SEQ] + 1):
             total += generations.size_of(m, c, kind, seq)
     return total
-
-
-@njit
-def _oldest(m: Mem, c: int, swappiness: int) -> int:
-    if m.g[k.MGLRU_72]:
-        if swappiness == 0:
-            return m.cg[c, k.MIN_SEQ_FILE]
-        if swappiness == 201:
-            return m.cg[c, k.MIN_SEQ_ANON]
-        return min(m.cg[c, k.MIN_SEQ_ANON], m.cg[c, k.MIN_SEQ_FILE])
-    return m.cg[c, k.MIN_SEQ_FILE] if swappiness == 0 else m.cg[c, k.MIN_SEQ_ANON]
 
 
 @njit
@@ -330,6 +344,7 @@ def _shrink_72(m: Mem, c: int, swappiness: int) -> None:
 def shrink_lruvec(m: Mem, c: int) -> None:
     """lru_gen_shrink_lruvec of one cgroup."""
     swappiness = swappiness_for(m, c)
+    m.g[k.HARVEST] = 0 if m.g[k.SC_KIND] == k.DIRECT else 1  # set_mm_walk
     if m.g[k.MGLRU_72]:
         _shrink_72(m, c, swappiness)
     else:

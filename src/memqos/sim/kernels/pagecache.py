@@ -7,40 +7,14 @@ the cgroup that touches it first. Readahead charges never call the OOM killer: t
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, generations, io, lists, nodes, workingset
+from memqos.sim.kernels import charge, io, lists, nodes, placement, workingset
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 DONE, WAIT, FAILED = range(3)
 IO_PAGES = 320  # bdi io_pages: max_sectors_kb 1280
-
-
-@inlined
-def accessed(m: Mem, page: int) -> None:
-    """folio_mark_accessed, once per page and read."""
-    word = m.w[page]
-    if m.g[k.MGLRU]:
-        if not word & k.REF:
-            m.w[page] = (word & ~k.REFS_MASK if m.g[k.MGLRU_72] else word) | k.REF
-        elif m.g[k.MGLRU_72]:
-            if word & k.REFS_MASK != k.REFS_MASK:
-                m.w[page] = word + (1 << k.REFS_SHIFT)
-            else:
-                m.w[page] = word | k.WS
-        elif not word & k.WS:
-            m.w[page] = word | k.WS
-        elif word & k.REFS_MASK != k.REFS_MASK:
-            m.w[page] = word + (1 << k.REFS_SHIFT)
-    elif not word & k.REF:
-        m.w[page] = word | k.REF
-    elif (word & k.LIST_MASK) >> k.LIST_SHIFT == k.INACTIVE_FILE:
-        c = (word & k.CG_MASK) >> k.CG_SHIFT
-        lists.remove(m, page)
-        m.w[page] = word & ~k.REF
-        lists.add(m, page, k.ACTIVE_FILE)
-        workingset.age(m, c, 1)
-        m.cg[c, k.PGACTIVATE] += 1
 
 
 @inlined
@@ -56,7 +30,7 @@ def into_lru(m: Mem, page: int, active: bool) -> None:
                     accessed(m, page)
             else:
                 active = True
-        generations.add(m, page, active)
+        placement.add(m, page, active)
     else:
         lists.add(m, page, 2 * kind + (1 if active else 0))
 

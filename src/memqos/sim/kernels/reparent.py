@@ -7,7 +7,7 @@ numbers, so the parent first gets all four. Swap slots stay the dead cgroup's, a
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, generations, lists
+from memqos.sim.kernels import counters, generations, lists, placement
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -69,7 +69,7 @@ def reparent(m: Mem, c: int) -> None:
     counters.drain_stock(m)
     if m.g[k.MGLRU]:
         for kind in range(2):
-            while m.cg[parent, k.MAX_SEQ] - m.cg[parent, k.MIN_SEQ_ANON + kind] + 1 < generations.MAX_GENS:
+            while m.cg[parent, k.MAX_SEQ] - m.cg[parent, k.MIN_SEQ_ANON + kind] + 1 < placement.MAX_GENS:
                 generations.age(m, parent, 1)
     moved = m.cg[c, k.KERNEL_PAGES]
     for number in range(k.LISTS):

@@ -5,7 +5,7 @@ mm/vmscan.c `shrink_folio_list`, `folio_check_references`; mm/swapfile.c; kernel
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, io, workingset
+from memqos.sim.kernels import counters, io, tables, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -92,11 +92,18 @@ def _activate(m: Mem, page: int, c: int) -> int:
 
 
 @inlined
-def _references(m: Mem, word: int) -> int:
+def _references(m: Mem, word: int, page: int, c: int) -> int:
     """folio_check_references: 0 reclaim, 1 keep, 2 activate, 3 reclaim if clean; `g[R1]` the new word."""
     young = word & k.MAPPED and word & k.YOUNG
     referenced = word & k.REF
     word &= ~k.YOUNG
+    if m.g[k.MGLRU]:
+        m.w[page] = word
+        if young:
+            tables.look_around(m, page, c)
+            if not m.g[k.MGLRU_72]:  # it met its own entry too, so that the page has been referenced twice
+                m.g[k.R1] = word | k.REF
+                return 2
     if m.g[k.MGLRU_72]:
         if not young:
             m.g[k.R1] = word
@@ -133,7 +140,7 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
         return _activate(m, page, c)
     if m.g[k.MGLRU] and not m.g[k.MGLRU_72] and word & k.MAPPED and word & k.REF:
         return KEEP
-    verdict = _references(m, word)
+    verdict = _references(m, word, page, c)
     word = m.g[k.R1]
     m.w[page] = word
     if verdict == 2:

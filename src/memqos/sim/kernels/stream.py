@@ -9,7 +9,7 @@ stops: the caller does that one the general way and comes back.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, counters, generations, lease, lists, nodes, runs, workingset
+from memqos.sim.kernels import charge, counters, lease, lists, nodes, placement, runs, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
@@ -91,8 +91,8 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
             number = k.INACTIVE_FILE
             special = k.ACTIVE_FILE
         else:
-            number = 4 + generations.place_seq(m, c, k.RES, False) % 4
-            special = 4 + generations.place_seq(m, c, k.RES | k.WS, False) % 4
+            number = 4 + placement.place_seq(m, c, k.RES, False) % 4
+            special = 4 + placement.place_seq(m, c, k.RES | k.WS, False) % 4
         two = number != special
         lid = c * k.LISTS + number
         lid2 = c * k.LISTS + special

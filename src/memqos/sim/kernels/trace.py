@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from memqos.sim.kernels import charge, reclaim, stream
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
-from memqos.sim.kernels.pagecache import accessed, add_page, enter
+from memqos.sim.kernels.pagecache import add_page, enter
 
 
 @njit

@@ -5,6 +5,7 @@ They share no code with `kernels`: pages are objects, lists are lists, sums are 
 on purpose: no readahead, disks that answer at once (a write ends when the pass of reclaim that sent it does),
 one CPU, one page a file, a node whose own memory never runs short. Sections named are those of kernel.md.
 
-`world` has what the kernels share: charges, the walk over the cgroups, protection, swap, what tasks do.
-`classic` is 6.1's two lists, `generations` the multi-generational LRU of 6.12 and 7.2.
+`world` has what the kernels share: charges and what tasks do, upon `reclaim` (the walk over the cgroups,
+protection) and `swap`. `classic` is 6.1's two lists, `generations` the multi-generational LRU of 6.12 and
+7.2, upon `aging`, `tables` (accessed bits) and `placement`.
 """

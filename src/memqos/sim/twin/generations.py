@@ -1,272 +1,19 @@
-"""The multi-generational LRU of 6.12, and as reworked in 6.14 (7.2): kernel.md 4.
-
-A list holds pages that were put there; which generation a page belongs to is its own `gen`, which a walk of
-the page tables may change without moving it (folio_update_gen).
-"""
+"""The multi-generational LRU of 6.12, and as reworked in 6.14 (7.2): what is evicted (kernel.md 4.5)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from memqos.sim.twin.world import Group, Page, Shadow, World
-
-MIN_GENS, MAX_GENS, TIERS, BATCH, LONGEST = 2, 4, 4, 64, 4096
-HOT = 64
-"""Young entries of a table of 512 that make it worth the next walk (an eighth)."""
+from memqos.sim.twin.aging import Aging
+from memqos.sim.twin.tiers import BATCH, LONGEST, MIN_GENS, TIERS, Tier
+from memqos.sim.twin.world import Group, Page, Shadow
 
 
-@dataclass
-class Tier:
-    """What became of the pages of one type and tier: now, and on average before."""
-
-    refaulted: int = 0
-    evicted: int = 0
-    protected: int = 0
-    avg_refaulted: int = 0
-    avg_total: int = 0
-
-    @property
-    def refaults(self) -> int:
-        """All refaults that count."""
-        return self.avg_refaulted + self.refaulted
-
-    @property
-    def total(self) -> int:
-        """All pages that could have been refaulted."""
-        return self.avg_total + self.evicted + self.protected
-
-
-@dataclass(eq=False)
-class Gens:
-    """A cgroup's generations: lists by type and number (oldest page first), tiers by type."""
-
-    newest: int = 3
-    oldest: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
-    lists: dict[tuple[bool, int], list[Page]] = field(
-        default_factory=lambda: {(anon, gen): [] for anon in (True, False) for gen in range(4)}
-    )
-    tiers: dict[bool, list[Tier]] = field(
-        default_factory=lambda: {anon: [Tier() for _ in range(TIERS)] for anon in (True, False)}
-    )
-    walked: bool = False
-    hot: bool = False
-
-
-class Generations(World):
+class Generations(Aging):
     """6.12, or with `rework` 7.2."""
-
-    partial_walk = True
-
-    def __init__(self, slots: int, swappiness: int = 60, *, rework: bool = False) -> None:
-        self.gens: dict[Group, Gens] = {}
-        self.rework = rework
-        super().__init__(slots, swappiness)
-
-    def lists_for(self, group: Group) -> None:
-        """Generations 0 to 3, empty."""
-        self.gens[group] = Gens()
-
-    def begin_pass(self, target: Group, priority: int, force: bool) -> None:
-        """Nothing is decided for the whole subtree."""
-
-    def end_reclaim(self, target: Group) -> None:
-        """Nothing is remembered."""
-
-    def count(self, group: Group, anon: bool, gen: int) -> int:
-        """Pages that belong to one generation, wherever they lie."""
-        mine = self.gens[group]
-        return sum(
-            page.gen == gen for (kind, _), pages in mine.lists.items() if kind == anon for page in pages
-        )
-
-    # -- 4.2, 4.3: where a page enters, and what an access does
-
-    def _place(self, page: Page, active: bool) -> int:
-        mine = self.gens[page.owner]
-        oldest = mine.oldest[page.anon]
-        fresh = page.anon and not page.slot
-        awaited = page.reclaim and (page.dirty or page.writing)
-        if self.rework:
-            if active:
-                back = MIN_GENS - page.workingset
-            elif fresh or awaited:
-                back = MIN_GENS
-            else:
-                back = MAX_GENS - (page.workingset or page.referenced)
-            return max(mine.newest - back + 1, oldest)
-        if active:
-            return mine.newest
-        if fresh or awaited:
-            return mine.newest - 1
-        return oldest if oldest + MIN_GENS >= mine.newest else oldest + 1
-
-    def _put(self, page: Page, active: bool) -> None:
-        page.gen = self._place(page, active)
-        if active and not self.rework:
-            page.refs, page.referenced = 0, False
-        self.gens[page.owner].lists[page.anon, page.gen].append(page)
-
-    def accessed(self, page: Page) -> None:
-        """No page moves; its flags count accesses up to five."""
-        if not page.referenced:
-            page.referenced = True
-            if self.rework:
-                page.refs = 0
-        elif self.rework:
-            if page.refs < 3:
-                page.refs += 1
-            else:
-                page.workingset = True
-        elif not page.workingset:
-            page.workingset = True
-        else:
-            page.refs = min(3, page.refs + 1)
-
-    def _refs(self, page: Page) -> int:
-        if self.rework:
-            return page.refs + 1 if page.referenced else 0
-        return page.refs + page.workingset
-
-    def _tier(self, refs: int, workingset: bool) -> int:
-        if self.rework:
-            return TIERS - 1 if workingset else max(0, refs - 1).bit_length()
-        return refs.bit_length()
-
-    def arrive(self, page: Page, in_fault: bool) -> None:
-        """lru_gen_refault (4.6), then folio_add_lru."""
-        shadow = self.shadows.pop(page.key, None)
-        if shadow is not None and shadow.group is page.owner:
-            self._refault(page, shadow, in_fault)
-        self.pages[page.key] = page
-        active = in_fault
-        if in_fault and self.rework:
-            active = page.workingset
-            if not active:
-                self.accessed(page)
-        self._put(page, active)
-
-    def _refault(self, page: Page, shadow: Shadow, in_fault: bool) -> None:
-        group, mine = page.owner, self.gens[page.owner]
-        kind = "anon" if page.anon else "file"
-        group.counts[f"refault_{kind}"] += 1
-        if self.rework:
-            if abs(mine.newest - shadow.age) >= MAX_GENS:
-                return
-            mine.tiers[page.anon][self._tier(shadow.refs + 1, shadow.workingset)].refaulted += 1
-            if shadow.workingset:
-                page.workingset = True
-                group.counts[f"restore_{kind}"] += 1
-                group.counts[f"activate_{kind}"] += in_fault
-            else:
-                page.refs = shadow.refs
-            return
-        if shadow.age != mine.oldest[page.anon]:
-            return
-        refs = shadow.refs + shadow.workingset
-        mine.tiers[page.anon][self._tier(refs, False)].refaulted += 1
-        group.counts[f"activate_{kind}"] += 1
-        if in_fault or refs >= 3:
-            page.workingset, page.refs = True, 3
-            group.counts[f"restore_{kind}"] += 1
-
-    def rotate(self, page: Page) -> None:
-        """To the oldest end of the oldest generation."""
-        mine = self.gens[page.owner]
-        next(pages for pages in mine.lists.values() if page in pages).remove(page)
-        page.gen = mine.oldest[page.anon]
-        mine.lists[page.anon, page.gen].insert(0, page)
-
-    # -- 4.4: aging
-
-    def _update(self, page: Page) -> None:
-        """folio_update_gen: a walk found the page's table entry young."""
-        if self.rework and not page.referenced and not page.workingset:
-            page.referenced, page.refs = True, 0
-            return
-        page.gen = self.gens[page.owner].newest
-        page.referenced, page.refs, page.workingset = False, 0, self.rework
-
-    def _next_gen(self, page: Page) -> int:
-        """folio_inc_gen: one younger than the oldest, its accesses forgotten, unless it was promoted."""
-        oldest = self.gens[page.owner].oldest[page.anon]
-        if page.gen == oldest:
-            page.gen = oldest + 1
-            page.referenced, page.refs = False, 0
-            if not self.rework:
-                page.workingset = False
-        return page.gen
-
-    def _age(self, group: Group, swappiness: int) -> None:
-        """try_to_inc_max_seq."""
-        mine = self.gens[group]
-        if mine.hot or not mine.walked:
-            young = [page for page in self.pages.values() if page.owner is group and page.anon and page.young]
-            for page in young:
-                page.young = False
-                self._update(page)
-            mine.hot = len(young) >= HOT
-        mine.walked = True
-        for anon in (False, True):
-            oldest = mine.oldest[anon]
-            if mine.newest - oldest + 1 < MAX_GENS:
-                continue
-            left = mine.lists.pop((anon, oldest))
-            if anon and not swappiness:
-                for page in self.pages.values():
-                    if page.owner is group and page.anon and page.gen == oldest:
-                        page.gen = oldest + MAX_GENS
-                mine.lists[anon, oldest + MAX_GENS] = left
-            else:
-                for page in left:
-                    self._fold(page)
-                mine.lists[anon, oldest + MAX_GENS] = []
-            self._forget(group, anon)
-            mine.oldest[anon] += 1
-        mine.newest += 1
-        for anon in (True, False):
-            mine.lists.setdefault((anon, mine.newest), [])
-
-    def _fold(self, page: Page) -> None:
-        mine = self.gens[page.owner]
-        refs, workingset = self._refs(page), page.workingset
-        mine.lists[page.anon, self._next_gen(page)].insert(0, page)
-        if self.rework and refs + workingset != 5:
-            mine.tiers[page.anon][self._tier(refs, workingset)].protected += 1
-
-    def _forget(self, group: Group, anon: bool) -> None:
-        """reset_ctrl_pos: what happened counts half from now on."""
-        for tier in self.gens[group].tiers[anon]:
-            tier.avg_refaulted, tier.avg_total = tier.refaults // 2, tier.total // 2
-            tier.refaulted = tier.evicted = tier.protected = 0
-
-    def _advance(self, group: Group, swappiness: int) -> None:
-        """try_to_inc_min_seq."""
-        mine = self.gens[group]
-        new = dict(mine.oldest)
-        for anon in (True, False):
-            if anon and not swappiness:
-                continue
-            while new[anon] + MIN_GENS <= mine.newest and not mine.lists[anon, new[anon]]:
-                new[anon] += 1
-        if swappiness and self.rework:
-            seq = mine.newest - MIN_GENS
-            if new[True] > seq and new[False] < seq:
-                new[True] = seq
-            elif new[False] > seq and new[True] < seq:
-                new[False] = seq
-        elif swappiness:
-            new[True] = min(new[True], new[False])
-            new[False] = max(new[True], mine.oldest[False])
-        for anon in (True, False):
-            if new[anon] > mine.oldest[anon]:
-                self._forget(group, anon)
-                mine.oldest[anon] = new[anon]
-
-    # -- 4.5: eviction
 
     def shrink(self, target: Group, group: Group, priority: int, wanted: int, low_reclaim: bool) -> None:
         """lru_gen_shrink_lruvec."""
         swappiness = self.swappiness if self.room(group) >= BATCH else 0
+        self.harvest = False
         if self.rework:
             self._shrink_rework(target, group, priority, wanted, low_reclaim, swappiness)
             return
@@ -361,8 +108,13 @@ class Generations(World):
         looked = self._evict_type(group, anon, limit, count)
         if not looked and swappiness:
             looked = self._evict_type(group, not anon, self._own_limit(group, not anon), count)
-        self._advance(group, swappiness)
-        return looked
+        moved = self._advance(group, swappiness)
+        mine = self.gens[group]
+        if self.rework:
+            return looked
+        if mine.newest - mine.oldest[bool(swappiness)] + 1 == MIN_GENS:
+            return 0
+        return looked + moved
 
     def _evict_type(self, group: Group, anon: bool, limit: int, count: int) -> int:
         mine = self.gens[group]
@@ -422,17 +174,20 @@ class Generations(World):
             page.refs = 0
             if not self.rework:
                 page.workingset = False
-        page.reclaim = False
+        page.reclaim, page.isolated = False, True
         if not self.rework:
             page.referenced = False
 
     def _fate(self, page: Page) -> str:
         """shrink_folio_list (2.7)."""
-        young, page.young = page.mapped and page.young, False
-        if young and not self.rework:
-            page.referenced = True
+        if page.mapped and page.referenced and not self.rework:
             return "keep"
+        young, page.young = page.mapped and page.young, False
         if young:
+            self._look_around(page)
+            if not self.rework:
+                page.referenced = True
+                return self.activate(page)
             if not page.referenced and not page.workingset:
                 page.referenced, page.refs = True, 0
                 return "keep"

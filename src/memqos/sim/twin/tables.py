@@ -1,0 +1,64 @@
+"""Accessed bits of page tables: harvested by walks, and around a page that is reclaimed (kernel.md 4.4)."""
+
+from __future__ import annotations
+
+from memqos.sim.twin.placement import Placement
+from memqos.sim.twin.world import Group, Page
+
+WINDOW = 64
+HOT = 8
+"""An eighth of a table's entries young makes it worth the next walk."""
+
+
+class Tables(Placement):
+    """Generations with page tables."""
+
+    def _found(self, page: Page) -> None:
+        """A page's table entry was young."""
+        page.young = False
+        newest = self.gens[page.owner].newest
+        if self.rework:
+            if not page.referenced and not page.workingset:
+                page.referenced, page.refs = True, 0
+                return
+            page.referenced, page.refs, page.workingset = False, 0, True
+        elif page.isolated:
+            page.referenced = True
+            return
+        elif self.harvest:
+            page.referenced, page.refs, page.workingset = False, 0, False
+        if page.gen == newest:
+            return
+        if self.harvest:
+            page.gen = newest
+        else:
+            self.take_off(page)
+            self._put(page, True)
+            page.owner.counts["pgactivate"] += 1
+
+    def _harvest(self, pages: list[Page]) -> int:
+        young = [page for page in pages if page.young and page.mapped and not (self.rework and page.isolated)]
+        for page in young:
+            self._found(page)
+        return len(young)
+
+    def _walk_tables(self, group: Group, swappiness: int) -> None:
+        """Look at the page tables of the cgroup's processes, the first time all, then those that were hot."""
+        mine = self.gens[group]
+        if swappiness and (mine.hot or not mine.walked):
+            self.harvest = True
+            heap = [page for page in self.pages.values() if page.owner is group and page.anon]
+            mine.hot = self._harvest(sorted(heap, key=lambda page: page.key)) * HOT >= self.span
+        self.harvest = mine.walked = True
+
+    def _look_around(self, page: Page) -> None:
+        """lru_gen_look_around: the entries near that of a young page."""
+        path, index = page.key
+        first, end = 0, self.span
+        if self.span > WINDOW:
+            first = min(max(0, index - WINDOW // 2), self.span - WINDOW)
+            end = first + WINDOW
+        near = [self.pages.get((path, number)) for number in range(first, end)]
+        young = 1 + self._harvest([each for each in near if each is not None and each.owner is page.owner])
+        if young * HOT >= end - first and self.gens[page.owner].walked:
+            self.gens[page.owner].hot = True
