@@ -233,15 +233,18 @@ def test_who_was_told_to_go_is_held_back_no_more(node: Node) -> None:
 
 
 def test_who_waits_for_a_disk_for_what_was_taken_from_it_is_hurt_by_the_lack_of_memory(node: Node) -> None:
-    def second(taken: int) -> dict[str, int]:
+    def second(taken: int, stolen: int = 100) -> dict[str, int]:
         node.scene.stall("shop", 0.3, resource="io")
         node.scene.traffic("shop", rbytes=4 * MIB, rios=32)
         node.scene.count("shop", "memory_stat", "workingset_refault_file", taken // 4096)
+        node.scene.count("shop", "memory_stat", "pgsteal", stolen)
         node.scene.count("hog", "memory_stat", "pgsteal", 4000)
         return highs(node.look())
 
     for _ in range(5):
         assert second(taken=MIB) == {}
+    for _ in range(5):
+        assert second(taken=3 * MIB, stolen=0) == {}  # it takes back what it lost, and loses nothing more
     assert "hog" in second(taken=3 * MIB)
 
 
