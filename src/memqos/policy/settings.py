@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from memqos.kubelet.config import KubeletConfig, Version
-from memqos.policy.ease import EaseSettings
 from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.io_settings import IoSettings
 from memqos.policy.protect import ProtectSettings
@@ -153,7 +152,6 @@ class Settings:
     watch: WatchSettings = setting(WatchSettings, "When a pod counts as disturbed.", "")
     relax: RelaxSettings = setting(RelaxSettings, "Lending what nobody uses.", "")
     evict: EvictSettings = setting(EvictSettings, "Ending pods, where nothing weaker helps.", "")
-    ease: EaseSettings = setting(EaseSettings, "Slowing down at a pod's own limit.", "")
     throttle: ThrottleSettings = setting(ThrottleSettings, "Holding back who takes memory.", "")
     io: IoSettings = setting(IoSettings, "Limits on the disk.", "")
     protect: ProtectSettings = setting(ProtectSettings, "Protection of important pods' memory.", "")
