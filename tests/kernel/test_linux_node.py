@@ -175,6 +175,37 @@ def test_a_controller_switched_off_and_on_takes_and_brings_its_files(node: Linux
     assert node.observe().cgroups[POD].io_max is not None
 
 
+def test_what_somebody_else_writes_shows_at_the_next_look(node: LinuxNode, pod: Path) -> None:
+    for high in (64 * MIB, 32 * MIB, 48 * MIB):
+        (pod / "memory.high").write_text(f"{high}\n")
+        assert node.observe().cgroups[POD].memory_high == high
+        assert node.observe().cgroups[POD].memory_high == high
+
+
+def test_what_the_kernel_announces_shows_at_the_next_look(node: LinuxNode, pod: Path) -> None:
+    (pod / "memory.max").write_text(str(8 * MIB))
+    (pod / "memory.swap.max").write_text("0\n")
+    for kills in (1, 2):
+        quiet = node.observe().cgroups[POD]
+        assert quiet.cgroup_events is not None
+        assert quiet.cgroup_events["populated"] == 0
+        grow = "import sys; sys.stdin.read(1); held = bytearray(b'1' * (32 << 20))"
+        with subprocess.Popen([sys.executable, "-S", "-c", grow], stdin=subprocess.PIPE) as hog:
+            (pod / "cgroup.procs").write_text(str(hog.pid))
+            time.sleep(0.1)  # cgroup_file_notify: at most every 10 ms
+            alive = node.observe().cgroups[POD]
+            assert alive.cgroup_events is not None
+            assert alive.cgroup_events["populated"] == 1
+            hog.communicate(b"x")
+        time.sleep(0.1)
+        killed = node.observe().cgroups[POD]
+        assert killed.memory_events is not None
+        assert killed.memory_events_local is not None
+        assert killed.memory_events["oom_kill"] == killed.memory_events_local["oom_kill"] == kills
+        assert killed.cgroup_events is not None
+        assert killed.cgroup_events["populated"] == 0
+
+
 def test_a_stalled_pod_wakes_the_wait(node: LinuxNode, pod: Path) -> None:
     (pod / "memory.max").write_text(str(24 * MIB))
     node.observe()

@@ -238,7 +238,7 @@ def test_containers_that_may_swap_more_together_than_their_pod_was_granted_canno
     pod = PlacedPod(Pod("default", "p", "p", containers, annotations=chosen), BURSTABLE, leaves)
     settings = SwapSettings(maximum_per_pod=40 * MIB, reserve=0)
     snapshot = node.observe()
-    _, plan = SwapPolicy(settings).decide(None, View(snapshot, None, (pod,)))
+    _, plan = (policy := SwapPolicy(settings)).decide(policy.initial(), View(snapshot, None, (pod,)))
     outcomes = {each.write.cgroup: each.after for each in enforcer.enforce(plan, snapshot)}
     assert outcomes == {BURSTABLE: 40 * MIB, leaves["one"]: 32 * MIB, leaves["two"]: 32 * MIB}
     eaters = [eater(leaf, 32 * MIB) for leaf in leaves.values()]

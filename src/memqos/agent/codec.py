@@ -4,92 +4,36 @@ A node's turns are much alike, so a record holds only what is new: the counters 
 cgroups that came, the writes that are not the last turn's. The first record after `Encoder()` is
 whole. Records are therefore read from the first on, by one `Decoder`.
 
-Everything that crosses is a frozen type of `memqos.model`; only what msgpack has no word for has
-one here: a knob's value (a reclaim order is a pair) and a quantity's exact fraction (`"3/2"`).
+What crosses is a frozen type of `memqos.model`, or its wire form (`memqos.agent.wire`).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Hashable, Sequence
 from functools import cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from memqos.agent.delta import Layouts, change, changed_to, twin
-from memqos.model.plan import (
-    Advice,
-    Evicted,
-    Eviction,
-    Outcome,
-    Plan,
-    Reclaim,
-    Stand,
-    Status,
-    Tick,
-    Underway,
-    Value,
-    Write,
+from memqos.agent.wire import (
+    Record,
+    WireOutcome,
+    plain,
+    rich_fraction,
+    rich_underway,
+    rich_value,
+    rich_write,
+    wire_underway,
+    wire_value,
+    wire_write,
 )
-from memqos.model.pods import PlacedPod
-from memqos.model.snapshot import Cgroup, IoMax, NodeFacts, Snapshot
+from memqos.model.plan import Outcome, Plan, Tick, Write
+from memqos.model.snapshot import Cgroup, NodeFacts, Snapshot
 
 _T = TypeVar("_T")
 _W = TypeVar("_W")
-_WireValue: TypeAlias = bool | int | dict[str, IoMax] | tuple[int, int | None] | None
-
-
-class _Write(msgspec.Struct, array_like=True):
-    cgroup: str
-    knob: str
-    value: _WireValue
-    why: str
-    policy: str
-    inode: int
-
-
-class _Outcome(msgspec.Struct, array_like=True):
-    write: int | _Write
-    """The place of the write in the plan, or a write that no plan asked for."""
-    status: Status
-    before: _WireValue
-    after: _WireValue
-    error: str
-
-
-class _Underway(msgspec.Struct, array_like=True):
-    reclaiming: tuple[str, ...]
-    ended: tuple[_Outcome, ...]
-    leaving: tuple[str, ...]
-    refused: dict[str, str]
-
-
-class _Record(msgspec.Struct, array_like=True):
-    whole: bool
-    layouts: tuple[tuple[str, ...], ...]
-    time_us: int
-    boot_id: str
-    features: frozenset[str] | None
-    node: msgspec.Raw
-    cgroups: msgspec.Raw
-    paths: tuple[str, ...] | None
-    """All cgroups in order; `None` when they are the last turn's."""
-    pods: tuple[PlacedPod, ...] | None
-    writes: tuple[int | _Write, ...]
-    """A number is how far on the same one stood in the last turn."""
-    advice: tuple[Advice, ...] | None
-    outcomes: tuple[int | _Outcome, ...]
-    woken_by: str
-    decided_in_us: int
-    notes: tuple[str, ...]
-    unread: tuple[str, ...] | None = ()
-    evictions: tuple[Eviction, ...] = ()
-    stands: tuple[Stand, ...] | None = ()
-    underway: _Underway | None = None
-    look_in: float | None = None
-    evicted: tuple[Evicted, ...] = ()
 
 
 class Encoder:
@@ -99,7 +43,7 @@ class Encoder:
         self._layouts = Layouts()
         self._last: Tick | None = None
         self._pending: Tick | None = None
-        self._encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
+        self._encode = msgspec.msgpack.Encoder(enc_hook=plain).encode
 
     def encode(self, tick: Tick) -> bytes:
         """Return one turn as bytes; call `accept` once they are where the reader will find them."""
@@ -113,13 +57,13 @@ class Encoder:
         node = change(now.node, before.node if before else None, self._layouts)
         places = {id(write): place for place, write in enumerate(tick.plan.writes)}
 
-        def outcome(one: Outcome) -> _Outcome:
+        def outcome(one: Outcome) -> WireOutcome:
             place = places.get(id(one.write))
-            write = _wire_write(one.write) if place is None else place
-            return _Outcome(write, one.status, _wire(one.before), _wire(one.after), one.error)
+            write = wire_write(one.write) if place is None else place
+            return WireOutcome(write, one.status, wire_value(one.before), wire_value(one.after), one.error)
 
         paths = tuple(now.cgroups)
-        record = _Record(
+        record = Record(
             whole=last is None,
             layouts=tuple(self._layouts.fresh),
             time_us=now.time_us,
@@ -129,7 +73,7 @@ class Encoder:
             cgroups=msgspec.Raw(self._encode(cgroups)),
             paths=None if before and tuple(before.cgroups) == paths else paths,
             pods=None if last and last.pods == tick.pods else tick.pods,
-            writes=_since(tick.plan.writes, last.plan.writes if last else (), _write_key, _wire_write),
+            writes=_since(tick.plan.writes, last.plan.writes if last else (), _write_key, wire_write),
             advice=None if last and last.plan.advice == tick.plan.advice else tick.plan.advice,
             outcomes=_since(tick.outcomes, last.outcomes if last else (), _outcome_key, outcome),
             woken_by=tick.woken_by,
@@ -138,7 +82,7 @@ class Encoder:
             unread=None if before and before.unread == now.unread else now.unread,
             evictions=tick.plan.evictions,
             stands=None if last and last.plan.stands == tick.plan.stands else tick.plan.stands,
-            underway=_wire_underway(tick.underway),
+            underway=wire_underway(tick.underway),
             look_in=tick.plan.look_in,
             evicted=tick.evicted,
         )
@@ -161,12 +105,12 @@ class Decoder:
     def decode(self, data: bytes) -> Tick:
         """Read one turn; raises `ValueError` when the bytes are no record that follows the last."""
         try:
-            self._last = self._tick(_decoder(_Record).decode(zlib.decompress(data)))
+            self._last = self._tick(_decoder(Record).decode(zlib.decompress(data)))
         except (zlib.error, msgspec.MsgspecError, KeyError, IndexError, AttributeError, TypeError) as error:
             raise ValueError(f"no record that follows: {error}") from error
         return self._last
 
-    def _tick(self, record: _Record) -> Tick:
+    def _tick(self, record: Record) -> Tick:
         if record.whole:
             self._last, self._layouts = None, Layouts()
         elif self._last is None:
@@ -193,18 +137,18 @@ class Decoder:
             features=features or frozenset(),
             unread=before.unread if record.unread is None and before else record.unread or (),
         )
-        writes = _resolved(record.writes, last.plan.writes if last else (), _rich_write)
+        writes = _resolved(record.writes, last.plan.writes if last else (), rich_write)
 
-        def outcome(one: _Outcome) -> Outcome:
-            write = writes[one.write] if isinstance(one.write, int) else _rich_write(one.write)
-            return Outcome(write, one.status, _rich(one.before), _rich(one.after), one.error)
+        def outcome(one: WireOutcome) -> Outcome:
+            write = writes[one.write] if isinstance(one.write, int) else rich_write(one.write)
+            return Outcome(write, one.status, rich_value(one.before), rich_value(one.after), one.error)
 
         outcomes = _resolved(record.outcomes, last.outcomes if last else (), outcome)
         advice = last.plan.advice if record.advice is None and last else record.advice or ()
         pods = last.pods if record.pods is None and last else record.pods or ()
         stands = last.plan.stands if record.stands is None and last else record.stands or ()
         plan = Plan(writes, advice, record.evictions, stands, record.look_in)
-        underway = _rich_underway(record.underway)
+        underway = rich_underway(record.underway)
         return Tick(
             snapshot,
             pods,
@@ -220,7 +164,7 @@ class Decoder:
 
 @cache
 def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(kind, dec_hook=_rich_fraction)
+    return msgspec.msgpack.Decoder(kind, dec_hook=rich_fraction)
 
 
 def _since(
@@ -231,7 +175,8 @@ def _since(
     said: list[int | _W] = []
     for place, one in enumerate(now):
         then = places.get(key(one))
-        said.append(then - place if then is not None and last[then] == one else wire(one))
+        same = then is not None and (last[then] is one or last[then] == one)
+        said.append(then - place if then is not None and same else wire(one))
     return tuple(said)
 
 
@@ -245,59 +190,3 @@ def _write_key(write: Write) -> Hashable:
 
 def _outcome_key(outcome: Outcome) -> Hashable:
     return outcome.write.target
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} cannot be recorded")
-
-
-def _rich_fraction(kind: type, value: Any) -> Any:
-    if kind is Fraction:
-        return Fraction(value)
-    raise NotImplementedError(kind)
-
-
-def _wire(value: Value | None) -> _WireValue:
-    if isinstance(value, Reclaim):
-        return (value.size, value.swappiness)
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _rich(value: _WireValue) -> Value | None:
-    return Reclaim(*value) if isinstance(value, tuple) else value
-
-
-def _wire_write(write: Write) -> _Write:
-    return _Write(write.cgroup, write.knob, _wire(write.value), write.why, write.policy, write.inode)
-
-
-def _rich_write(write: _Write) -> Write:
-    value = _rich(write.value)
-    if value is None:
-        raise ValueError(f"{write.cgroup}: {write.knob}: a write without a value")
-    return Write(write.cgroup, write.knob, value, write.why, write.policy, write.inode)
-
-
-def _wire_underway(underway: Underway) -> _Underway | None:
-    if underway == Underway():
-        return None
-    ended = tuple(
-        _Outcome(_wire_write(one.write), one.status, _wire(one.before), _wire(one.after), one.error)
-        for one in underway.ended
-    )
-    reclaiming, leaving = sorted(underway.reclaiming), sorted(underway.leaving)
-    return _Underway(tuple(reclaiming), ended, tuple(leaving), dict(underway.refused))
-
-
-def _rich_underway(wire: _Underway | None) -> Underway:
-    if wire is None:
-        return Underway()
-    ended = []
-    for one in wire.ended:
-        if isinstance(one.write, int):
-            raise ValueError("an ended order without its write")
-        write = _rich_write(one.write)
-        ended.append(Outcome(write, one.status, _rich(one.before), _rich(one.after), one.error))
-    return Underway(frozenset(wire.reclaiming), tuple(ended), frozenset(wire.leaving), wire.refused)

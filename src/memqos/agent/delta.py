@@ -7,8 +7,10 @@ the counters before, which are small and mostly 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import repeat
+from operator import attrgetter, sub
 from typing import Any, get_type_hints
 
 import msgspec
@@ -70,10 +72,13 @@ def twin(struct: type[msgspec.Struct]) -> Any:
 
 def change(now: msgspec.Struct, last: msgspec.Struct | None, layouts: Layouts) -> Any | None:
     """Return what changed of `last`, everything if there is none; `None` when nothing did."""
+    if now is last:
+        return None
+    kind = type(now)
+    names, values = kind.__struct_fields__, _values(kind)
+    before = repeat(UNSET) if last is None else values(last)
     changed: dict[str, Any] = {}
-    for name in now.__struct_fields__:
-        new = getattr(now, name)
-        old = UNSET if last is None else getattr(last, name)
+    for name, new, old in zip(names, values(now), before, strict=False):
         if new is old:
             continue
         if isinstance(new, Counters):
@@ -82,16 +87,23 @@ def change(now: msgspec.Struct, last: msgspec.Struct | None, layouts: Layouts) -
                 changed[name] = wire
         elif new != old:
             changed[name] = new
-    return twin(type(now))(**changed) if changed or last is None else None
+    return twin(kind)(**changed) if changed or last is None else None
+
+
+@cache
+def _values(struct: type[msgspec.Struct]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*struct.__struct_fields__)
 
 
 def _counters(new: Counters, old: Any, layouts: Layouts) -> WireCounters | None:
     number = layouts.number(new.layout)
-    if not isinstance(old, Counters) or layouts.number(old.layout) != number:
+    if not isinstance(old, Counters) or (
+        old.layout is not new.layout and layouts.number(old.layout) != number
+    ):
         return WireCounters(number, False, new.values_)
     if new.values_ == old.values_:
         return None
-    return WireCounters(number, True, tuple(a - b for a, b in zip(new.values_, old.values_, strict=True)))
+    return WireCounters(number, True, tuple(map(sub, new.values_, old.values_)))
 
 
 def changed_to(struct: type[msgspec.Struct], wire: Any, last: Any | None, layouts: Layouts) -> Any:

@@ -61,12 +61,13 @@ class Enforcer:
             writes += released
             outcomes += left
         due: list[Write] = []
-        for write in ordered(writes, snapshot.cgroups):
+        for write in writes:
             settled = self._settled(write, snapshot)
             if settled is None:
                 due.append(write)
             else:
                 outcomes.append(settled)
+        due = ordered(due, snapshot.cgroups)
         if not self._remember(due, snapshot):
             error = "its original value cannot be kept on disk, so it is not written"
             outcomes += [Outcome(write, "failed", error=error) for write in due if _lasts(write)]

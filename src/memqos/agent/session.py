@@ -24,6 +24,7 @@ from memqos.agent.lock import Lock
 from memqos.agent.loop import Agent, Pods
 from memqos.agent.originals import Originals
 from memqos.agent.runner_node import RunnerNode
+from memqos.agent.thrift import thrifty
 from memqos.errors import AgentError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.linux.node import LinuxNode
@@ -141,7 +142,8 @@ class Session:
             evictor=evictor,
         )
         try:
-            agent.run()
+            with thrifty():
+                agent.run()
         finally:
             if journal is not None:
                 journal.close()

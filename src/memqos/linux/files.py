@@ -4,6 +4,10 @@ Opening a control file costs several times what reading it does, so a cgroup's d
 open and one `pread` at offset 0 brings a fresh text. A text that is byte for byte the last one
 has the last one's value, so most files of a quiet node are never decoded again.
 
+Only counters are read at every look: those of `LIVE`, and inside of pods those of `OWN`. What changes by a
+write, and what the kernel announces, is read when the cgroup was told of (`memqos.linux.notice`), and at
+every `EVERY`th look of it, should it have changed without a word; so is what nobody decides by.
+
 A control file prints itself into one record, so one `pread` gets it whole if the buffer is large
 enough; a read that fills its buffer is repeated with a larger one.
 
@@ -15,7 +19,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import compress, count, repeat
 from operator import ne
 from typing import Final
@@ -24,6 +28,7 @@ from msgspec.structs import replace
 
 from memqos.errors import CgroupGone
 from memqos.linux.cgroupfs import FILES
+from memqos.linux.notice import Notices
 from memqos.linux.oserror import node_error
 from memqos.model.snapshot import Cgroup
 
@@ -36,10 +41,18 @@ CONTROL: Final = "cgroup.subtree_control"
 SWITCH: Final = "cgroup.pressure"
 """Watched in cgroups without pressure files: when it is switched on, they come back (6.1)."""
 
+OWN: Final = ("memory_current", "memory_stat", "memory_swap_current")
+LIVE: Final = (*OWN, "memory_pressure", "io_stat", "io_pressure")
+"""Fields of `Cgroup` that move without a word, and that policies decide by: of what is in a pod by `OWN`."""
+
+EVERY: Final = 16
+
 OBSERVED: Final = {
-    field: field.replace("_", ".") for field in Cgroup.__struct_fields__ if field not in ("path", "inode")
+    field: field.replace("_", ".")
+    for field in (*LIVE, *(field for field in Cgroup.__struct_fields__ if field not in LIVE))
+    if field not in ("path", "inode")
 }
-"""Field of `Cgroup` to control file."""
+"""Field of `Cgroup` to control file, those of every look first."""
 
 _DECODE: Final = {field: FILES[name].codec.decode for field, name in OBSERVED.items()}
 
@@ -62,14 +75,19 @@ class CgroupFiles:
     """
 
     __slots__ = (
+        "_age",
         "_budget",
         "_cgroup",
         "_fds",
         "_fields",
+        "_live",
         "_looked",
+        "_notices",
+        "_own",
         "_raws",
         "_refused",
         "_sizes",
+        "_watch",
         "directory",
         "inode",
         "parent",
@@ -77,12 +95,18 @@ class CgroupFiles:
         "unread",
     )
 
-    def __init__(self, root: str, path: str, inode: int, budget: Budget, *, parent: bool) -> None:
+    def __init__(
+        self, root: str, path: str, inode: int, budget: Budget, notices: Notices, *, parent: bool
+    ) -> None:
         self.path = path
         self.inode = inode
         self.parent = parent
         self.directory = f"{root}/{path}" if path else root
         self._budget = budget
+        self._notices = notices
+        self._watch = 0
+        self._age = inode % EVERY  # not all at one look
+        self._own = self._live = 0
         self._fields: list[str] = []
         self._fds: list[int] = []
         self._sizes: list[int] = []
@@ -108,6 +132,7 @@ class CgroupFiles:
         try:
             if os.fstat(directory).st_ino != self.inode:
                 raise CgroupGone("another cgroup was born under this path", cgroup=self.path)
+            self._watch = self._notices.arm(self.directory)
             for field, name in wanted.items():
                 self._open(directory, field, name)
             if "memory_pressure" not in self._fields:
@@ -121,6 +146,8 @@ class CgroupFiles:
         finally:
             os.close(directory)
         self._looked = True
+        self._own = sum(field in OWN for field in self._fields)
+        self._live = sum(field in LIVE for field in self._fields)
         if self._budget.kept > self._budget.limit:
             self._drop()
 
@@ -147,30 +174,43 @@ class CgroupFiles:
         """The files found."""
         return [OBSERVED.get(field, field) for field in self._fields]
 
-    def read(self) -> tuple[Cgroup, bool]:
+    def read(self, told: Container[int] | None, *, inside: bool = False) -> tuple[Cgroup, bool]:
         """Return the cgroup as it is now, and whether its children's controllers changed.
 
-        Raises `CgroupGone` when it vanished.
+        `told` are the watches that were told of since the last look; `None`: that is not known. `inside`
+        tells that it is in a pod. Raises `CgroupGone` when it vanished.
         """
         if not self._looked or (self._refused and self._mended()):
             return self._again()
+        self._age = (self._age + 1) % EVERY
+        known = self._raws
         try:
-            raws = list(map(pread, self._fds, self._sizes, repeat(0))) if self._fds else self._read_closed()
-            if raws == self._raws:
+            if told is None or not self._age or not self._watch or self._watch in told:
+                if told is None or self._watch in told:
+                    self._watch = self._notices.arm(self.directory)  # before what it is armed for is read
+                raws = self._read_all()
+            else:
+                live = self._own if inside else self._live
+                raws = list(map(pread, self._fds, self._sizes, repeat(0, live)))
+                known = known[:live]
+            if raws == known:
                 return self._cgroup, False
-            changed = list(compress(count(), map(ne, raws, self._raws)))
+            changed = list(compress(count(), map(ne, raws, known)))
             for index in changed if self._fds else ():
                 if len(raws[index]) >= self._sizes[index]:
                     raws[index], self._sizes[index] = read_whole(self._fds[index], self._sizes[index] * 2)
         except OSError:
             return self._again()
-        self._raws = raws
+        self._raws[: len(raws)] = raws
         self._cgroup = self._decoded(changed)
         # what is watched stands last, see `_look`
         last = self._fields[changed[-1]]
         if last == SWITCH:
             return self._again()
         return self._cgroup, last == CONTROL
+
+    def _read_all(self) -> list[bytes]:
+        return list(map(pread, self._fds, self._sizes, repeat(0))) if self._fds else self._read_closed()
 
     def _decoded(self, changed: Iterable[int]) -> Cgroup:
         """Return the cgroup with the values that the texts at these places have now."""
@@ -246,10 +286,13 @@ class CgroupFiles:
             os.close(fd)
         self._budget.kept -= len(self._fds)
         self._fds = []
+        self._notices.disarm(self._watch)
+        self._watch = 0
 
     def close(self) -> None:
         """Close every descriptor."""
         self._drop()
+        self._own = self._live = 0
         self._looked = False
         self._fields, self._sizes, self._raws, self._refused, self.unread = [], [], [], [], {}
 

@@ -23,6 +23,7 @@ from memqos.linux.apply import apply_write
 from memqos.linux.facts import NodeFiles
 from memqos.linux.files import Budget, CgroupFiles
 from memqos.linux.limits import raise_open_files
+from memqos.linux.notice import Notices
 from memqos.linux.orders import Orders
 from memqos.linux.pressure import Pressed
 from memqos.linux.procfile import ProcFile
@@ -61,6 +62,7 @@ class LinuxNode:
         self._options = _mount_options(self._root, proc)
         self._tree = Tree(self._root, subtree.strip("/"))
         self._budget = Budget(raise_open_files(proc) if descriptors is None else descriptors)
+        self._notices = Notices()
         self._files: dict[str, CgroupFiles] = {}
         self._facts = NodeFiles(proc, sys)
         boot_id = ProcFile(f"{proc}/sys/kernel/random/boot_id")
@@ -71,6 +73,7 @@ class LinuxNode:
         self._mglru = ProcFile(f"{sys}/kernel/mm/lru_gen/enabled")
         self._dirty = False
         self._first: tuple[str, ...] | None = None
+        self._pods: frozenset[str] = frozenset()
         self._woken: float | None = None
         self._loud = 0.0
         self._stopped = False
@@ -132,6 +135,7 @@ class LinuxNode:
     def watch(self, cgroups: Sequence[str]) -> None:
         """See `Node.watch`; until it is called all pods matter alike."""
         self._first = tuple(cgroups)
+        self._pods = frozenset(cgroups)
 
     def wait(self, seconds: float, quiet: float = 0.0, also: Collection[int] = ()) -> Wake:
         """Wait for memory pressure in a pod or the node, for `stop`, or for the time to pass.
@@ -162,6 +166,7 @@ class LinuxNode:
         for files in self._files.values():
             files.close()
         self._files.clear()
+        self._notices.close()
         self._facts.close()
         self._mglru.close()
         self._tree.close()
@@ -201,7 +206,9 @@ class LinuxNode:
                     files[path] = kept
                     continue
                 try:
-                    files[path] = CgroupFiles(self._root, path, inode, self._budget, parent=parent)
+                    files[path] = CgroupFiles(
+                        self._root, path, inode, self._budget, self._notices, parent=parent
+                    )
                 except CgroupGone:
                     missed = True
         finally:
@@ -218,11 +225,14 @@ class LinuxNode:
         """Read every cgroup; the ones that are gone mark the tree dirty."""
         cgroups: dict[str, Cgroup] = {}
         renew: set[str] = set()
+        told = self._notices.told()
+        pods = self._pods
         for path, files in list(self._files.items()):
+            parent = path.rpartition("/")[0]
             try:
-                if renew and path.rpartition("/")[0] in renew and path:
+                if parent in renew and path:
                     files.renew()
-                cgroups[path], control_changed = files.read()
+                cgroups[path], control_changed = files.read(told, inside=parent in pods)
             except CgroupGone:
                 self._dirty = True
                 del self._files[path]

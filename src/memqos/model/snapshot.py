@@ -4,17 +4,20 @@ A field is named after its file, dots as underscores: `memory.swap.max` is `memo
 Sizes are bytes, durations microseconds, "max" is `units.UNLIMITED`. `None` always means one thing:
 this kernel, or this cgroup, has no such file (the root has no `memory.max`, 6.1 no
 `memory.swap.peak`, a cgroup without the io controller no `io.stat`), or it could not be read, and then
-`Snapshot.unread` says so.
+`Snapshot.unread` says so. What no policy decides by (`memory_peak`, `memory_zswap_current`, `cpu_pressure`)
+may be a few looks old on a real node (`memqos.linux.files`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final, TypeVar, overload
 
 from msgspec import Struct
 
 from memqos.units import UNLIMITED
+
+_T = TypeVar("_T")
 
 
 class Counters(Mapping[str, int]):
@@ -37,6 +40,15 @@ class Counters(Mapping[str, int]):
 
     def __getitem__(self, key: str) -> int:
         return self.values_[self.layout[key]]
+
+    @overload
+    def get(self, key: str, /) -> int | None: ...
+    @overload
+    def get(self, key: str, /, default: int | _T) -> int | _T: ...
+    def get(self, key: str, /, default: Any = None) -> Any:
+        """Return a counter, or `default`: asked thousands of times a turn, so without an exception inside."""
+        place = self.layout.get(key)
+        return default if place is None else self.values_[place]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.layout)

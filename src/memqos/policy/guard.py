@@ -50,11 +50,20 @@ def dangers(now: Snapshot, *, io_limited: bool = True) -> Iterator[Danger]:
     if not io_limited:
         yield from _slow_swap(now.node)
     swap_free = now.node.meminfo.get("SwapFree", 0)
-    for cgroup in now.cgroups.values():
-        if cgroup.path:
+    for path, cgroup in now.cgroups.items():
+        if not path:
+            continue
+        if cgroup.memory_min:
             yield from _protection(cgroup, now.node.page_size)
-            yield from _throttle(cgroup, swap_free)
-            yield from _limit(cgroup, swap_free)
+        charged, high, most = cgroup.memory_current or 0, cgroup.memory_high, cgroup.memory_max
+        throttled = high is not None and high < UNLIMITED and charged > high
+        full = most is not None and most < UNLIMITED and charged >= most * _CLOSE
+        if throttled or full:  # what cannot be reclaimed is no more than what is charged
+            kept = unreclaimable(cgroup, swap_free)
+            if throttled:
+                yield from _throttle(cgroup, kept)
+            if full:
+                yield from _limit(cgroup, kept)
 
 
 def refuse(plan: Plan, foreseen: Snapshot, *, io_limited: bool = True) -> Plan:
@@ -90,9 +99,9 @@ def _protection(cgroup: Cgroup, page_size: int) -> Iterator[Danger]:
     yield Danger(cgroup.path, problem, remedy, "memory.min", safe)
 
 
-def _throttle(cgroup: Cgroup, swap_free: int) -> Iterator[Danger]:
-    high, kept = cgroup.memory_high, unreclaimable(cgroup, swap_free)
-    if high is None or high >= UNLIMITED or kept <= high or not kept:
+def _throttle(cgroup: Cgroup, kept: int) -> Iterator[Danger]:
+    high = cgroup.memory_high
+    if high is None or kept <= high:
         return
     problem = (
         f"memory.high of {format_bytes(high)} is below what cannot be reclaimed: it is throttled for ever"
@@ -100,9 +109,9 @@ def _throttle(cgroup: Cgroup, swap_free: int) -> Iterator[Danger]:
     yield Danger(cgroup.path, problem, "raise memory.high, or let the pod swap", "memory.high")
 
 
-def _limit(cgroup: Cgroup, swap_free: int) -> Iterator[Danger]:
-    most, kept = cgroup.memory_max, unreclaimable(cgroup, swap_free)
-    if most is None or most >= UNLIMITED or kept < most * _CLOSE or not kept:
+def _limit(cgroup: Cgroup, kept: int) -> Iterator[Danger]:
+    most = cgroup.memory_max
+    if most is None or kept < most * _CLOSE or not kept:
         return
     problem = f"what it cannot give up nearly fills memory.max, {format_bytes(most)}: the next peak kills it"
     remedy = "raise the pod's memory limit, or let it swap: annotation memqos.dev/swap-limit"

@@ -30,14 +30,16 @@ ladder of remedies, so that what a rung promises by `memory.low` holds in the sa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
 from memqos.model.plan import Advice, Plan, Write
 from memqos.model.snapshot import Cgroup
 from memqos.model.view import View
-from memqos.policy.protection import effective_protection
+from memqos.policy.protection import Protection, effective_protection
 from memqos.policy.settings import HierarchySettings
 from memqos.policy.theirs import Raised, Target, Theirs
 from memqos.units import UNLIMITED, format_bytes, page_floor
@@ -105,7 +107,12 @@ class _Tree:
 
     def __init__(self, view: View, memory: Theirs) -> None:
         pods = [placed.cgroup for placed in view.pods if placed.cgroup in view.now.cgroups]
-        above = {path[:cut] for path in pods if path for cut, sign in enumerate(path) if sign == "/"}
+        above: set[str] = set()
+        for path in pods:
+            parent = (path or "").rpartition("/")[0]
+            while parent and parent not in above:
+                above.add(parent)
+                parent = parent.rpartition("/")[0]
         now = view.now.cgroups
         self.ancestors = [path for path in now if path in above]
         self.cgroups = dict(now)
@@ -118,11 +125,8 @@ class _Tree:
         for cgroup in self.cgroups.values():
             self.children.setdefault(cgroup.parent, []).append(cgroup)
         self._memory_total = view.now.node.meminfo.get("MemTotal", 0)
-        self._effective = effective_protection(
-            self.cgroups,
-            recursiveprot="memory_recursiveprot" in view.now.features,
-            page_size=view.now.node.page_size,
-        )
+        self._recursive = "memory_recursiveprot" in view.now.features
+        self._page_size = view.now.node.page_size
 
     def promised(self, path: str, kind: str) -> int:
         """What the children of an ancestor are promised together: its own promises are for it to keep."""
@@ -151,3 +155,10 @@ class _Tree:
         """How much of the soft promises below `path` holds as it stands."""
         children = self.children.get(path, ())
         return sum(min(self._effective[child.path].low, child.memory_low or 0) for child in children)
+
+    @cached_property
+    def _effective(self) -> Mapping[str, Protection]:
+        """What holds of the ancestors' children; what is below these has no part in it."""
+        above = {None, "", *self.ancestors}
+        near = {path: cgroup for path, cgroup in self.cgroups.items() if cgroup.parent in above}
+        return effective_protection(near, recursiveprot=self._recursive, page_size=self._page_size)

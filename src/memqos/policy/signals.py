@@ -163,16 +163,20 @@ def stat_of(cgroup: Cgroup, key: str) -> int:
 
 def swappable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
     """Return the bytes that a cgroup's own swap.max, and `free` bytes of swap, still let out."""
-    limit = cgroup.memory_swap_max
-    room = 0 if limit is None else max(0, limit - (cgroup.memory_swap_current or 0))
-    return min(room, free, stat_of(cgroup, "anon") + stat_of(cgroup, "shmem"))
+    limit, stat = cgroup.memory_swap_max, cgroup.memory_stat
+    if not limit or stat is None:
+        return 0
+    room = max(0, limit - (cgroup.memory_swap_current or 0))
+    return min(room, free, stat.get("anon", 0) + stat.get("shmem", 0))
 
 
 def unreclaimable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
     """Return the bytes of a cgroup that no reclaim can take when `free` bytes of swap are left."""
-    anonymous = stat_of(cgroup, "anon") + stat_of(cgroup, "shmem") - swappable(cgroup, free)
-    kernel = max(0, stat_of(cgroup, "kernel") - stat_of(cgroup, "slab_reclaimable"))
-    return min(cgroup.memory_current or 0, anonymous + stat_of(cgroup, "unevictable") + kernel)
+    if (stat := cgroup.memory_stat) is None:
+        return 0
+    anonymous = stat.get("anon", 0) + stat.get("shmem", 0) - swappable(cgroup, free)
+    kernel = max(0, stat.get("kernel", 0) - stat.get("slab_reclaimable", 0))
+    return min(cgroup.memory_current or 0, anonymous + stat.get("unevictable", 0) + kernel)
 
 
 def _pod_signals(view: View, placed: PlacedPod, history: History, begin: Moment) -> PodSignals | None:

@@ -16,9 +16,9 @@ an `Advice` says which pod, what is wrong, and what to write.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, TypeAlias
 
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.config import KubeletConfig
@@ -32,6 +32,9 @@ from memqos.policy.settings import SwapSettings
 from memqos.policy.share import Claim, divide
 from memqos.units import UNLIMITED, format_bytes, page_floor
 
+Ground: TypeAlias = tuple[int, bool, int]
+"""A cgroup's inode, whether it can have swap, and how many bytes it has there."""
+
 _LIMITED: Final = KubeletConfig(swap_behavior="LimitedSwap")
 
 
@@ -43,6 +46,18 @@ class Wish:
     whole: int
     containers: Mapping[str, int]
     why: str
+    advice: tuple[Advice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SwapMemory:
+    """The last decision, and all that it was made from: the same again leads to the same."""
+
+    node: _Node | None = None
+    pods: tuple[PlacedPod, ...] = ()
+    grounds: tuple[Ground | None, ...] = ()
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
+    plan: Plan = field(default_factory=Plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +67,37 @@ class SwapPolicy:
     settings: SwapSettings = SwapSettings()
     name: str = "swap"
 
-    def initial(self) -> None:
-        """Return nothing: grants follow from what is there, not from who came first."""
+    def initial(self) -> SwapMemory:
+        """Return a memory of nothing; grants follow from what is there, not from who came first."""
+        return SwapMemory()
 
-    def decide(self, memory: None, view: View) -> tuple[None, Plan]:
+    def decide(self, memory: SwapMemory, view: View) -> tuple[SwapMemory, Plan]:
         """Return `memory.swap.max` of every pod on the node and of its containers."""
-        node = _Node.of(view, self.settings)
+        node, grounds = _Node.of(view, self.settings), _grounds(view)
+        same = memory.node == node
+        if same and memory.grounds == grounds and memory.pods == view.pods:
+            return memory, memory.plan
         advice: list[Advice] = []
         wishes: dict[str, Wish] = {}
         for placed in view.pods:
             cgroup = view.now.cgroups.get(placed.cgroup) if placed.cgroup else None
             if cgroup and cgroup.memory_swap_max is not None and cgroup.path not in wishes:
-                wishes[cgroup.path] = self._wish(placed, node, advice)
+                known = memory.wishes.get(cgroup.path) if same else None
+                if known is None or known.placed != placed:
+                    known = self._wish(placed, node)
+                wishes[cgroup.path] = known
+                advice.extend(known.advice)
         grants = self._grants(wishes, view, node, advice)
         writes = [
             write
             for path, wish in wishes.items()
             for write in self._writes(path, wish, grants[path], view, node)
         ]
-        return None, Plan(tuple(writes), tuple(advice))
+        plan = Plan(tuple(writes), tuple(advice))
+        return SwapMemory(node, view.pods, grounds, wishes, plan), plan
 
-    def _wish(self, placed: PlacedPod, node: _Node, advice: list[Advice]) -> Wish:
-        pod = placed.pod
+    def _wish(self, placed: PlacedPod, node: _Node) -> Wish:
+        pod, advice = placed.pod, list[Advice]()
         choice, bad = read_choice(pod)
         for word in bad:
             problem = f"{word.source}: {word.problem}; the pod gets the default"
@@ -98,7 +122,7 @@ class SwapPolicy:
                 problem = "it chose swap and the node has none"
                 advice.append(Advice(pod.key, problem, "turn on a swap device on the node", self.name))
         allowed = page_floor(min(whole, node.per_pod), node.page_size)
-        return Wish(placed, allowed, limits, why)
+        return Wish(placed, allowed, limits, why, tuple(advice))
 
     def _barred(self, pod: Pod) -> tuple[str, str] | None:
         """Why the pod may not choose, and the remedy; `None` when it may."""
@@ -189,6 +213,20 @@ class _Node:
 
     def bytes_of_pod(self, choice: Choice) -> int:
         return choice.pod.limit if choice.pod and choice.pod.limit != "limited" else 0
+
+
+def _grounds(view: View) -> tuple[Ground | None, ...]:
+    cgroups = view.now.cgroups
+    found: list[Ground | None] = []
+    for placed in view.pods:
+        for path in (placed.cgroup or "", *placed.containers.values()):
+            cgroup = cgroups.get(path)
+            if cgroup is None:
+                found.append(None)
+            else:
+                may_have = cgroup.memory_swap_max is not None
+                found.append((cgroup.inode, may_have, cgroup.memory_swap_current or 0))
+    return tuple(found)
 
 
 def _by_container(choice: Choice) -> bool:

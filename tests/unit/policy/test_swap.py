@@ -52,7 +52,7 @@ def view(*pods: Pod, swap: int = 4 * GIB, used: Mapping[str, int] | None = None,
 
 
 def decide(view: View, settings: SwapSettings = EASY) -> Plan:
-    return SwapPolicy(settings).decide(None, view)[1]
+    return (policy := SwapPolicy(settings)).decide(policy.initial(), view)[1]
 
 
 def granted(plan: Plan) -> dict[str, int]:
@@ -227,6 +227,18 @@ def test_nobody_ever_gets_more_than_the_admin_allows(
         )
         if not may_choose:
             assert whole <= swap // 8  # the formula's share of a pod that requests an eighth of the node
+
+
+def test_what_it_remembers_changes_no_decision() -> None:
+    policy, memory = SwapPolicy(EASY), SwapPolicy(EASY).initial()
+    pods = pod("a", "64Mi"), pod("b", "1Gi"), pod("c", "lots")
+    views = [view(*pods), view(*pods), view(*pods, used={"b": 80 * MIB}), view(*pods, swap=GIB)]
+    views += [view(*pods[:2]), view(pod("a", "1Mi"), *pods[1:]), view(*pods, knob=False), view(*pods)]
+    for each in views:
+        memory, plan = policy.decide(memory, each)
+        assert plan == decide(each)
+    assert policy.decide(memory, view(*pods))[1] is plan
+
 
 
 @settings(max_examples=50, deadline=None)
