@@ -1,10 +1,11 @@
 """Carrying out a plan: in a safe order, each write remembered first, read back, and kept up.
 
 * A knob that holds its value already is left (`kept`).
-* The original is on disk before the first write (`memqos.agent.originals`); when the disk does not
+* The original is in a file before the first write (`memqos.agent.originals`); when the disk does not
   take it the knob is not written, and the outcome says so.
 * A value that somebody overwrote is noticed at the next turn and written again, with patience
   (`memqos.agent.contest`).
+* What cannot be written, because the knob or the cgroup is not there, is told once and then waits.
 * A knob that drops out of the plan goes back to its original, unless it holds somebody's newer value.
 * An order to reclaim is begun and not waited for; one that still runs is left to run as long as the plan asks
   for it (whatever its size now), and is cancelled as soon as the plan does not.
@@ -22,7 +23,7 @@ from memqos.agent.contest import Contests
 from memqos.agent.order import as_kept, held, ordered
 from memqos.agent.originals import Intent, Key, Original, Originals
 from memqos.errors import CgroupGone, NodeError
-from memqos.model.plan import Outcome, Plan, Reclaim, Value, Write
+from memqos.model.plan import Outcome, Plan, Reclaim, Status, Value, Write
 from memqos.model.snapshot import IoMax, Snapshot
 from memqos.node import Node
 from memqos.policy.compose import show
@@ -46,6 +47,8 @@ class Enforcer:
     _ours: dict[Key, Value] = field(default_factory=dict)
     _contests: Contests = field(default_factory=Contests)
     _missing: set[Key] = field(default_factory=set)
+    _told: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    _telling: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
 
     def enforce(self, plan: Plan, snapshot: Snapshot, *, release: bool = True) -> tuple[Outcome, ...]:
         """Carry out a plan made for this snapshot.
@@ -54,6 +57,7 @@ class Enforcer:
         known to lack something.
         """
         self.notes = []
+        self._told, self._telling = self._telling, {}
         wanted = {write.target for write in plan.writes}
         writes, outcomes = list(plan.writes), []
         if release:
@@ -83,14 +87,15 @@ class Enforcer:
         """What becomes of a write without writing; `None` when it has to be written."""
         cgroup = snapshot.cgroups.get(write.cgroup)
         if cgroup is None or write.inode not in (0, cgroup.inode):
-            return Outcome(write, "gone", error="the cgroup is not there any more")
+            return self._cannot(write, "gone", 0, "the cgroup is not there any more")
         if isinstance(write.value, Reclaim):
             if self.dry_run:
                 return Outcome(write, "dry-run")
             return Outcome(write, "kept") if write.cgroup in self.node.underway() else None
         before, key = held(cgroup, write.knob), (write.cgroup, cgroup.inode, write.knob)
         if before is None:
-            return Outcome(write, "failed", error="there is no such knob here, or none that reads back")
+            error = "there is no such knob here, or none that reads back"
+            return self._cannot(write, "failed", cgroup.inode, error)
         if holds(before, as_kept(write.value, snapshot.node.page_size)):
             self._contests.holds(key)
             return Outcome(write, "kept", before, before)
@@ -106,6 +111,12 @@ class Enforcer:
             error = f"{contest.error}; left alone for {left} turns"
             return Outcome(write, contest.status, before, before, error)
         return Outcome(write, "waiting", before, before, f"{contest.error}; left alone for {left} more turns")
+
+    def _cannot(self, write: Write, status: Status, inode: int, error: str) -> Outcome:
+        """Tell once that a write cannot be; then it waits, until something about that changes."""
+        known = self._told.get(write.target) == (inode, error)
+        self._telling[write.target] = (inode, error)
+        return Outcome(write, "waiting" if known else status, error=error)
 
     def _overwrite(self, write: Write, key: Key, found: Value) -> None:
         ours = show(write.knob, self._ours.pop(key))

@@ -1,12 +1,14 @@
-"""What each knob held before memqos, kept on disk before the first write to it.
+"""What each knob held before memqos, kept in a file before the first write to it.
 
 The file `originals` in the state directory is an append-only list of records, one JSON object a
 line, each with a checksum. Before a batch of writes reaches the kernel, every knob's original and
-the value about to be written are on disk (`fsync`). So after `kill -9` at any point it is known
+the value about to be written are in the file. So after `kill -9` at any point it is known
 for every knob what to go back to, and whether what it holds is memqos's or somebody's newer value.
 
 A knob is known by path, inode and boot: a cgroup reborn under the same name is another cgroup, and
-a reboot ends everything. The original is the last value that somebody else gave the knob: when the
+a reboot ends everything. So nothing here is worth an `fsync`, which takes seconds on the disk of a node that
+thrashes, just when nothing may wait: what a killed process wrote stays in the page cache, and what a crash
+of the machine loses is void anyway. The original is the last value that somebody else gave the knob: when the
 kubelet writes a new limit over ours, that is what to go back to.
 
 A half-written last line is from a batch that never reached the kernel, so it is dropped.
@@ -102,7 +104,7 @@ class Originals:
         return tuple(self._known.values())
 
     def remember(self, intents: Iterable[Intent]) -> None:
-        """Put on disk what is about to be written; nothing changes when the disk refuses.
+        """Put into the file what is about to be written; nothing changes when the disk refuses.
 
         A knob that holds what somebody else wrote gets a new original.
         """
@@ -138,14 +140,11 @@ class Originals:
             end = os.fstat(descriptor).st_size
             try:
                 _write_all(descriptor, b"".join(lines))
-                os.fsync(descriptor)
             except OSError:
                 os.ftruncate(descriptor, end)
                 raise
         finally:
             os.close(descriptor)
-        if self._lines == 0:
-            _sync_directory(self.path.parent)
         self._lines += len(lines)
 
     def _load(self) -> None:
@@ -177,11 +176,9 @@ class Originals:
         descriptor = os.open(anew, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             _write_all(descriptor, b"".join(lines))
-            os.fsync(descriptor)
         finally:
             os.close(descriptor)
         anew.replace(self.path)
-        _sync_directory(self.path.parent)
         self._lines = len(lines)
 
     def _encode(self, record: Original) -> bytes:
@@ -209,11 +206,3 @@ def _plain(value: Value) -> Kept:
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

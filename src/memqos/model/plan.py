@@ -121,7 +121,7 @@ Status: TypeAlias = Literal[
     "stopped",
 ]
 """`kept`: the knob held the value already, or the order still runs; `overwritten`: written, but it reads
-back as another; `waiting`: failed or overwritten before, and left alone for some turns since.
+back as another; `waiting`: failed, gone or overwritten before, told then, and left alone since.
 Of an order (`Reclaim`): `begun`, and when it ended `written` (all of it was taken), `partial` (the kernel
 found no more) or `stopped` (no longer wanted)."""
 

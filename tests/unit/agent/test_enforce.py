@@ -57,6 +57,21 @@ def test_a_missing_knob_fails_alone_and_is_never_written(enforcer: Enforcer, nod
     assert len(node.log) == 1
 
 
+def test_what_is_not_there_is_told_once_and_again_when_that_changes(enforcer: Enforcer, node: Any) -> None:
+    node.set("a", "memory.high", None)
+    limit = ("a", "memory.high", GIB)
+    assert [statuses(turn(enforcer, limit)) for _ in range(3)] == [["failed"], ["waiting"], ["waiting"]]
+    gone = ("nowhere", "memory.high", GIB)
+    assert [statuses(turn(enforcer, limit, gone)) for _ in range(2)] == [
+        ["waiting", "gone"],
+        ["waiting", "waiting"],
+    ]
+    node.set("a", "memory.high", UNLIMITED)
+    assert statuses(turn(enforcer, limit)) == ["written"]
+    node.set("a", "memory.high", None)
+    assert statuses(turn(enforcer, limit)) == ["failed"]
+
+
 @pytest.mark.parametrize("error", [Refused("EACCES"), Busy("EBUSY"), InvalidValue("EINVAL")])
 def test_a_refusal_fails_alone(enforcer: Enforcer, node: Any, error: Exception) -> None:
     node.refuse[KEY] = error

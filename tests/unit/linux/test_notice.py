@@ -62,7 +62,7 @@ class Counted:
         real = os.pread
 
         def pread(fd: int, size: int, offset: int) -> bytes:
-            self.reads.append(os.readlink(f"/proc/self/fd/{fd}"))
+            self.reads.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
             return real(fd, size, offset)
 
         monkeypatch.setattr(files, "pread", pread)
