@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from memqos.agent.beside import Beside
 from memqos.agent.evict import Evictor, RunnerEvictor
 from memqos.agent.journal import Journal
 from memqos.agent.lock import Lock
@@ -37,6 +38,12 @@ from memqos.policy.ladder import ladder
 from memqos.policy.settings import Settings
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+_SLOW_DISK: Final = Advice(
+    "memqos itself",
+    "its journal's disk cannot keep up, so turns are missing in the journal",
+    "name a state directory on tmpfs, as /run, or on a faster disk",
+    "agent",
+)
 _REMEMBERED: Final = 1000
 """Writes and advice that a report holds at most: an agent runs for months."""
 
@@ -95,6 +102,7 @@ class Session:
         self._evicted: deque[Evicted] = deque(maxlen=_REMEMBERED)
         self._stands: tuple[Stand, ...] = ()
         self._shelter: Shelter | None = None
+        self._beside: Beside | None = None
         self._signals = 0
 
     def run_pods(
@@ -124,12 +132,16 @@ class Session:
     def manage(self, pods: Pods) -> Report:
         """Manage the pods that `pods` finds in each snapshot. Raises `LockHeld`, `Unsupported`."""
         with Lock(self._state), self._sheltered(), LinuxNode(self._root) as node, self._ending(node):
-            return self._run(node, pods)
+            return self._run(node, pods, beside=True)
 
-    def _run(self, node: Node, pods: Pods, evictor: Evictor | None = None) -> Report:
+    def _run(self, node: Node, pods: Pods, evictor: Evictor | None = None, *, beside: bool = False) -> Report:
         settings = self._settings.agent
         originals = Originals(None if self._dry_run else self._state, node.observe().boot_id)
-        journal = Journal(self._state / "journal", settings.journal_size) if settings.journal_size else None
+        journal: Journal | Beside | None = None
+        if settings.journal_size:
+            journal = Journal(self._state / "journal", settings.journal_size)
+            if beside:
+                journal = self._beside = Beside(journal)
         agent = Agent(
             node,
             ladder(self._settings),
@@ -170,6 +182,8 @@ class Session:
         self._advise(tick.plan.advice)
         if self._shelter is not None:
             self._shelter.measure()
+        if self._beside is not None and self._beside.overflowed:
+            self._advise([_SLOW_DISK])
 
     def _advise(self, found: Iterable[Advice]) -> None:
         for advice in found:
