@@ -38,7 +38,6 @@ spec:
   agent: {{intervalSeconds: {interval}, protectItself: {protect}}}
   swap: {{reserve: 0}}
   reclaim: {{enabled: false}}
-  ease: {{enabled: false}}
   throttle: {{enabled: false}}
   io: {{enabled: false}}
   evict: {{mode: "Off"}}
