@@ -240,7 +240,6 @@ def test_what_it_remembers_changes_no_decision() -> None:
     assert policy.decide(memory, view(*pods))[1] is plan
 
 
-
 @settings(max_examples=50, deadline=None)
 @given(POLICIES, PODS, st.integers(0, 5 * GIB))
 def test_grants_do_not_depend_on_the_order_of_pods(
