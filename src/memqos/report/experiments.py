@@ -65,10 +65,18 @@ def measures_table(results: Sequence[ExperimentResult]) -> Table:
 def variants_table(result: ExperimentResult) -> Table:
     """Return the measures of one run: a row per measure, a column per variant."""
     runs = {variant.runs for variant in result.variants}
-    most = max(runs, default=1)
-    times = f", {most} runs each" if most > 1 else ", one run each"
-    columns = [Column("measure", f"measure ({result.kernel_release}{times})")]
-    columns += [Column(variant.name, variant.name) for variant in result.variants]
+    times = (
+        "one run each"
+        if runs <= {1}
+        else f"{max(runs)} runs each"
+        if len(runs) == 1
+        else "median of its runs"
+    )
+    columns = [Column("measure", f"measure ({result.kernel_release}, {times})")]
+    columns += [
+        Column(each.name, each.name if len(runs) < 2 else f"{each.name} ({each.runs})")
+        for each in result.variants
+    ]
     rows = []
     for index, measure in enumerate(result.variants[0].measures if result.variants else ()):
         texts = [measure_text(variant.measures[index]) for variant in result.variants]

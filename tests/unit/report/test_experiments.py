@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from memqos.lab.results import Check, ExperimentResult, Measure, Series, VariantResult
@@ -42,6 +43,21 @@ def test_many_variants_stand_side_by_side_with_the_spread_of_their_runs():
     (shown,) = measured_tables([run])
     assert [column.heading for column in shown.columns] == ["measure (6.12.9, 3 runs each)", "a", "b", "c"]
     assert shown.rows == (("p99 / alone", *["1.50 x (1.25 x - 2.00 x)"] * 3),)
+
+
+def test_variants_that_ran_more_often_than_others_say_so():
+    ratio = Measure("p99", 1.5, "ratio", "p99 / alone")
+    variants = tuple(
+        VariantResult(name, "", (ratio,), (), {}, (), (), (), 1.0, runs=runs)
+        for name, runs in (("a", 1), ("b", 3), ("c", 1))
+    )
+    (shown,) = measured_tables([replace(result("6.12"), variants=variants)])
+    assert [column.heading for column in shown.columns] == [
+        "measure (6.12.9, median of its runs)",
+        "a (1)",
+        "b (3)",
+        "c (1)",
+    ]
 
 
 def test_a_run_that_failed_says_why():
