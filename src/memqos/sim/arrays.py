@@ -15,13 +15,14 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import psi
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
+from memqos.sim.zeros import zeros
 
 PAGE = 4096
 SECOND = 1_000_000_000
 
 
 def _zeros(rows: int, columns: int = 0, dtype: Any = np.int64) -> Any:
-    return np.zeros((rows, columns) if columns else rows, dtype)
+    return zeros((rows, columns) if columns else rows, dtype)
 
 
 class Arrays:
@@ -112,7 +113,7 @@ class Arrays:
         """Make a table at least so long."""
         old: Any = getattr(self.m, name)
         if len(old) < rows:
-            new = np.zeros((max(rows, 2 * len(old)), *old.shape[1:]), old.dtype)
+            new = zeros((max(rows, 2 * len(old)), *old.shape[1:]), old.dtype)
             new[: len(old)] = old
             self._replace(**{name: new})
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from memqos.sim.kernels import counters, evict, lists, shrink, workingset
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
-
-AHEAD = 32
 
 
 @njit
@@ -106,10 +103,10 @@ def shrink_active(m: Mem, c: int, kind: int, count: int) -> None:
         chunk = m.ls[source, k.TAIL]
         first = chunk << k.CHUNK_SHIFT
         at = first + m.ch[chunk, k.LO]
-        end = first + m.ch[chunk, k.HI]
+        end, jump = lists.ahead(m, chunk)
         while at < end and to < stop and done < count:
             page = m.pool[at]
-            prefetch(m.w, m.pool[at + AHEAD])
+            lists.fetch(m, at, end, jump)
             at += 1
             if page >= 0:
                 m.pool[to] = page

@@ -13,7 +13,6 @@ from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
-AHEAD = 32
 SPECIAL = k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON
 ALIKE = k.LIST_MASK | k.REFS_MASK | k.REF | k.WS
 
@@ -63,7 +62,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
             break
         first = chunk << k.CHUNK_SHIFT
         at = first + m.ch[chunk, k.LO]
-        end = first + m.ch[chunk, k.HI]
+        end, jump = lists.ahead(m, chunk)
         while at < end and taken < count:
             page = m.pool[at]
             if page < 0:
@@ -109,12 +108,17 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                                 nodes.enlist(m, page >> 6)
                         at += run
                         taken += run
-                        prefetch(m.w, m.pool[at + AHEAD])
+                        lists.fetch(m, at, end, jump)
                         continue
                 last = min(last, at + max(run, 1))
+            far = lists.AHEAD
+            if at + far < end:
+                last = min(last, end - far)
+            else:
+                far += jump
             while at < last:
                 page = m.pool[at]
-                prefetch(m.w, m.pool[at + AHEAD])
+                prefetch(m.w, m.pool[at + far])
                 if page >= 0:
                     word = m.w[page]
                     if word & SPECIAL or page < base or page >= base + pages:

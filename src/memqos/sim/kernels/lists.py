@@ -12,8 +12,11 @@ alone and move only when eviction meets it (`folio_update_gen`), so `take` leave
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
+
+AHEAD = 32
 
 
 @njit
@@ -134,6 +137,21 @@ def take_tail(m: Mem, lid: int) -> int:
                 m.ch[chunk, k.LO] = lo
                 return page
         drop_tail(m, lid)
+
+
+@inlined
+def ahead(m: Mem, chunk: int) -> tuple[int, int]:
+    """For `fetch`: where a chunk ends, and how far it is from there to where the next newer one begins."""
+    newer = m.ch[chunk, k.NEWER]
+    end = (chunk << k.CHUNK_SHIFT) + m.ch[chunk, k.HI]
+    return end, (newer << k.CHUNK_SHIFT) + m.ch[newer, k.LO] - end if newer >= 0 else 0
+
+
+@inlined
+def fetch(m: Mem, at: int, end: int, jump: int) -> None:
+    """Fetch the word of the page that stands some places after `at`."""
+    at += AHEAD
+    prefetch(m.w, m.pool[at + jump if at >= end else at])
 
 
 @inlined

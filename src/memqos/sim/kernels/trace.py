@@ -7,9 +7,10 @@ once: no disk, no other task, no pressure. kswapd works when it is woken. mm/fil
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, reclaim, stream
+from memqos.sim.kernels import charge, reading, reclaim, stream
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
+from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.pagecache import add_page, enter
@@ -41,6 +42,8 @@ def _trace(m: Mem, c: int, o: int, i: int, end: int) -> int:
     """
     base = m.obj[o, k.O_BASE]
     m.g[k.OVER_HIGH] = 0
+    for near in range(i, min(i + reading.AHEAD, end)):
+        prefetch(m.w, base + m.tab[near])
     misses = 0
     while True:
         i = stream.reads(m, c, o, i, end)
@@ -62,6 +65,7 @@ def traces(m: Mem, count: int, turn: int) -> int:
 
     A trace is five numbers of `m.lat`: cgroup, file, its first and last place in `m.tab`, its misses.
     """
+    m.g[k.NTAB] = m.lat[5 * count - 2]
     going = True
     while going:
         going = False

@@ -1,0 +1,180 @@
+"""Reads of single pages on the generations of MGLRU (see `stream`)."""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels import lease, lists, nodes, placement, reading, runs, workingset
+from memqos.sim.kernels.cells import prefetch
+from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.reading import FULL, GO, OTHER, ROOM
+
+KEY = k.SHADOW | k.CG_MASK | k.POS | k.WS
+STATE = k.RES | k.REF | k.REFS_MASK | k.WS
+
+
+@inlined
+def touched(word: int, rework: bool) -> int:
+    """folio_mark_accessed under MGLRU: the page's new word (kernel.md 4.3)."""
+    if not word & k.REF:
+        return (word & ~k.REFS_MASK if rework else word) | k.REF
+    if rework:
+        return word + (1 << k.REFS_SHIFT) if word & k.REFS_MASK != k.REFS_MASK else word | k.WS
+    if not word & k.WS:
+        return word | k.WS
+    return word + (1 << k.REFS_SHIFT) if word & k.REFS_MASK != k.REFS_MASK else word
+
+
+@inlined
+def _marks(m: Mem, c: int, shadow: int, pages: int, rework: bool) -> int:
+    """The flags that pages with equal shadows keep; since 6.14 the first access forgets restored bits."""
+    flags = workingset.refault_mglru(m, c, shadow, 1, pages)
+    return flags & k.WS if rework else flags
+
+
+@inlined
+def _hits(m: Mem, page: int, run: int, rework: bool) -> bool:
+    """Touch a run of resident pages that are all in the same state; False when they are not."""
+    every, some = runs.common(m, page, run)
+    if (every ^ some) & STATE:
+        return False
+    runs.change(m, page, run, touched(every, rework) - every)
+    return True
+
+
+@inlined
+def _alike(m: Mem, page: int, run: int, word: int) -> bool:
+    """Whether a run of missing pages has no shadows, or equal ones."""
+    every, some = runs.common(m, page, run)
+    return (every ^ some) & (-1 if word & k.SHADOW else k.RES | k.SHADOW | k.CG_MASK) == 0
+
+
+@njit
+def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
+    """As `stream.reads`."""
+    base = m.obj[o, k.O_BASE]
+    rework = m.g[k.MGLRU_72] != 0
+    counted = nodes.levels_of(m, base) != 0
+    mine = c << k.CG_SHIFT
+    total = 0
+    hand = 0
+    while i < end:
+        # what `c` may take, and where it adds
+        limit = lease.room(m, c) + hand
+        number = 4 + placement.place_seq(m, c, k.RES, False) % 4
+        special = 4 + placement.place_seq(m, c, k.RES | k.WS, False) % 4
+        two = number != special
+        lid = c * k.LISTS + number
+        lid2 = c * k.LISTS + special
+        first, stop = lists.head_room(m, lid)
+        first2, stop2 = lists.head_room(m, lid2)
+        fresh = k.RES | k.REF | mine | (number << k.LIST_SHIFT)
+        fresh2 = k.RES | k.REF | mine | (special << k.LIST_SHIFT)
+        at = first
+        at2 = first2
+        bound = min(stop, at + limit)
+        # the last shadow, what it left, how many more like it there were
+        seen = -1
+        flags = 0
+        repeated = 0
+        strange = 0
+        why = GO
+        while i < end:
+            page = base + m.tab[i]
+            run = reading.run_at(m, page, i, end)
+            if run:
+                held = m.xn[page >> 6]
+                word = m.w[page]
+                if word & k.RES:
+                    if _hits(m, page, run, rework):
+                        i += run
+                        continue
+                elif at < bound and (held or not counted) and not (rework and word & k.WS):
+                    run = min(run, bound - at)
+                    if _alike(m, page, run, word):
+                        known = 1 if word & k.SHADOW else 0
+                        marks = _marks(m, c, word, run, rework) if known else 0
+                        reading.enter_node(m, page, held, run, known * run)
+                        runs.enter(m, page, run, at, fresh | marks)
+                        at += run
+                        i += run
+                        continue
+            block = min(end, i + (run or reading.BLOCK))
+            far = reading.reach(m, block)
+            while i < block:
+                page = base + m.tab[i]
+                word = m.w[page]
+                prefetch(m.w, base + m.tab[i + far])
+                if word & k.RES:
+                    if word & STATE != STATE:  # else the line stays clean
+                        m.w[page] = touched(word, rework)
+                    i += 1
+                    continue
+                if at == bound:
+                    why = FULL if at == stop else ROOM
+                    break
+                held = m.xn[page >> 6]
+                if held & k.NODE_PAGES == 0 and held == 0 and counted:
+                    why = OTHER
+                    break
+                if two and at2 == stop2:
+                    why = FULL
+                    break
+                known = 0
+                marks = 0
+                if word & KEY == seen:
+                    known = 1
+                    repeated += 1
+                    strange = 0
+                    marks = flags
+                elif word & k.SHADOW:
+                    known = 1
+                    marks = _marks(m, c, word, 1, rework)
+                    strange += 1
+                    if strange > 1 or seen < 0:
+                        if repeated:
+                            workingset.refault_mglru(m, c, seen, 1, repeated)
+                        repeated = 0
+                        seen = word & KEY
+                        flags = marks
+                reading.enter_node(m, page, held, 1, known)
+                if two and marks & k.WS:
+                    m.pool[at2] = page
+                    m.w[page] = fresh2 | marks | at2
+                    at2 += 1
+                    bound = min(stop, first + limit - (at2 - first2))
+                else:
+                    m.pool[at] = page
+                    m.w[page] = fresh | marks | at
+                    at += 1
+                i += 1
+            if why != GO:
+                break
+        # all that was counted
+        added = at - first + at2 - first2
+        lists.set_head(m, lid, at)
+        m.ls[lid, k.SIZE] += at - first
+        if two:
+            lists.set_head(m, lid2, at2)
+            m.ls[lid2, k.SIZE] += at2 - first2
+        if repeated:
+            workingset.refault_mglru(m, c, seen, 1, repeated)
+        reading.settle(m, c, o, added, hand)
+        total += added
+        if added:
+            hand = 0
+        if i == end or why == OTHER:
+            break
+        if why == FULL:
+            if at == stop:
+                lists.open_head(m, lid)
+            if two and at2 == stop2:
+                lists.open_head(m, lid2)
+        elif lease.room(m, c) + hand == 0:
+            page = base + m.tab[i]
+            hand = reading.charged(m, c, page, counted)
+            if hand != reading.CHARGED or reading.interrupted(m, page, counted):
+                break
+    m.g[k.R0] = total
+    m.g[k.R1] = hand
+    return i

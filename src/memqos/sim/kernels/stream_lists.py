@@ -1,0 +1,221 @@
+"""Reads of single pages on the two lists of the classic LRU (see `stream`)."""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import counters, lease, lists, nodes, reading, runs, workingset
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.cells import prefetch
+from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.reading import EVICTOR, FULL, GO, OTHER, ROOM
+
+INACTIVE = k.INACTIVE_FILE << k.LIST_SHIFT
+ACTIVE = k.ACTIVE_FILE << k.LIST_SHIFT
+OWNER = k.SHADOW | k.CG_MASK
+
+
+@njit
+def _rivals(m: Mem, evictor: int) -> int:
+    """The size a refault distance is held against (workingset_refault)."""
+    counters.sums(m, evictor)
+    size = m.cg[evictor, k.SUM0 + k.ACTIVE_FILE]
+    if m.g[k.SW_FREE] > 0 and counters.swap_room(m, evictor) > 0:
+        size += m.cg[evictor, k.SUM0 + k.ACTIVE_ANON] + m.cg[evictor, k.SUM0 + k.INACTIVE_ANON]
+    return size
+
+
+@inlined
+def _hits(m: Mem, page: int, run: int) -> bool:
+    """Touch a run of resident pages that are all in the same state; False when they are not."""
+    every, some = runs.common(m, page, run)
+    apart = every ^ some
+    if apart & (k.RES | k.REF):
+        return False
+    if not some & k.REF:
+        runs.change(m, page, run, k.REF)
+        return True
+    return not apart & k.LIST_MASK and every & k.LIST_MASK != INACTIVE
+
+
+@inlined
+def _misses(m: Mem, page: int, run: int, evictor: int, born: int, rivals: int) -> bool:
+    """Whether a run of missing pages all join the inactive list."""
+    every, some = runs.common(m, page, run)
+    if (every ^ some) & (k.RES | k.SHADOW | k.CG_MASK):
+        return False
+    if not every & k.SHADOW:
+        return True
+    return every & OWNER == evictor and runs.nearest(m, page, run, born) > rivals
+
+
+@njit
+def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
+    """As `stream.reads`."""
+    base = m.obj[o, k.O_BASE]
+    counted = nodes.levels_of(m, base) != 0
+    mine = c << k.CG_SHIFT
+    lid = c * k.LISTS + k.INACTIVE_FILE
+    lid2 = lid + 1
+    fresh = k.RES | k.REF | mine | INACTIVE
+    fresh2 = k.RES | k.REF | mine | ACTIVE
+    total = 0
+    hand = 0
+    who = -1
+    while i < end:
+        # what `c` may take, and where it adds
+        limit = lease.room(m, c) + hand
+        size = m.ls[lid, k.SIZE]
+        size2 = m.ls[lid2, k.SIZE]
+        changes = m.g[k.CHANGES]
+        first, stop = lists.head_room(m, lid)
+        at2, stop2 = lists.head_room(m, lid2)
+        # whose shadows it knows what to do with
+        evictor = -1
+        born = 0
+        rivals = 0
+        own = 0
+        up = 0
+        if who >= 0:
+            evictor = k.SHADOW | who << k.CG_SHIFT
+            rivals = _rivals(m, who)
+            born = m.cg[who, k.AGE]
+            up = 1 if counters.is_below(m, c, who) else 0
+            if m.cg[who, k.FIRST_CHILD] >= 0:
+                # they are up to date for this page; more of them only while they may be late
+                limit = min(limit, max(1, m.cg[who, k.SUM_STAMP] + m.g[k.RSTAT_LAG] - 1 - changes))
+                who = -1
+            elif who == c:
+                own = 1
+        at = first
+        bound = min(stop, at + limit)
+        unknown = 0  # misses without a shadow
+        activated = 0  # misses that joined the active list
+        promoted = 0  # resident pages that did
+        why = GO
+        while i < end:
+            page = base + m.tab[i]
+            run = reading.run_at(m, page, i, end)
+            if run:
+                held = m.xn[page >> 6]
+                if m.w[page] & k.RES:
+                    if _hits(m, page, run):
+                        i += run
+                        continue
+                elif at < bound and (held or not counted):
+                    run = min(run, bound - at)
+                    if _misses(m, page, run, evictor, born, rivals):
+                        known = 1 if m.w[page] & k.SHADOW else 0
+                        reading.enter_node(m, page, held, run, known * run)
+                        runs.enter(m, page, run, at, fresh)
+                        unknown += run * (1 - known)
+                        at += run
+                        i += run
+                        continue
+            block = min(end, i + (run or reading.BLOCK))
+            far = reading.reach(m, block)
+            while i < block:
+                page = base + m.tab[i]
+                word = m.w[page]
+                prefetch(m.w, base + m.tab[i + far])
+                if word & k.RES:
+                    if word & (k.REF | k.LIST_MASK) != k.REF | INACTIVE:
+                        if not word & k.REF:  # else the line stays clean
+                            m.w[page] = word | k.REF
+                        i += 1
+                        continue
+                    if word & k.CG_MASK != mine:
+                        why = OTHER
+                        break
+                    if at2 == stop2:
+                        why = FULL
+                        break
+                    m.pool[word & k.POS] = -1
+                    m.pool[at2] = page
+                    m.w[page] = (word & ~(k.REF | k.LIST_MASK | k.POS)) | ACTIVE | at2
+                    at2 += 1
+                    promoted += 1
+                    born += up
+                    rivals += own
+                    i += 1
+                    continue
+                if at == bound:
+                    why = FULL if at == stop else ROOM
+                    break
+                held = m.xn[page >> 6]
+                if held & k.NODE_PAGES == 0 and held == 0 and counted:
+                    why = OTHER
+                    break
+                known = 0
+                if word & OWNER == evictor:
+                    known = 1
+                    if (born - word) & k.POS <= rivals:
+                        if at2 == stop2:
+                            why = FULL
+                            break
+                        if word & k.WS:
+                            m.ls[lid, k.SIZE] = size + at - first - promoted
+                            m.ls[lid2, k.SIZE] = size2 + activated + promoted
+                            m.g[k.CHANGES] = changes + at - first + activated
+                            workingset.restored(m, c, 1)
+                        reading.enter_node(m, page, held, 1, 1)
+                        m.pool[at2] = page
+                        m.w[page] = fresh2 | (word & k.WS) | at2
+                        at2 += 1
+                        activated += 1
+                        bound = min(stop, first + limit - activated)
+                        born += up
+                        rivals += own
+                        i += 1
+                        continue
+                elif word & k.SHADOW:
+                    why = EVICTOR
+                    break
+                else:
+                    unknown += 1
+                reading.enter_node(m, page, held, 1, known)
+                m.pool[at] = page
+                m.w[page] = fresh | at
+                at += 1
+                i += 1
+            if why != GO:
+                break
+        # all that was counted
+        added = at - first + activated
+        lists.set_head(m, lid, at)
+        lists.set_head(m, lid2, at2)
+        m.ls[lid, k.SIZE] = size + at - first - promoted
+        m.ls[lid2, k.SIZE] = size2 + activated + promoted
+        m.g[k.CHANGES] = changes
+        reading.settle(m, c, o, added, hand)
+        m.cg[c, k.PGACTIVATE] += promoted
+        m.cg[c, k.REFAULT_FILE] += added - unknown
+        m.cg[c, k.ACTIVATE_FILE] += activated
+        if activated + promoted:
+            workingset.age(m, c, activated + promoted)
+        total += added
+        if added:
+            hand = 0
+        if i == end or why == OTHER:
+            break
+        page = base + m.tab[i]
+        if why == FULL:
+            if at == stop:
+                lists.open_head(m, lid)
+            if at2 == stop2:
+                lists.open_head(m, lid2)
+        elif why == EVICTOR or lease.room(m, c) + hand > 0:
+            if not m.w[page] & k.SHADOW:
+                who = -1
+            else:
+                who = (m.w[page] & k.CG_MASK) >> k.CG_SHIFT
+                if not m.cg[who, k.ONLINE]:
+                    break
+        else:
+            hand = reading.charged(m, c, page, counted)
+            if hand != reading.CHARGED or reading.interrupted(m, page, counted):
+                break
+            if who >= 0 and not m.cg[who, k.ONLINE]:
+                who = -1
+    m.g[k.R0] = total
+    m.g[k.R1] = hand
+    return i
