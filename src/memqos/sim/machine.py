@@ -151,7 +151,12 @@ class Machine(Arrays):
         """Create a file of so many bytes on a disk (the first by default); return its object number."""
         o = self._add_object(k.FILE_OBJ, size, 512 if size <= 64 * PAGE else 4096)
         self.m.obj[o, k.O_DEV] = self.disk_numbers[disk] if disk else 0
+        self.m.obj[o, k.O_WBCG] = -1
         return o
+
+    def own_inode(self, o: int) -> None:
+        """The root cgroup was the first to write the file, and its inode has been in memory since."""
+        self.m.obj[o, k.O_WBCG] = 0
 
     def pages_of(self, o: int) -> int:
         """How many pages a file or region has."""

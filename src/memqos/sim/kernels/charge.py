@@ -166,7 +166,8 @@ def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
     `may_fail` (readahead) gives up after one round and never wakes the OOM killer.
     """
     if m.g[k.FREE] - pages < m.g[k.WMARK_LOW]:
-        m.g[k.KSWAPD_WAKE] = 1
+        if m.g[k.KSWAPD_PRIORITY] == 0:
+            m.g[k.KSWAPD_WAKE] = 1
         retries = 0
         while m.g[k.FREE] - pages < m.g[k.WMARK_MIN] and not m.g[k.OOM_DYING]:
             freed = reclaim.direct(m)

@@ -7,7 +7,7 @@ estimate; statistics are exact on every kernel here (6.12 and later read them se
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, free, io, throttle
+from memqos.sim.kernels import counters, free, inode, io, throttle
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -95,7 +95,14 @@ def _choose(m: Mem, everything: bool) -> int:
             continue
         c = m.obj[o, k.O_WBCG]
         expired = m.g[k.NOW] - m.obj[o, k.O_DIRTIED] >= EXPIRE
-        if everything or over_all or expired or (c and _over_background(m, c)):
+        foreign = m.obj[o, k.O_FOREIGN]  # mem_cgroup_flush_foreign
+        if (
+            everything
+            or over_all
+            or expired
+            or (c and _over_background(m, c))
+            or (foreign and _over_background(m, foreign))
+        ):
             best = o
     return best
 
@@ -108,6 +115,7 @@ def write_chunk(m: Mem, o: int, most: int) -> int:
     d = m.obj[o, k.O_DEV]
     i = m.obj[o, k.O_CURSOR]
     sent = 0
+    strange = 0
     run = 0
     looked = 0
     while looked <= pages and sent < most and m.obj[o, k.O_NDIRTY] > 0:
@@ -120,6 +128,8 @@ def write_chunk(m: Mem, o: int, most: int) -> int:
             m.g[k.NWB] += 1
             sent += 1
             run += 1
+            if c != m.obj[o, k.O_WBCG]:
+                strange += 1
         elif run:
             io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
             run = 0
@@ -136,6 +146,7 @@ def write_chunk(m: Mem, o: int, most: int) -> int:
     if run:
         io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
     m.obj[o, k.O_CURSOR] = i
+    inode.judge(m, o, sent, strange)
     m.g[k.G_WRITTEN] += sent
     return sent
 

@@ -40,7 +40,7 @@ def end_writeback(m: Mem, page: int) -> None:
     m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_WB] -= 1
     m.g[k.NWB] -= 1
     if word & k.RECLAIM:
-        if word & k.DIRTY:
+        if word & k.DIRTY or word & k.POS == k.POS:  # dirty again, or in the hands of reclaim
             m.w[page] = word & ~k.RECLAIM
         else:
             _rotate(m, page)

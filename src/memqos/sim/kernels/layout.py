@@ -124,11 +124,13 @@ CH_COLS = 4
     G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
     THROTTLE_SWAP, USER, TR_HEAD, TR_TAIL, HELD, HELD_SEQ,
     G_PGSCAN, G_PGSCAN_KSWAPD, G_PGSCAN_PROACTIVE, G_PGSTEAL, G_PGSTEAL_KSWAPD, G_PGSTEAL_PROACTIVE,
-    SWAP_ROTATES, XA_END, HARVEST, KSWAPD_PRIORITY, KSWAPD_START, KSWAPD_OFFSET, KSWAPD_SCANNED,
-    KSWAPD_TOTAL, SLICE_END,
-) = range(134)  # fmt: skip
-ISOLATED = 136  # up to 64 pages that reclaim has taken off their list
-G_SIZE = 200
+    SWAP_ROTATES, XA_END, HARVEST,
+    # kswapd between two slices of its work; priority 0: it sleeps
+    KSWAPD_PRIORITY, KSWAPD_START, KSWAPD_AT, KSWAPD_LOOKED, KSWAPD_TOTAL, KSWAPD_BEGAN, KSWAPD_SCANNED,
+    KSWAPD_LOW, SLICE_END,
+) = range(137)  # fmt: skip
+ISOLATED = 137  # up to 64 pages that reclaim has taken off their list
+G_SIZE = 201
 
 DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
 
@@ -195,9 +197,9 @@ BLK_COLS = 3
 # m.obj
 (
     O_KIND, O_BASE, O_PAGES, O_TASK, O_DEV, O_NDIRTY, O_DIRTIED, O_WBCG, O_CURSOR, O_ZERO, O_RESIDENT,
-    O_MAPCG, O_TOUCHED, O_RA_PREV, O_RA_WIN, O_RA_HITS,
-) = range(16)  # fmt: skip
-OBJ_COLS = 16
+    O_MAPCG, O_TOUCHED, O_RA_PREV, O_RA_WIN, O_RA_HITS, O_FOREIGN, O_HISTORY,
+) = range(18)  # fmt: skip
+OBJ_COLS = 18
 GONE, FILE_OBJ, ANON_OBJ, MAP_OBJ = range(4)  # the last: a file's pages as one process maps them
 
 O_BIG = O_ZERO  # of a file: its folios are so large that no leaf node holds them

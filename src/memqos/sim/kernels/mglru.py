@@ -14,6 +14,7 @@ from memqos.sim.kernels.placement import ANON, FILE, MIN_GENS
 
 MIN_BATCH, MAX_BATCH = 64, 4096
 ACTIVE = 1 << 32
+BUSY = k.MAPPED | k.DIRTY | k.WB | k.LOCKED
 
 
 @njit
@@ -201,8 +202,18 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
             m.g[k.ISOLATED + i] = page | ACTIVE
     for i in range(held):
         page = m.g[k.ISOLATED + i]
-        if page >= 0:
-            _put_back(m, c, page & (ACTIVE - 1), page & ACTIVE != 0)
+        if page < 0:
+            continue
+        active = page & ACTIVE != 0
+        page &= ACTIVE - 1
+        if not active and not m.w[page] & BUSY and not (m.w[page] & k.REF and not m.g[k.MGLRU_72]):
+            # its write ended meanwhile, when it could not be moved to the oldest end: at once again
+            fate = shrink.shrink_page(m, page, c)
+            if fate == shrink.FREED:
+                freed += 1
+                continue
+            active = fate == shrink.ACTIVATE
+        _put_back(m, c, page, active)
     if freed:
         counters.uncharge(m, c, freed)
     m.cg[c, k.PGREFILL] += refilled
@@ -299,14 +310,37 @@ def _nr_to_scan(m: Mem, c: int, swappiness: int) -> int:
 
 @njit
 def _enough(m: Mem) -> bool:
-    if m.g[k.SC_TARGET] == 0 and m.g[k.SC_KIND] == k.KSWAPD:
-        return m.g[k.FREE] > m.g[k.WMARK_HIGH]
+    """should_abort_scan: enough is reclaimed, or (kswapd) enough is free."""
+    if m.g[k.SC_TARGET] == 0 and m.g[k.SC_KIND] == k.KSWAPD and m.g[k.FREE] > m.g[k.WMARK_HIGH] + MIN_BATCH:
+        return True
     return m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]
 
 
 @njit
+def _interrupted(m: Mem, looked: int) -> bool:
+    """Whether kswapd's slice is over; it goes on with this cgroup from where it is."""
+    if m.g[k.SC_KIND] != k.KSWAPD:
+        return False
+    spent = m.g[k.WORK_SCAN] * m.g[k.NS_SCAN] + m.g[k.WORK_STEAL] * m.g[k.NS_STEAL]
+    if m.g[k.NOW] + spent < m.g[k.SLICE_END]:
+        return False
+    m.g[k.KSWAPD_LOOKED] = looked
+    return True
+
+
+@njit
+def _looked(m: Mem) -> int:
+    """What kswapd has looked at of a cgroup before its last slice ended."""
+    if m.g[k.SC_KIND] != k.KSWAPD:
+        return 0
+    looked = m.g[k.KSWAPD_LOOKED]
+    m.g[k.KSWAPD_LOOKED] = 0
+    return looked
+
+
+@njit
 def _shrink_612(m: Mem, c: int, swappiness: int) -> None:
-    scanned = 0
+    scanned = _looked(m)
     while True:
         count = _nr_to_scan(m, c, swappiness)
         if count <= 0:
@@ -314,6 +348,8 @@ def _shrink_612(m: Mem, c: int, swappiness: int) -> None:
         delta = evict_folios(m, c, swappiness, count)
         scanned += delta
         if delta == 0 or scanned >= count or (m.g[k.SC_TARGET] == 0 and _enough(m)):
+            break
+        if _interrupted(m, scanned):
             break
 
 
@@ -326,7 +362,9 @@ def _shrink_72(m: Mem, c: int, swappiness: int) -> None:
             shield = m.cg[c, k.ELOW]
             m.g[k.SC_LOW_SKIPPED] = 1
         total = max(total - total * shield // (max(m.cg[c, k.USAGE], shield) + 1), 32)
-    left = total >> m.g[k.SC_PRIORITY]
+    before = _looked(m)
+    left = (total >> m.g[k.SC_PRIORITY]) - before
+    whole = left + before
     while left > 0:
         oldest = _oldest(m, c, swappiness)
         newest = m.cg[c, k.MAX_SEQ]
@@ -338,6 +376,8 @@ def _shrink_72(m: Mem, c: int, swappiness: int) -> None:
         if delta == 0 or _enough(m) or (aged and m.g[k.SC_TARGET] == 0):
             break
         left -= delta
+        if left > 0 and _interrupted(m, whole - left):
+            break
 
 
 @njit

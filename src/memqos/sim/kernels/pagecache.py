@@ -7,7 +7,7 @@ the cgroup that touches it first. Readahead charges never call the OOM killer: t
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, io, lists, nodes, placement, workingset
+from memqos.sim.kernels import charge, inode, io, lists, nodes, placement, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import inlined, njit
@@ -239,7 +239,7 @@ def read_page(m: Mem, t: int, o: int, index: int, want: int) -> int:
 
 @njit
 def set_dirty(m: Mem, c: int, o: int, page: int) -> None:
-    """A file page is written to in memory; its inode belongs to the first cgroup that dirties it."""
+    """A file page is written to in memory."""
     word = m.w[page]
     if word & k.DIRTY:
         return
@@ -247,9 +247,9 @@ def set_dirty(m: Mem, c: int, o: int, page: int) -> None:
     m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_DIRTY] += 1
     m.g[k.NDIRTY] += 1
     m.g[k.G_DIRTIED] += 1
+    inode.attach(m, o, c)
     if m.obj[o, k.O_NDIRTY] == 0:
         m.obj[o, k.O_DIRTIED] = m.g[k.NOW]
-        m.obj[o, k.O_WBCG] = c
         m.obj[o, k.O_CURSOR] = 0
     m.obj[o, k.O_NDIRTY] += 1
 

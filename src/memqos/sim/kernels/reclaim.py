@@ -1,6 +1,6 @@
 """Who is reclaimed from, in what order, and how hard: memcg limits, global reclaim, memory.reclaim.
 
-mm/vmscan.c (`do_try_to_free_pages`, `shrink_node_memcgs`, `balance_pgdat`, `lru_gen_shrink_node`);
+mm/vmscan.c (`do_try_to_free_pages`, `shrink_node_memcgs`, `lru_gen_shrink_node`);
 kernel.md 2.1, 2.2, 4.7, 5.
 """
 
@@ -42,7 +42,8 @@ def _shielded(m: Mem, c: int) -> bool:
 
 
 @njit
-def _shrink_one(m: Mem, c: int) -> None:
+def shrink_one(m: Mem, c: int) -> None:
+    """Reclaim from one cgroup, unless it is protected."""
     counters.effective(m, m.g[k.SC_TARGET], c)
     if _shielded(m, c):
         return
@@ -70,7 +71,7 @@ def _shrink_memcgs(m: Mem) -> None:
     shared = m.g[k.PARTIAL_WALK] and m.g[k.SC_KIND] != k.KSWAPD and not m.g[k.SC_FULL_WALK]
     c = _next_shared(m, target, True) if shared else target
     while c >= 0:
-        _shrink_one(m, c)
+        shrink_one(m, c)
         if shared:
             if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]:
                 break
@@ -80,29 +81,43 @@ def _shrink_memcgs(m: Mem) -> None:
 
 
 @njit
-def _shrink_root_mglru(m: Mem) -> None:
-    """lru_gen_shrink_node: from a random cgroup on, protected ones last, until enough is free."""
-    count = m.g[k.NCG]
+def draw(m: Mem) -> int:
+    """The next cgroup that node reclaim by MGLRU begins with (get_memcg_bin of a random number)."""
     x = m.g[k.RNG]
     x = x ^ ((x << 13) & 0xFFFFFFFF)
     x = x ^ (x >> 17)
     x = x ^ ((x << 5) & 0xFFFFFFFF)
     m.g[k.RNG] = x
-    start = x % count
+    return x % m.g[k.NCG]
+
+
+@njit
+def holds(m: Mem, c: int) -> bool:
+    """Whether there is anything to reclaim from, a removed one's rest too."""
+    return m.cg[c, k.USAGE] != 0 and (m.cg[c, k.ONLINE] != 0 or m.cg[c, k.PARENT] >= 0 or c == 0)
+
+
+@njit
+def _shrink_root_mglru(m: Mem) -> None:
+    """lru_gen_shrink_node: from a random cgroup on, until enough is free."""
+    protect(m)
+    start = draw(m)
+    for offset in range(m.g[k.NCG]):
+        c = (start + offset) % m.g[k.NCG]
+        if not holds(m, c):
+            continue
+        shrink_one(m, c)
+        if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]:
+            return
+
+
+@njit
+def protect(m: Mem) -> None:
+    """mem_cgroup_calculate_protection of all, for the reclaim of the whole node."""
     c = 0
     while c >= 0:
         counters.effective(m, 0, c)
         c = counters.next_in(m, 0, c)
-    for offset in range(count):
-        c = (start + offset) % count
-        if m.cg[c, k.USAGE] == 0 or (not m.cg[c, k.ONLINE] and m.cg[c, k.PARENT] < 0 and c):
-            continue
-        _shrink_one(m, c)
-        if m.g[k.SC_KIND] == k.KSWAPD:
-            if m.g[k.FREE] > m.g[k.WMARK_HIGH] + 64:
-                return
-        elif m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]:
-            return
 
 
 @njit
@@ -119,7 +134,8 @@ def _shrink_node(m: Mem) -> None:
 
 
 @njit
-def _begin(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness: int) -> None:
+def begin(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness: int) -> None:
+    """A new struct scan_control."""
     m.g[k.SC_TARGET] = target
     m.g[k.SC_TO_RECLAIM] = pages
     m.g[k.SC_RECLAIMED] = 0
@@ -134,7 +150,7 @@ def _begin(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness
 
 
 @njit
-def _set_initial_priority(m: Mem) -> int:
+def set_initial_priority(m: Mem) -> int:
     """MGLRU's set_initial_priority for big orders, all generations but two counted inactive."""
     inactive = 0
     for c in range(m.g[k.NCG]):
@@ -157,7 +173,7 @@ def _try_to_free(m: Mem) -> int:
     while True:
         m.g[k.SC_PRIORITY] = 12
         if m.g[k.MGLRU] and target == 0 and m.g[k.SC_TO_RECLAIM] >= 64:
-            m.g[k.SC_PRIORITY] = _set_initial_priority(m)
+            m.g[k.SC_PRIORITY] = set_initial_priority(m)
         while m.g[k.SC_PRIORITY] >= 0:
             m.g[k.SC_SCANNED] = 0
             _shrink_node(m)
@@ -188,7 +204,7 @@ def memcg(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness:
     When nothing could be freed because everything awaits its write, the caller sleeps until one
     ends: a real kernel spends that time in its sixteen retries.
     """
-    _begin(m, target, max(pages, 32), kind, may_swap, swappiness)
+    begin(m, target, max(pages, 32), kind, may_swap, swappiness)
     freed = _try_to_free(m)
     if freed == 0:
         io.wait_write(m)
@@ -199,39 +215,11 @@ def memcg(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness:
 def direct(m: Mem) -> int:
     """Direct reclaim of the node for one allocation; return pages freed."""
     m.g[k.G_ALLOCSTALL] += 1
-    _begin(m, 0, 32, k.DIRECT, 1, m.g[k.SWAPPINESS])
+    begin(m, 0, 32, k.DIRECT, 1, m.g[k.SWAPPINESS])
     freed = _try_to_free(m)
     if freed == 0:
         io.wait_write(m)
     return freed
-
-
-@njit
-def kswapd(m: Mem) -> bool:
-    """balance_pgdat: reclaim until free memory is above the high watermark; False when it gave up."""
-    m.g[k.G_PAGEOUTRUN] += 1
-    _begin(m, 0, max(m.g[k.WMARK_HIGH], 32), k.KSWAPD, 1, m.g[k.SWAPPINESS])
-    priority = 12
-    if m.g[k.MGLRU]:
-        priority = _set_initial_priority(m)
-    total = 0
-    while priority >= 1:
-        if m.g[k.FREE] > m.g[k.WMARK_HIGH]:
-            break
-        m.g[k.SC_PRIORITY] = priority
-        m.g[k.SC_RECLAIMED] = 0
-        m.g[k.SC_SCANNED] = 0
-        _shrink_node(m)
-        total += m.g[k.SC_RECLAIMED]
-        if m.g[k.SC_SCANNED] < m.g[k.SC_TO_RECLAIM] or m.g[k.SC_RECLAIMED] == 0:
-            priority -= 1
-            if priority == 0 and m.g[k.SC_LOW_SKIPPED] and not m.g[k.SC_LOW_RECLAIM]:
-                m.g[k.SC_LOW_RECLAIM] = 1
-                priority = 12
-    for kind in range(2):
-        m.cg[0, k.SNAP_ANON + kind] = counters.tree_sum(m, 0, k.ACTIVATE_ANON + kind)
-    m.g[k.KSWAPD_FAILURES] = 0 if total else m.g[k.KSWAPD_FAILURES] + 1
-    return m.g[k.FREE] > m.g[k.WMARK_HIGH]
 
 
 @njit

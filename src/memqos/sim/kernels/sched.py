@@ -7,7 +7,7 @@ effect at once; when it has to wait, it waits from there. Who is in what state s
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, dirty, free, io, program, psi, reclaim
+from memqos.sim.kernels import charge, dirty, free, io, kswapd, program, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -20,7 +20,10 @@ SECOND = 1_000_000_000
 def _kthread(m: Mem, t: int) -> int:
     if m.task[t, k.T_KIND] == k.KSWAPD_TASK:
         m.g[k.KSWAPD_WAKE] = 0
-        if reclaim.kswapd(m) or m.g[k.KSWAPD_FAILURES] >= 16:
+        fate = kswapd.run(m)
+        if fate == kswapd.AGAIN:
+            return GO
+        if fate == kswapd.BALANCED or m.g[k.KSWAPD_FAILURES] >= 16:
             return IDLE
         m.g[k.DISK_WAIT] = m.g[k.NOW] + SECOND // 10
         return NAP

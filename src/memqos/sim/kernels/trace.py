@@ -7,7 +7,7 @@ once: no disk, no other task, no pressure. kswapd works when it is woken. mm/fil
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, reading, reclaim, stream
+from memqos.sim.kernels import charge, kswapd, reading, stream
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.cells import prefetch
@@ -30,7 +30,8 @@ def _miss(m: Mem, c: int, o: int, page: int, hand: int) -> bool:
     if m.g[k.KSWAPD_WAKE]:
         m.g[k.KSWAPD_WAKE] = 0
         if m.g[k.KSWAPD_FAILURES] < 16:
-            reclaim.kswapd(m)
+            while kswapd.run(m) == kswapd.AGAIN:
+                pass
     return True
 
 
