@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Also write the page in Markdown; docs/fidelity.md with --all.",
 )
+@click.option(
+    "--first",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Also tell on the page how scenarios came out when they were first compared: FILE is what --json "
+    "wrote then.",
+)
 @json_option
 @click.pass_context
 def compare(
@@ -44,12 +51,14 @@ def compare(
     runs: int,
     out: Path,
     docs: Path | None,
+    first: Path | None,
     as_json: bool,
 ) -> None:
     """Play EXPERIMENTS in a virtual machine and in the simulator, and compare counter by counter.
 
     Ends with 1 when a counter misses its bar.
     """
+    import json
     from dataclasses import asdict
 
     from memqos.cli.output import Output
@@ -81,7 +90,9 @@ def compare(
         words = "--all" if every else " ".join(experiments)
         said = f"memqos lab compare {words}" + "".join(f" --kernel {kernel}" for kernel in kernels) + given
         docs.parent.mkdir(parents=True, exist_ok=True)
-        docs.write_text(page(rows, command=said, missing=missing), encoding="utf-8")
+        then = json.loads(first.read_text(encoding="utf-8"))["rows"] if first else []
+        said += " --first FILE" if first else ""
+        docs.write_text(page(rows, command=said, missing=missing, first=then), encoding="utf-8")
         output.line(f"page: {docs}")
     ctx.exit(exits.NOT_HELD if any(row.met is False for row in rows) else exits.OK)
 

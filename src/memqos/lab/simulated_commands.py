@@ -42,6 +42,16 @@ def _workload(experiment: Experiment, variant: Play, path: str) -> Workload:
 def check_commands(experiment: Experiment, variant: Play) -> None:
     """Raise `ExperimentError` for a command that is not simulated, naming file and field."""
     workloads = workloads_of(experiment, variant)
+    for index, document in enumerate(variant.pods):
+        spec = document.get("spec")
+        for volume in (spec.get("volumes") or ()) if isinstance(spec, dict) else ():
+            if isinstance(volume, dict) and (volume.get("emptyDir") or {}).get("medium") == "Memory":
+                raise ExperimentError(
+                    "an emptyDir in memory is a tmpfs, which is not simulated",
+                    source=experiment.place(f"$.pods[{index}]"),
+                    field=f"pods[{index}].spec.volumes",
+                    remedy="let the pod allocate memory, or use a file on the disk data",
+                )
     for pod in manifests_of(variant).pods:
         for container in pod.all_containers:
             _understood(experiment, [*container.command, *container.args], workloads, "$.pods", pod.name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from memqos.lab.compare import BATCH, Row
 from memqos.report.table import Cell, Column, Table, table
@@ -74,8 +75,35 @@ def summary_table(rows: Sequence[Row]) -> Table:
     return table(columns, lines, title="Bars met")
 
 
-def page(rows: Sequence[Row], *, command: str, missing: Sequence[str] = ()) -> str:
-    """The whole page in Markdown, misses left in; `missing` is what there was no recording of."""
+def _first(then: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[str]:
+    """How scenarios came out when they were compared for the first time, and how they do now."""
+    lines, met, judged = [], 0, 0
+    for place in dict.fromkeys((str(row["experiment"]), str(row["kernel"])) for row in then):
+        before = [row["met"] for row in then if (row["experiment"], row["kernel"]) == place]
+        now = [row.met for row in rows if (row.experiment, row.kernel) == place]
+        counts = [f"{each.count(True)} of {len(each) - each.count(None)}" for each in (before, now)]
+        lines.append((*place, *counts))
+        met, judged = met + before.count(True), judged + len(before) - before.count(None)
+    columns = [*PLACE, Column("first", "met at first"), Column("now", "met now")]
+    return [
+        "## Scenarios the simulator had never seen",
+        "Written after the simulator, and compared before anything in it was changed for them: "
+        f"**{met} of {judged} bars were met at first.** Since then it has seen them.",
+        table(columns, lines, title="").markdown(),
+    ]
+
+
+def page(
+    rows: Sequence[Row],
+    *,
+    command: str,
+    missing: Sequence[str] = (),
+    first: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """The whole page in Markdown, misses left in; `missing` is what there was no recording of.
+
+    `first` are rows, as `--json` writes them, of scenarios when they were compared for the first time.
+    """
     judged = [row for row in rows if row.met is not None]
     met = sum(row.met is True for row in judged)
     parts = [
@@ -87,6 +115,8 @@ def page(rows: Sequence[Row], *, command: str, missing: Sequence[str] = ()) -> s
     ]
     if missing:
         parts.append(f"Not compared, because not recorded: {', '.join(missing)}.")
+    if first:
+        parts += _first(first, rows)
     misses = [row for row in rows if row.met is False]
     if misses:
         parts += ["## Misses", rows_table(misses, "").markdown()]

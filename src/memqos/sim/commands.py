@@ -23,7 +23,7 @@ else is an error that names the command: a simulation of a program it does not k
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from memqos.errors import ExperimentError
@@ -32,9 +32,11 @@ from memqos.workload.spec import (
     Allocate,
     Free,
     Hold,
+    MapFile,
     Phase,
     ReadFile,
     Repeat,
+    Requests,
     Sleep,
     Touch,
     Workload,
@@ -103,14 +105,37 @@ class Job:
     refused: int = 1
 
 
+TMPFS = ("/dev/shm/", "/run/", "/tmp/")  # noqa: S108 - where nodes and container images mount one
+
+
 def understand(argv: Sequence[str], workloads: Mapping[str, Workload] | None = None) -> Job:
-    """Read a command line; raises `ExperimentError` naming one that is not simulated."""
+    """Read a command line; raises `ExperimentError` naming one not simulated, or a file on a tmpfs."""
+    job = _read(argv, workloads)
+    for path in _files(job.workload.phases):
+        if path.startswith(TMPFS):
+            raise ExperimentError(
+                f"{path} lies in memory (tmpfs), which is not simulated", remedy="use a file on a disk, /data"
+            )
+    return job
+
+
+def _files(phases: Sequence[Phase]) -> Iterator[str]:
+    for phase in phases:
+        if isinstance(phase, Repeat):
+            yield from _files(phase.phases)
+        elif isinstance(phase, ReadFile | WriteFile | MapFile):
+            yield phase.path
+        elif isinstance(phase, Requests) and phase.file is not None:
+            yield phase.file.path
+
+
+def _read(argv: Sequence[str], workloads: Mapping[str, Workload] | None) -> Job:
     if not argv:
         raise ExperimentError("there is no command", remedy=f"write one of {KNOWN}")
     name = argv[0].rpartition("/")[2]
     if name in ("sh", "bash") and len(argv) >= 3 and argv[1] == "-c":
         inner = shlex.split(argv[2])
-        return understand(inner[1:] if inner[:1] == ["exec"] else inner, workloads)
+        return _read(inner[1:] if inner[:1] == ["exec"] else inner, workloads)
     if name == "memqos" and len(argv) == 3 and argv[1] == "workload":
         found = (workloads or {}).get(argv[2])
         if found is None:

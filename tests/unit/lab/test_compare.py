@@ -98,3 +98,13 @@ def test_the_page_leaves_misses_in() -> None:
     assert "MISS" in rows_table(rows, "t").plain()
     assert "-50.0%" in page(rows, command="c")
     assert ("x", "6.12", "1 of 2", 1) in summary_table(rows).rows
+
+
+def test_the_page_tells_how_scenarios_came_out_at_first() -> None:
+    killed = recording(look(0), look(1, kills=1))
+    rows = compare(EXPERIMENT, "6.12", [killed], killed)
+    then = [{"experiment": "x", "kernel": "6.12", "met": met} for met in (True, False, False, None)]
+    text = page(rows, command="c", first=then)
+    assert "**1 of 3 bars were met at first.**" in text
+    met = sum(row.met is True for row in rows)
+    assert f"| x | 6.12 | 1 of 3 | {met} of {sum(row.met is not None for row in rows)} |" in text

@@ -129,6 +129,13 @@ def test_a_command_that_is_not_simulated_is_named_with_its_pod(tmp_path: Path) -
         played(wanted)
 
 
+def test_an_empty_dir_in_memory_is_refused(tmp_path: Path) -> None:
+    web = pod("web", "sleep", "1")
+    web["spec"]["volumes"] = [{"name": "cache", "emptyDir": {"medium": "Memory"}}]
+    with pytest.raises(ExperimentError, match="an emptyDir in memory is a tmpfs, which is not simulated"):
+        played(experiment(tmp_path, [web], {"start": "web"}))
+
+
 def test_the_machine_is_the_guest_that_the_file_asks_for(tmp_path: Path) -> None:
     disks = {"data": {"size": "16Mi", "bandwidth": "10Mi", "iops": 100}, "swap": {"size": "64Mi"}}
     spec = node_of(experiment(tmp_path, [], {"sleep": 1}, node={"memory": "1Gi"}, disks=disks))

@@ -90,3 +90,9 @@ def test_an_unknown_command_is_named(command: str) -> None:
 def test_no_command_at_all() -> None:
     with pytest.raises(ExperimentError, match="there is no command"):
         understand([])
+
+
+@pytest.mark.parametrize("path", ["/dev/shm/x", "/tmp/x"])
+def test_a_file_in_memory_is_refused_by_name(path: str) -> None:
+    with pytest.raises(ExperimentError, match=rf"{path} lies in memory \(tmpfs\)"):
+        understand(["dd", "if=/dev/zero", f"of={path}", "bs=1M", "count=8"])
