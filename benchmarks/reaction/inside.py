@@ -3,12 +3,13 @@
     python inside.py MANAGER SECONDS        memqos, kubelet or systemd-oomd; as root, in a guest
 
 A neighbour without priority takes most of the node's memory and goes on touching it. Then a service with a
-priority grows: what it asks for has to be taken from the neighbour, through a slow swap disk. A probe looks
-every 20 ms at `total` of the service's memory.pressure and at the neighbour. SECONDS is how long it goes on.
+priority takes more than twice what it has, at once: that has to come from the neighbour, through a slow swap
+disk. A probe looks every 20 ms at `total` of the service's memory.pressure and at the neighbour. SECONDS is
+how long it goes on.
 
 The pods run under `memqos run` (a dry run for the rivals, so that only the kubelet's own knobs are written).
-The kubelet is its eviction manager, restated (`memqos.lab.evictor`: a look every 10 s, memory.available below
-100Mi); systemd-oomd is Debian's own (`memqos.lab.oomd`), with its compiled-in defaults on kubepods.
+The kubelet is its eviction rule: a look every 10 s, memory.available below 100Mi; who of the two goes needs
+no ranking. systemd-oomd is Debian's own (`memqos.lab.oomd`), with its compiled-in defaults on kubepods.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ SERVICE = (
 while not os.path.exists("{go}"):
     touch(held); time.sleep(0.1)
 print("began", time.monotonic(), flush=True)
+more = bytearray(b"x") * {more}
 while True:
-    if len(held) < {more}:
-        held.extend(bytes(1 << 20))
-    touch(held, max(0, len(held) - (4 << 20)) if len(held) < {more} else 0)
+    touch(held)
+    touch(more)
 """
 )
 NEIGHBOUR = (
@@ -113,7 +114,7 @@ def start(manager: str, where: Path, memory: int) -> subprocess.Popen[str]:
     """Start the agent with both pods."""
     mib = 1 << 20
     programs = {
-        "service": (1_000_000, "16Mi", SERVICE.format(size=memory // 12, more=memory * 3 // 10, go=GO)),
+        "service": (1_000_000, "16Mi", SERVICE.format(size=memory // 12, more=memory // 5, go=GO)),
         "neighbour": (0, "16Mi", NEIGHBOUR.format(size=max(memory * 13 // 20, 64 * mib))),
     }
     argv = [sys.executable, "-m", "memqos", "run", "--state", str(where / "s"), "--json", "--grace", "0"]
@@ -170,25 +171,31 @@ def onset_of(looks: list[tuple[float, int]], began: float) -> float | None:
     return None
 
 
-def journal(where: Path, neighbour: Path, began: float, onset: float) -> dict[str, float | None]:
-    """Return when the agent looked and decided, after the onset."""
+def journal(where: Path, neighbour: Path, began: float, onset: float) -> dict[str, Any]:
+    """Return when the agent looked and decided, after the onset, and its turns about then."""
     from memqos.agent.journal import read
 
     path = str(neighbour.relative_to(ROOT))
     look = decision = None
+    turns = []
     for tick in read(where / "s/journal"):
         at = tick.snapshot.time_us / 1e6
         if look is None and at >= onset:
             look = (at - onset) * 1e3
-        acted = any(
-            outcome.write.cgroup.startswith(path)
+        acts = [
+            f"{outcome.write.policy}: {outcome.write.knob}"
+            for outcome in tick.outcomes
+            if outcome.write.cgroup.startswith(path)
             and outcome.status in ("written", "begun")
             and outcome.write.policy not in HELD
-            for outcome in tick.outcomes
-        ) or any(one.status == "begun" for one in tick.evicted)
+        ] + [f"{one.eviction.policy}: evict" for one in tick.evicted if one.status == "begun"]
+        acted = bool(acts)
+        if -2 < at - onset < 5:
+            spent = [f"{one.rung} {one.step} {one.subject}" for one in tick.plan.stands]
+            turns.append((round((at - onset) * 1e3), tick.woken_by, tick.decided_in_us // 1000, acts, spent))
         if acted and at >= began and decision is None:
             decision = (at + tick.decided_in_us / 1e6 - onset) * 1e3
-    return {"look_ms": look, "decision_ms": decision}
+    return {"look_ms": look, "decision_ms": decision, "turns": turns}
 
 
 def once(manager: str, where: Path, seconds: float) -> dict[str, Any]:

@@ -29,6 +29,17 @@ class Importance(NamedTuple):
         return "critical" if self.critical else f"priority {self.priority}, {_CLASSES[self.qos]}"
 
 
+_KNOWN: Final[dict[int, tuple[Pod, Importance]]] = {}
+_MOST_KNOWN: Final = 4096
+
+
 def importance(pod: Pod) -> Importance:
-    """Return a pod's place in the order."""
-    return Importance(is_critical_pod(pod), pod.priority or 0, _CLASSES.index(pod_qos(pod)))
+    """Return a pod's place in the order; a pod is frozen, so it is worked out once."""
+    known = _KNOWN.get(id(pod))
+    if known is not None and known[0] is pod:
+        return known[1]
+    if len(_KNOWN) >= _MOST_KNOWN:
+        _KNOWN.clear()
+    found = Importance(is_critical_pod(pod), pod.priority or 0, _CLASSES.index(pod_qos(pod)))
+    _KNOWN[id(pod)] = (pod, found)
+    return found

@@ -46,12 +46,7 @@ class Situation:
 
     def pressing(self, kind: Kind | None = None) -> tuple[Trouble, ...]:
         """Return the troubles that others may be the cause of, those of the most important pods first."""
-        return self._pressing[kind]
-
-    @cached_property
-    def _pressing(self) -> Mapping[Kind | None, tuple[Trouble, ...]]:
-        kinds: tuple[Kind | None, ...] = (None, "memory", "io")
-        return {kind: self.troubles.pressing(kind) for kind in kinds}
+        return self.troubles.pressing(kind)
 
     def stand(self, rung: str, subject: str) -> Stand | None:
         """Return where a lower rung stands about a subject; `None` when it is calm about it."""

@@ -153,7 +153,15 @@ class Signals:
 
     def below(self, level: Importance) -> tuple[PodSignals, ...]:
         """Return the pods that matter less, the least important first."""
-        return tuple(pod for pod in reversed(self.pods) if pod.importance < level)
+        if (known := self._below.get(level)) is None:
+            known = tuple(pod for pod in reversed(self.pods) if pod.importance < level)
+            self._below[level] = known
+        return known
+
+    @cached_property
+    def _below(self) -> dict[Importance, tuple[PodSignals, ...]]:
+        """A node has few levels of importance, and rungs ask about each of its pods."""
+        return {}
 
 
 def stat_of(cgroup: Cgroup, key: str) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
 from memqos.policy.importance import Importance
@@ -74,7 +75,7 @@ class Trouble:
         return f"{self.victim} waits for {what} {self.share * 100:.0f} % of the time"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Troubles:
     """All of them, by kind and victim: a policy's memory of who suffers."""
 
@@ -97,8 +98,15 @@ class Troubles:
 
     def pressing(self, kind: Kind | None = None) -> tuple[Trouble, ...]:
         """Return the troubles that others may be the cause of, those of the most important pods first."""
-        wanted = [one for one in self.of.values() if not one.own and kind in (None, one.kind)]
-        return tuple(sorted(wanted, key=lambda one: (one.importance, one.share), reverse=True))
+        return self._pressing[kind]
+
+    @cached_property
+    def _pressing(self) -> Mapping[Kind | None, tuple[Trouble, ...]]:
+        wanted = [one for one in self.of.values() if not one.own]
+        wanted.sort(key=lambda one: (one.importance, one.share), reverse=True)
+        kinds: tuple[Kind, ...] = ("memory", "io")
+        by_kind = {kind: tuple(one for one in wanted if one.kind == kind) for kind in kinds}
+        return {None: tuple(wanted), "memory": by_kind["memory"], "io": by_kind["io"]}
 
 
 def _trouble(kind: Kind, pod: PodSignals, before: Trouble | None, least: float, now: int) -> Trouble | None:
