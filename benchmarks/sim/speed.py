@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import contenders
+import exact
 import machines
 import numpy as np
 from rows import ratio, row
@@ -15,6 +16,7 @@ from memqos.units import GIB
 
 GROUPS = 8
 LRU_GOALS = {"scan": 25, "zipf": 10, "uniform": 8}
+EXACT_GOALS = {"scan": 100, "zipf": 10, "uniform": 15}
 ANY_GOALS = {"zipf": 8, "uniform": 6}
 FIFO_GOALS = {"zipf": 0.5, "uniform": 0.3}
 BOUND_GOALS = {"zipf": 0.6, "uniform": 0.3}
@@ -42,6 +44,7 @@ def beside_others(folder: Path, lib: Any, rounds: int) -> list[dict[str, Any]]:
             for kernel in ("6.1", "6.12", "7.2"):
                 note(kernel, *machines.simulated(kernel, trace, PAGES, fit, GROUPS))
             note("one cgroup", *machines.simulated("6.1", trace, PAGES, fit, 1))
+            note("exact", *exact.lru(trace, PAGES, fit))
             if replayed:
                 seconds, share = replayed.lru()
                 note("LRU", seconds, round(share * len(trace)))
@@ -56,6 +59,9 @@ def beside_others(folder: Path, lib: Any, rounds: int) -> list[dict[str, Any]]:
                 )
                 what = f"{name}: {kernel}, {GROUPS} cgroups / libcachesim LRU"
                 rows.append(ratio(what, spent[kernel], spent["LRU"], LRU_GOALS[name], text))
+            same = "the same misses" if misses["exact"] == misses["LRU"] else "NOT the same misses"
+            what, text = f"{name}: plain exact LRU / libcachesim LRU", f"{speeds['exact']}, {same}"
+            rows.append(ratio(what, spent["exact"], spent["LRU"], EXACT_GOALS[name], text))
             if name in ANY_GOALS:
                 fastest = "other" if min(spent["other"]) < min(spent["LRU"]) else "LRU"
                 what = f"{name}: 6.1 / its fastest policy"
@@ -154,3 +160,4 @@ def warm_up() -> None:
     """Compile, or load what was compiled."""
     machines.simulated("6.1", np.arange(8, dtype=np.int32), 8, 8, 1)
     contenders.bound(np.zeros(8, np.int64), np.arange(8, dtype=np.int32))
+    exact.lru(np.arange(8, dtype=np.int32), 8, 8)

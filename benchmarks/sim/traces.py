@@ -1,4 +1,4 @@
-"""The traces of performance.md: page numbers in int32 arrays, drawn by a seed.
+"""The traces: 20 Mi page numbers in int32 arrays, drawn by a seed.
 
 `scan` reads 1 Mi pages in order, again and again, 256 Ki fit; `zipf` (exponent 1, numbers permuted) and
 `uniform` read 1 Mi pages, 100,000 fit.
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 PAGES = 1 << 20
-COUNT = 4 << 20
+COUNT = 20 << 20
 
 
 def zipf(pages: int, count: int, seed: int = 1) -> Any:
