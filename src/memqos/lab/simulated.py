@@ -21,6 +21,7 @@ from memqos.lab.simulated_commands import check_commands, workloads_of
 from memqos.lab.simulated_machine import node_of
 from memqos.lab.watch import Watcher
 from memqos.model.pods import Pod
+from memqos.policy.settings import AgentSettings
 from memqos.runner.rules import KubeletRules
 from memqos.sim.machine import SECOND, Machine
 from memqos.sim.node import SimNode
@@ -35,6 +36,8 @@ KERNELS: Final = ("6.1", "6.12", "7.2")
 
 _SHORT: Final = 0.1
 """Seconds that a managed world waits at a time: as often as the kernel looks at its triggers."""
+
+_QUIET_S: Final = AgentSettings().least_interval_seconds
 
 _BURST_US: Final = 100_000
 """What QEMU's throttle lets pass at once: a tenth of a second's worth (util/throttle.c, `bkt->avg / 10`)."""
@@ -90,7 +93,7 @@ class SimWorld:
         """Let virtual time pass; returns often, so that what is due is not late."""
         due = self.runner.next_due_us()
         until = seconds if due is None else min(seconds, due / 1e6 - self.now())
-        wake = self.node.wait(min(max(until, 1e-6), _SHORT))
+        wake = self.node.wait(min(max(until, 1e-6), _SHORT), _QUIET_S)
         return f"pressure {' '.join(wake.cgroups)}".strip() if wake.reason == "pressure" else ""
 
     def rival(self, name: ManagerName) -> Manager | None:

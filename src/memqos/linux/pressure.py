@@ -14,7 +14,7 @@ The pods are those the agent names, the most important first, or all that there 
 our privilege refuses a trigger on memory.pressure, its `total` is sampled instead; without one on
 io.pressure or without notifications the wait does without.
 
-A source that signals on and on is heard less and less (`memqos.linux.hearing`), and nothing ends a wait in
+A source that signals on and on is heard less and less (`memqos.hearing`), and nothing ends a wait in
 its first `quiet` seconds, so that a storm of pressure does not spin the loop.
 """
 
@@ -28,8 +28,8 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from memqos.hearing import Hearing, Source
 from memqos.linux.files import read_whole
-from memqos.linux.hearing import Hearing, Source
 from memqos.linux.trigger import Sample, Trigger
 from memqos.node import Wake
 

@@ -49,7 +49,7 @@ class Arrays:
             sw=_zeros(max(1, slots)),
             blk=_zeros(1, k.BLK_COLS, np.int32), obj=_zeros(16, k.OBJ_COLS), task=_zeros(16, k.TASK_COLS),
             prog=_zeros(16, k.PROG_COLS), dev=_zeros(len(spec.disks), k.DEV_COLS),
-            q=_zeros(len(spec.disks) * k.Q_CAP, k.Q_COLS), held=_zeros(k.H_CAP, k.H_COLS),
+            q=_zeros(3 * len(spec.disks) * k.Q_CAP, k.Q_COLS), held=_zeros(k.H_CAP, k.H_COLS),
             ps=_zeros(spec.cpus, k.PS_COLS),
             tr=_zeros(k.TR_CAP, k.TR_COLS), ev=_zeros(k.EV_CAP, k.EV_COLS),
             tab=_zeros(1, dtype=np.int32), lat=_zeros(1),

@@ -8,17 +8,18 @@ and OOM kills as they happen, and `on_wait` to do something as time passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
 from memqos.model.plan import Outcome, Reclaim, Value, Write
 from memqos.model.snapshot import Cgroup, Counters, Disk, IoMax, NodeFacts, Snapshot, Swap, Zone
 from memqos.node import Wake
-from memqos.sim.kernels import control, psi
+from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND, Machine
 from memqos.sim.orders import Orders
+from memqos.sim.pressed import LOOK_NS, Pressed
 from memqos.sim.stat import Look
 from memqos.units import UNLIMITED
 
@@ -33,36 +34,6 @@ LIMITS = {
 Event = tuple[int, int, int, int]
 
 
-WINDOW = SECOND // 2
-LOOK_NS = WINDOW // 10
-"""How often a trigger is looked at: ten times a window (kernel/sched/psi.c)."""
-
-
-@dataclass(slots=True)
-class Trigger:
-    """`some 50000 500000` on a memory.pressure: 50 ms of stall within 0.5 s, at most once in 0.5 s.
-
-    The stall of the window before counts for the part of it that still overlaps (`window_update`).
-    """
-
-    start: int
-    value: int = 0
-    before: int = 0
-    fired: int = -WINDOW
-
-    def fires(self, now: int, total: int) -> bool:
-        """Look at the stall total; both in nanoseconds."""
-        passed, growth = now - self.start, total - self.value
-        if passed > WINDOW:
-            self.start, self.value, self.before = now, total, growth
-        else:
-            growth += self.before * (WINDOW - passed) // WINDOW
-        if growth < WINDOW // 10 or now < self.fired + WINDOW:
-            return False
-        self.fired = now
-        return True
-
-
 def _size(pages: int) -> int:
     return UNLIMITED if pages >= k.UNLIMITED_PAGES else int(pages) * PAGE
 
@@ -74,7 +45,9 @@ class SimNode:
         self.machine = machine
         self.on_events = on_events
         self._stopped = False
-        self._triggers: dict[int, Trigger] = {}
+        self._first: tuple[str, ...] | None = None
+        self._heard: set[str] = set()
+        self._pressed = Pressed(machine)
         self.orders = Orders(machine)
 
     def close(self) -> None:
@@ -85,38 +58,26 @@ class SimNode:
         self._stopped = True
 
     def watch(self, cgroups: Sequence[str]) -> None:
-        """Do nothing: every pod is watched, it costs next to nothing."""
+        """See `Node.watch`; until it is called all pods matter alike."""
+        self._first = tuple(cgroups)
 
     def wait(self, seconds: float, quiet: float = 0.0) -> Wake:
-        """Let virtual time pass; return early when tasks of a pod or of the node stall (`Trigger`)."""
+        """Let virtual time pass; return early on what `memqos.sim.pressed` lists."""
         if self._stopped:
             return Wake("stop")
         end = self.machine.now + round(seconds * SECOND)
         loud = self.machine.now + round(min(quiet, seconds) * SECOND)
-        heard: set[str] = set()
         while self.machine.now < end:
             until = min(end, self.machine.now + LOOK_NS)
             while self.machine.now < until:
                 events = self.machine.advance(min(until, self.orders.work()))
                 if events and self.on_events:
                     self.on_events(events)
-            heard.update(self._pressed())
-            if heard and self.machine.now >= loud:
+            self._heard |= self._pressed.look(self._first)
+            if self._heard and self.machine.now >= loud:
+                heard, self._heard = self._heard, set()
                 return Wake("pressure", tuple(sorted(heard)))
         return Wake("timeout")
-
-    def _pressed(self) -> tuple[str, ...]:
-        """The node ("") and the pods whose trigger fires now."""
-        now = self.machine.now
-        self.machine.order(control.LOOK, psi.POLL)
-        found = []
-        for path, c in self.machine.paths.items():
-            if path and not path.rpartition("/")[2].startswith("pod"):
-                continue
-            trigger = self._triggers.setdefault(self.machine.inodes[path], Trigger(now))
-            if trigger.fires(now, int(self.machine.m.cg[c, k.PSI_POLL])):
-                found.append(path)
-        return tuple(found)
 
     def observe(self) -> Snapshot:
         """Read everything, in pre-order."""
@@ -256,7 +217,7 @@ class SimNode:
                 rbytes=int(dev[d, k.D_RBYTES]),
                 wios=int(dev[d, k.D_WIOS]),
                 wbytes=int(dev[d, k.D_WBYTES]),
-                in_flight=int(dev[d, k.D_QTAIL] - dev[d, k.D_QHEAD]),
+                in_flight=int(sum(dev[d, k.D_TAIL + ring] - dev[d, k.D_HEAD + ring] for ring in range(3))),
                 io_time_us=busy,
                 weighted_time_us=busy,
             )

@@ -1,8 +1,8 @@
 """Orders to `memory.reclaim` on virtual time, beside whatever else runs.
 
 As a worker process of the agent would give it, an order comes in pieces. A piece takes no time by itself;
-what makes an order slow is the swap device, so a piece that may swap waits until half of the device's queue
-is free again, and one follows another after at least `PIECE_NS`.
+what makes an order slow is the swap device, so a piece that may swap waits until no more than two pieces'
+writes are under way, and one follows another after at least `PIECE_NS`.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Orders:
         if machine.inodes.get(cgroup) != order.inode:
             self._end(order, "gone", "the cgroup is gone")
             return
-        queued = machine.m.dev[machine.m.g[k.SWAP_DEV], k.D_WQ]
-        if queued <= k.NR_REQUESTS // 2 or order.reclaim.swappiness == 0:
+        queued = machine.m.dev[machine.m.g[k.SWAP_DEV], k.D_WPAGES] * PAGE
+        if queued <= 2 * PIECE or order.reclaim.swappiness == 0:
             size = min(PIECE, order.reclaim.size - order.taken)
             swappiness = -1 if order.reclaim.swappiness is None else order.reclaim.swappiness
             if not machine.reclaim(cgroup, size, swappiness):

@@ -12,7 +12,7 @@ from memqos.sim.kernels import control, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import Machine
 from memqos.sim.profiles import PROFILES
-from memqos.sim.spec import Disk, NodeSpec
+from memqos.sim.spec import Costs, Disk, NodeSpec
 from memqos.units import MIB
 
 PAGE = 4096
@@ -89,10 +89,13 @@ def touch_row(region: int, pages: int, *, write: bool) -> dict[int, int]:
 class Bench:
     """One cgroup tree on one node, and the few programs the tests run."""
 
-    def __init__(self, kernel: str, memory: int = 64 * MIB, swap: int = 0, **spec: Any) -> None:
+    def __init__(
+        self, kernel: str, memory: int = 64 * MIB, swap: int = 0, slower: int = 1, **spec: Any
+    ) -> None:
         disk = Disk("vda", 200 * MIB, 200 * MIB)
         spec.setdefault("disks", (disk,))
-        self.machine = Machine(PROFILES[kernel], NodeSpec(memory=memory, swap=swap, **spec))
+        costs = Costs().times(slower)
+        self.machine = Machine(PROFILES[kernel], NodeSpec(memory=memory, swap=swap, **spec), costs)
 
     def group(self, path: str, **limits: int) -> int:
         row = self.machine.mkdir(path)

@@ -28,8 +28,12 @@ def test_without_swap_a_process_beyond_its_limit_is_killed_after_35_events(bench
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_with_swap_it_lives_and_every_pass_moves_what_the_kernels_move(bench: Any, kernel: str) -> None:
-    """13.4 (b): writing, N in and N out; reading, C out and then none; N/8 major faults."""
-    b = bench(kernel, swap=64 * MIB)
+    """13.4 (b): writing, N in and N out; reading, C out and then none; N/8 major faults.
+
+    It was measured on an emulated processor: where reclaim is faster than the disk, it goes on to swap out
+    before the first writes are done.
+    """
+    b = bench(kernel, swap=64 * MIB, slower=60)
     b.group("a", MAX=8 * MIB)
     size, pages, inside = 16 * MIB, 4096, 2048
     seen = []
@@ -46,11 +50,11 @@ def test_with_swap_it_lives_and_every_pass_moves_what_the_kernels_move(bench: An
     (in1, out1, _), (in2, out2, major2), (in3, out3, _), (in4, out4, major4) = seen
     assert in1 <= 0.01 * pages
     # so small a limit is a few batches of reclaim, and the last one takes more than it must
-    assert out1 == pytest.approx(pages - inside, rel=0.25)
+    assert pages - inside <= out1 <= 1.4 * (pages - inside)
     assert in2 - in1 == pytest.approx(pages, rel=0.02)
-    assert out2 - out1 == pytest.approx(pages, rel=0.1)
+    assert out2 - out1 == pytest.approx(pages, rel=0.2)
     assert in3 - in2 == pytest.approx(pages, rel=0.02)
-    assert out3 - out2 == pytest.approx(inside, rel=0.2)
+    assert out3 == 2 * pages  # all that was written to
     assert (in4 - in3, out4 - out3) == (pytest.approx(pages, rel=0.02), 0)
     # where look-around moves neighbours apart, slots are no longer in their order (a guest's k2: 5 % more)
     assert major4 - major2 == pytest.approx(2 * pages / 8, rel=0.1)

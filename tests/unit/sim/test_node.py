@@ -10,6 +10,8 @@ from memqos.model.snapshot import IoMax
 from memqos.node import Wake
 from memqos.sim.kernels import layout as k
 from memqos.sim.node import SimNode
+from memqos.sim.pressed import IO_PODS
+from memqos.sim.spec import Disk
 from memqos.units import MIB
 
 POD = "kubepods/podone"
@@ -30,6 +32,37 @@ def test_a_pod_that_thrashes_ends_the_wait_and_an_idle_one_does_not(bench: Any) 
     assert wake.reason == "pressure"
     assert POD in wake.cgroups
     assert "kubepods/podtwo" not in wake.cgroups
+
+
+def test_a_pod_that_only_waits_for_its_disk_ends_the_wait_if_it_matters(bench: Any) -> None:
+    b = bench("6.12", disks=(Disk("vda", MIB, MIB),))
+    paths = [f"kubepods/pod{i}" for i in range(IO_PODS + 1)]
+    for path in paths:
+        b.group(path)
+    node = SimNode(b.machine)
+    task = b.machine.task(paths[0])
+    row = {k.P_OP: k.OP_READ, k.P_OBJ: b.machine.file(16 * MIB), k.P_COUNT: 4096, k.P_CHUNK: 8}
+    b.machine.program(task, [row])
+    node.watch(paths[1:])
+    assert paths[0] not in {path for _ in range(8) for path in node.wait(0.3).cgroups}
+    node.watch(paths)
+    assert paths[0] in node.wait(3).cgroups
+    node.watch([*paths[1:], paths[0]])  # the last one's disk is not watched
+    assert paths[0] not in {path for _ in range(8) for path in node.wait(0.3).cgroups}
+
+
+def test_a_pod_at_its_limit_ends_the_wait_before_it_stalls_for_long(bench: Any) -> None:
+    b = bench("6.12")
+    b.group(POD, MAX=4 * MIB)
+    node = SimNode(b.machine)
+    assert node.wait(1) == Wake("timeout")
+    task = b.machine.task(POD)
+    file = b.machine.file(16 * MIB)
+    row = {k.P_OP: k.OP_READ, k.P_OBJ: file, k.P_COUNT: 4096, k.P_CHUNK: 8, k.P_PACE: 10**9}
+    b.machine.program(task, [row])
+    assert node.wait(10).cgroups == (POD,)
+    assert b.get(POD, k.E_MAX) > 0
+    assert b.stalled(POD) < 0.05
 
 
 @pytest.mark.parametrize("kernel", ["6.1", "6.12", "7.2"])

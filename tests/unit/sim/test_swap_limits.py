@@ -16,7 +16,7 @@ KERNELS = ("6.1", "6.12", "7.2")
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_swap_high_slows_down_without_a_limit(bench: Any, kernel: str) -> None:
-    b = bench(kernel, swap=32 * MIB)
+    b = bench(kernel, swap=32 * MIB, slower=60)
     b.group("p")
     b.group("p/a", MAX=2 * MIB)
     node = SimNode(b.machine)

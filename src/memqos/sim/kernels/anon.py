@@ -55,7 +55,7 @@ def _swap_read(m: Mem, blamed: int, page: int, noretry: bool) -> bool:
         return True
     m.w[page] |= k.LOCKED
     m.cg[c, k.PSWPIN] += 1
-    io.submit(m, m.g[k.SWAP_DEV], blamed, page, 1, k.Q_READ)
+    io.submit(m, m.g[k.SWAP_DEV], blamed, page, 1, k.Q_SWAPIN)
     return True
 
 

@@ -55,17 +55,11 @@ def _sync(m: Mem) -> int:
 
     Where io.max holds writes back it is when the first of them passes: ask again then.
     """
-    last = m.g[k.NOW]
     for o in range(m.g[k.NOBJ]):
         while m.obj[o, k.O_KIND] == k.FILE_OBJ and m.obj[o, k.O_NDIRTY]:
             if dirty.write_chunk(m, o, 1 << 30) == 0:
                 io.wait_write(m)
-    for d in range(m.g[k.NDEV]):
-        if m.dev[d, k.D_WQ]:
-            last = max(last, m.dev[d, k.D_LAST_DONE])
-    if m.g[k.HELD]:
-        last = max(last, throttle.held_until(m, 0, 1 << 62, 1))
-    return last
+    return io.all_written(m)
 
 
 @njit

@@ -7,7 +7,7 @@ estimate; statistics are exact on every kernel here (6.12 and later read them se
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, free, inode, io, throttle
+from memqos.sim.kernels import counters, disk, free, inode, io, throttle
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -159,7 +159,8 @@ def flush(m: Mem, everything: bool) -> int:
         if o < 0:
             return 0
         d = m.obj[o, k.O_DEV]
-        if m.dev[d, k.D_FREE_AT] > m.g[k.NOW] + 20_000_000:
-            return m.dev[d, k.D_FREE_AT] - 10_000_000
+        busy = disk.busy_until(m, d, m.g[k.NOW])
+        if busy > m.g[k.NOW] + 20_000_000:
+            return busy - 10_000_000
         if write_chunk(m, o, CHUNK) == 0:
             return m.g[k.NOW] + 10_000_000

@@ -53,7 +53,7 @@ class Mem(NamedTuple):
     task: Table  # int64: processes
     prog: Table  # int64: what they do
     dev: Table  # int64: disks
-    q: Table  # int64: requests in flight, a ring per disk
+    q: Table  # int64: requests to disks, three rings each
     held: Table  # int64: requests that io.max holds back, a heap
     ps: Table  # int64: pressure of one cgroup on one CPU, row `cgroup * NCPU + cpu`
     tr: Table  # int64: changes of tasks' states that pressure has not seen yet, by time
@@ -127,10 +127,10 @@ CH_COLS = 4
     SWAP_ROTATES, XA_END, HARVEST,
     # kswapd between two slices of its work; priority 0: it sleeps
     KSWAPD_PRIORITY, KSWAPD_START, KSWAPD_AT, KSWAPD_LOOKED, KSWAPD_TOTAL, KSWAPD_BEGAN, KSWAPD_SCANNED,
-    KSWAPD_LOW, SLICE_END,
-) = range(137)  # fmt: skip
-ISOLATED = 137  # up to 64 pages that reclaim has taken off their list
-G_SIZE = 201
+    KSWAPD_LOW, SLICE_END, SLEPT_IO,
+) = range(138)  # fmt: skip
+ISOLATED = 138  # up to 64 pages that reclaim has taken off their list
+G_SIZE = 202
 
 DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
 
@@ -160,11 +160,11 @@ IO = 144  # 4 per device: rbytes, wbytes, rios, wios
 IO_RBYTES, IO_WBYTES, IO_RIOS, IO_WIOS = range(4)
 IOMAX = 160  # 4 per device: rbps, wbps, riops, wiops; 0 is no limit
 PSI = 184  # memory some, memory full, io some, io full, cpu some, cpu full: total ns
-PSI_POLL = 190  # memory some, memory full as triggers see them: total ns
 PSI_AVG = 192  # 3 windows (10, 60, 300 s) per PSI total, in percent / 2048
 PSI_PREV = 210
 IOTOKEN = 216  # 4 per device, as IOMAX: when all that was sent is paid for
-CG_COLS = 232
+PSI_POLL = 232  # memory some to io full as triggers see them: total ns
+CG_COLS = 236
 
 # m.ps: tasks by state (enum psi_task_count), since when, times by pressure state, what was collected
 S_RUN, S_ONCPU, S_IO, S_MEM, S_MEMRUN, S_LAST = range(6)
@@ -206,15 +206,18 @@ O_BIG = O_ZERO  # of a file: its folios are so large that no leaf node holds the
 
 # m.dev, bytes and nanoseconds
 (
-    D_RBPS, D_WBPS, D_RIOPS, D_WIOPS, D_RLAT, D_WLAT, D_FREE_AT, D_LAST_DONE, D_QHEAD, D_QTAIL, D_RBYTES,
-    D_WBYTES, D_RIOS, D_WIOS, D_BUSY, D_WQ, D_BURST,
-) = range(17)  # fmt: skip
-DEV_COLS = 17
-Q_CAP = 1 << 14
-Q_DONE, Q_PAGE, Q_N, Q_KIND = range(4)
-Q_COLS = 4
-Q_READ, Q_WRITE, Q_SWAPOUT = range(3)
-NR_REQUESTS = 256
+    D_RBPS, D_WBPS, D_RIOPS, D_WIOPS, D_RLAT, D_WLAT, D_BURST, D_RBYTES, D_WBYTES, D_RIOS, D_WIOS, D_BUSY,
+    D_FREE_AT, D_FREE_IO, D_LAST_DONE, D_TURN,  # when the budgets of bytes and of requests are there again
+    D_AWAIT, D_AWAIT_IO, D_WQ, D_WPAGES,  # of them, what waiting requests will take; writes not done yet
+    D_WRITING, D_WROTE,  # since when writes came one after another, when the last one came
+) = range(22)  # fmt: skip
+D_HEAD, D_TAIL = 22, 25  # of three queues: reads and writes that wait, requests that are served
+DEV_COLS = 28
+Q_CAP = 1 << 13
+Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG = range(5)  # when it came, or is done; its first page, or swap slot
+Q_COLS = 5
+Q_READ, Q_SWAPIN, Q_WRITE, Q_SWAPOUT = range(4)
+Q_SWAP = 1
 
 # m.held
 H_TIME, H_SEQ, H_DEV, H_CG, H_PAGE, H_N, H_KIND = range(7)

@@ -143,7 +143,7 @@ def collect(m: Mem, c: int, who: int, now: int) -> None:
     """collect_percpu_times: bring the totals of one cgroup up to date for the averages or the triggers."""
     seen = k.S_AVGS if who == AVGS else k.S_POLL
     totals = k.PSI if who == AVGS else k.PSI_POLL
-    states = 6 if who == AVGS else 2
+    states = 6 if who == AVGS else 4
     first = c * m.g[k.NCPU]
     weights = 0
     for row in range(first, first + m.g[k.NCPU]):

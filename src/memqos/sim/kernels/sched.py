@@ -60,6 +60,7 @@ def _start(m: Mem, t: int, cpu: int, now: int) -> None:
     m.g[k.OOM_DYING] = m.task[t, k.T_KILLED]
     m.g[k.MEMSTALL] = 0
     m.g[k.SLEPT] = 0
+    m.g[k.SLEPT_IO] = 0
     m.g[k.USER] = 0
     m.g[k.WAIT_WS] = 0
     io.complete(m, now)
@@ -86,8 +87,9 @@ def _account(m: Mem, t: int, busy: int, now: int) -> int:
         psi.move(m, t, state, k.ON_CPU_STALLED, left - stalled)
         state = k.ON_CPU_STALLED
     if slept:
-        psi.move(m, t, state, k.T_MEM, left)
-        state = k.T_MEM
+        asleep = k.T_BOTH if m.g[k.SLEPT_IO] else k.T_MEM
+        psi.move(m, t, state, asleep, left)
+        state = asleep
     m.task[t, k.T_USER] += m.g[k.USER]
     m.task[t, k.T_SYS] += busy - m.g[k.USER]
     m.task[t, k.T_STALL] += m.g[k.MEMSTALL]

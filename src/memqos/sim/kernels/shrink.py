@@ -77,10 +77,7 @@ def _start_writeback(m: Mem, page: int, c: int) -> None:
     m.cg[c, k.N_WB] += 1
     m.g[k.NWB] += 1
     m.cg[c, k.PSWPOUT] += 1
-    d = m.g[k.SWAP_DEV]
-    while m.dev[d, k.D_WQ] >= k.NR_REQUESTS:
-        io.wait_write(m)
-    io.submit(m, d, c, page, 1, k.Q_SWAPOUT)
+    io.swap_out(m, c, page)
 
 
 @njit

@@ -112,7 +112,7 @@ def held_until(m: Mem, first: int, end: int, write: int) -> int:
         if (
             page < end
             and page + m.held[i, k.H_N] > first
-            and (m.held[i, k.H_KIND] != k.Q_READ) == (write != 0)
+            and (m.held[i, k.H_KIND] >= k.Q_WRITE) == (write != 0)
         ):
             time = m.held[i, k.H_TIME]
             when = time if when < 0 else min(when, time)
@@ -136,7 +136,7 @@ def anew(m: Mem, c: int, now: int) -> None:
         pages = m.held[i, k.H_N]
         kind = m.held[i, k.H_KIND]
         if counters.is_below(m, owner, c):
-            time = passes_at(m, owner, d, 0 if kind == k.Q_READ else 1, pages << 12, now)
+            time = passes_at(m, owner, d, kind >> 1, pages << 12, now)
         hold(m, time, d, owner, m.held[i, k.H_PAGE], pages, kind)
     for t in range(m.g[k.NTASK]):
         waits = m.task[t, k.T_STATE] == k.T_IO or m.task[t, k.T_STATE] == k.T_BOTH

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memqos.linux.hearing import CALM_S, Hearing
+from memqos.hearing import CALM_S, Hearing
 
 SOURCE = ("pod", "memory.pressure")
 

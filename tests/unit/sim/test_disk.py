@@ -1,0 +1,74 @@
+"""What a disk does with requests: merging, two queues served in turns, two budgets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from memqos.sim.kernels import layout as k
+from memqos.sim.node import SimNode
+from memqos.sim.spec import Disk
+from memqos.units import MIB
+
+KERNELS = ("6.1", "6.12", "7.2")
+DISK = Disk("vda", 200 * MIB, 200 * MIB, 2000, 2000)
+
+
+def disk_of(b: Any) -> Any:
+    (found,) = SimNode(b.machine).observe().node.disks.values()
+    return found
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_swap_goes_in_few_requests_and_each_page_counts_in_io_stat(bench: Any, kernel: str) -> None:
+    """e3 on real kernels: 20 to 110 pages swapped out in a request, 6.6 to 7.6 read in one; a bio each."""
+    b = bench(kernel, swap=64 * MIB, slower=60)
+    b.group("a", MAX=8 * MIB)
+    b.settle(b.hog("a", 16 * MIB, "ww"))
+    out, into = b.get("a", k.PSWPOUT), b.get("a", k.PSWPIN)
+    disk = disk_of(b)
+    assert (disk.rbytes, disk.wbytes) == (into * 4096, out * 4096)
+    assert 6.5 <= into / disk.rios <= 8
+    assert 15 <= out / disk.wios <= 120
+    (stat,) = (SimNode(b.machine).observe().cgroups["a"].io_stat or {}).values()
+    assert (stat.rios, stat.wios) == (into, out)
+    b.check()
+
+
+def test_a_reader_waits_for_one_write_at_a_time_however_many_there_are(bench: Any) -> None:
+    b = bench("6.12", memory=256 * MIB, disks=(DISK,))
+    b.group("writer")
+    b.group("reader")
+    b.write("writer", b.machine.file(64 * MIB))
+    task, file = b.machine.task("writer"), b.machine.file(64 * MIB)
+    write = {k.P_OP: k.OP_WRITE, k.P_OBJ: file, k.P_COUNT: 16384, k.P_NS: 100}
+    b.machine.program(task, [write, {k.P_OP: k.OP_SYNC, k.P_OBJ: file}])
+    while b.machine.m.dev[0, k.D_WQ] < 32:
+        b.machine.run(b.machine.now + 1_000_000)
+    begun = b.machine.now
+    b.read("reader", b.machine.file(4096))
+    # 1 MiB of another's write, 5 ms, and its own page
+    assert b.machine.now - begun <= 12_000_000
+    assert b.machine.m.dev[0, k.D_WQ] > 16
+
+
+def test_bytes_and_requests_are_two_budgets(bench: Any) -> None:
+    seconds = []
+    for bps, iops in ((200 * MIB, 2000), (20 * MIB, 2000), (200 * MIB, 20)):
+        b = bench("6.12", disks=(Disk("vda", bps, bps, iops, iops),))
+        b.group("a")
+        b.read("a", b.machine.file(16 * MIB))
+        seconds.append(b.machine.now / 1e9)
+        assert disk_of(b).rios == 129
+    assert seconds == pytest.approx([16 / 200, 16 / 20, 129 / 20], rel=0.3)
+
+
+def test_two_bursts_of_the_same_seed_end_alike(bench: Any) -> None:
+    ends = []
+    for _ in range(2):
+        b = bench("6.12", swap=64 * MIB, disks=(DISK,))
+        b.group("a", MAX=2 * MIB)
+        b.settle(b.hog("a", 4 * MIB, "wr"))
+        ends.append((b.machine.now, [int(n) for n in b.machine.m.dev[0]]))
+    assert ends[0] == ends[1]
