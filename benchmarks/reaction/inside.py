@@ -34,6 +34,7 @@ KNOBS = ("memory.high", "memory.max", "memory.swap.max", "io.max")
 PERIOD_S = 10
 """evictionMonitoringPeriod of the kubelet (pkg/kubelet/kubelet.go)."""
 THRESHOLD = 100 << 20
+READY_S = 120
 
 TOUCH = """
 import os, time
@@ -207,9 +208,10 @@ def once(manager: str, where: Path, seconds: float) -> dict[str, Any]:
     agent = start(manager, where, memory)
     logs = where / "s/logs"
     try:
+        ready = time.monotonic() + READY_S
         while not (said(logs, "service", "held") and said(logs, "neighbour", "held")):
-            if agent.poll() is not None:
-                raise SystemExit(f"the agent ended: {(where / 'said').read_text()[-1000:]}")
+            if agent.poll() is not None or time.monotonic() > ready:
+                raise SystemExit(f"the pods did not get ready: {(where / 'said').read_text()[-1000:]}")
             time.sleep(0.1)
         service, neighbour = pod_of(logs, "service"), pod_of(logs, "neighbour")
         if manager == "systemd-oomd":
@@ -221,6 +223,8 @@ def once(manager: str, where: Path, seconds: float) -> dict[str, Any]:
         time.sleep(3)
         GO.touch()
         while (began := said(logs, "service", "began")) is None:
+            if time.monotonic() > ready:
+                raise SystemExit("the service never began to grow")
             time.sleep(0.02)
         looks, done = probe(service, neighbour, began + seconds)
     finally:
@@ -229,7 +233,13 @@ def once(manager: str, where: Path, seconds: float) -> dict[str, Any]:
             with contextlib.suppress(OSError):
                 daemon.close()
         agent.send_signal(signal.SIGTERM)
-        agent.wait(240)
+        try:
+            agent.wait(60)
+        except subprocess.TimeoutExpired:
+            print("the agent did not end within a minute of SIGTERM", flush=True)
+            agent.kill()
+            for each in ROOT.glob("kubepods/cgroup.kill"):
+                each.write_text("1")
     onset = onset_of(looks, began)
     found: dict[str, Any] = {"manager": manager, "onset_ms": None if onset is None else (onset - began) * 1e3}
     if onset is None:
