@@ -16,9 +16,9 @@ Measures = dict[str, float | None]
 
 
 @cache
-def measured(name: str, variant: str, kernel: str = "6.12") -> Measures:
+def measured(name: str, variant: str, kernel: str = "6.12", *, guest: bool = False) -> Measures:
     (experiment,) = find_experiments([name])
-    recording = record(experiment, play(experiment, variant), kernel)
+    recording = record(experiment, play(experiment, variant), kernel, guest=guest)
     return {each.name: each.value for each in evaluate_variant(experiment, recording).measures}
 
 
@@ -28,20 +28,38 @@ def number(name: str, variant: str, measure: str, kernel: str = "6.12") -> float
     return value
 
 
-def test_a_stream_and_a_heap_beside_a_service_do_not_disturb_it():
-    assert number("e6", "kubelet", "p99_ratio") > 1.5
-    assert number("e6", "memqos", "p99_ratio") <= 1.10
-    assert number("e6", "memqos", "stalled") <= 0.5
+@pytest.mark.parametrize("kernel", ["6.12", "7.2"])
+def test_a_stream_and_a_heap_beside_a_service_do_not_disturb_it_and_end_in_time(kernel: str):
+    assert number("e6", "kubelet", "p99_ratio", kernel) > 1.5
+    assert number("e6", "memqos", "p99_ratio", kernel) <= 1.10
+    assert number("e6", "memqos", "stalled", kernel) <= 0.5
+    the_batch_pod_ends_in_time(kernel)
 
 
-@pytest.mark.parametrize("kernel", ["6.1", "7.2"])
-def test_on_other_kernels_it_is_disturbed_ten_times_less_than_under_the_kubelet(kernel: str):
-    assert number("e6", "memqos", "p99", kernel) < 0.1 * number("e6", "kubelet", "p99", kernel)
-    assert number("e6", "memqos", "stalled", kernel) < 0.1 * number("e6", "kubelet", "stalled", kernel)
+def test_on_6_1_a_tenth_of_its_pages_are_lost_and_it_does_not_stall():
+    assert number("e6", "memqos", "refaults", "6.1") < 0.1 * number("e6", "kubelet", "refaults", "6.1")
+    assert number("e6", "memqos", "stalled", "6.1") < 0.1 * number("e6", "kubelet", "stalled", "6.1")
+    the_batch_pod_ends_in_time("6.1")
+
+
+def the_batch_pod_ends_in_time(kernel: str) -> None:
+    found = measured("e6", "memqos", kernel)
+    assert (found["batch_done"], found["batch_exit"], found["evictions"]) == (1, 0, 0)
+    kubelet, memqos = (number("e6", each, "batch_seconds", kernel) for each in ("kubelet", "memqos"))
+    assert kubelet >= 0.7 * memqos
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "7.2"])
+def test_who_outruns_a_slow_swap_disk_at_its_limit_is_not_killed_for_it(kernel: str):
+    assert measured("e7", "kubelet", kernel)["batch_exit"] == 137
+    found = measured("e7", "memqos", kernel)
+    assert (found["oom_kills"], found["evictions"]) == (0, 0)
 
 
 def test_swap_that_users_chose_carries_every_peak_and_the_kubelets_rule_none():
-    assert (measured("e9", "kubelet")["survived"], measured("e9", "memqos")["survived"]) == (0, 3)
+    # as slow as a guest: a fast processor fills all swap it may have, ahead of so slow a disk, and is killed
+    survived = [measured("e9", manager, guest=True)["survived"] for manager in ("kubelet", "memqos")]
+    assert survived == [0, 3]
 
 
 @pytest.mark.parametrize("rate", ["medium", "fast", "faster"])
@@ -55,8 +73,8 @@ def test_a_kubelet_that_looks_every_ten_seconds_is_late_at_the_high_rate():
 
 
 def test_fifty_small_ones_do_not_stop_the_protected_timer():
-    assert number("e11", "kubelet", "gap") > 1
     assert number("e11", "memqos", "gap") < 1
+    assert number("e11", "kubelet", "gap") > 3 * number("e11", "memqos", "gap")
 
 
 @pytest.mark.parametrize("manager", ["kubelet", "oomd", "memqos"])

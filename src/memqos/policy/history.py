@@ -123,7 +123,7 @@ def sample_of(cgroup: Cgroup) -> Sample:
 def _node_sample(node: NodeFacts) -> NodeSample:
     return NodeSample(
         node.meminfo.get("MemAvailable", 0),
-        node.meminfo.get("SwapFree", 0),
+        node.meminfo.get("SwapFree", 0) + node.meminfo.get("SwapCached", 0),
         {device: disk.io_time_us for device, disk in node.disks.items()},
     )
 

@@ -13,6 +13,9 @@ Every rung that asks whether the node is short asks here, of what matters to it:
 page cache that is kept from everybody, or of free memory alone, which is what the kernel's own reclaim
 starts by (`wanted_free`).
 
+A page in the swap cache has a slot and its memory yet: it counts as either, once. So a burst of swap-out
+that runs ahead of its disk (kswapd under a fast processor: 130 MiB in half a second) is no shortage.
+
 The forecast is the slope over the last window: time until nothing can be had any more, and until
 swap is full. It is `None` while the node does not run towards it.
 """
@@ -71,7 +74,7 @@ def outlook(signals: Signals) -> Outlook:
     available, swap = signals.node_rate("available"), signals.node_rate("swap_free")
     return Outlook(
         total=node.meminfo.get("MemTotal", 0),
-        obtainable=without_swap(node) + swap_room,
+        obtainable=without_swap(node) + swap_room + node.meminfo.get("SwapCached", 0),
         swap_room=swap_room,
         slope=available + min(0.0, swap),
         swap_slope=swap,
@@ -118,7 +121,8 @@ def without_swap(node: NodeFacts) -> int:
     reserve = _high(node)
     free = max(0, info.get("MemFree", 0) - reserve)
     cache = info.get("Active(file)", 0) + info.get("Inactive(file)", 0)
-    clean = cache - info.get("Dirty", 0) - info.get("Writeback", 0)
+    writing = max(0, info.get("Writeback", 0) - info.get("SwapCached", 0))  # it counts swap's writes, too
+    clean = cache - info.get("Dirty", 0) - writing
     floor = int(info.get("MemTotal", 0) * _CACHE_FLOOR)
     had = free + max(0, clean - floor) + info.get("SReclaimable", 0) // 2
     # a node that names no page cache (a container's view, a test) still says what it has available

@@ -12,6 +12,8 @@ from memqos.sim.kernels.layout import Mem
 
 FREED, KEEP, ACTIVATE = range(3)
 CLUSTER = 512
+SWAP_OUT = 8
+"""Pages freed that take as long as one sent to swap: its mappings, the TLB, a slot and a bio, some 2 µs."""
 
 
 @njit
@@ -77,6 +79,7 @@ def _start_writeback(m: Mem, page: int, c: int) -> None:
     m.cg[c, k.N_WB] += 1
     m.g[k.NWB] += 1
     m.cg[c, k.PSWPOUT] += 1
+    m.g[k.WORK_STEAL] += SWAP_OUT
     io.swap_out(m, c, page)
 
 
