@@ -86,6 +86,7 @@ class Arrays:
             k.COST_612: int(profile.cost_counts_scanned), k.ZEROMAP: int(profile.zeromap),
             k.SHADOW_SLAB_ONLY: int(profile.shadow_cap_from_slab and profile.mglru),
             k.MGLRU_72: int(profile.mglru_reworked and profile.mglru), k.RA_61: int(profile.readahead_merged),
+            k.READ_AROUND_HITS: ("mapped", "new", "faulted").index(profile.read_around_hits),
             k.FOLIO: min(512, spec.read_ahead // PAGE or 1) if profile.large_folios else 1,
             k.RECLAIM_QUARTER: int(profile.reclaim_by_quarters),
             k.NS_FAULT: costs.fault, k.NS_SCAN: costs.scan, k.NS_STEAL: costs.steal,

@@ -8,6 +8,7 @@ names the section (or file) that states it. `classic()` and `mglru()` switch the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from memqos.errors import ExperimentError
 
@@ -41,6 +42,9 @@ class Profile:
     """memory.stat has pgscan_proactive and pgsteal_proactive, pswpin and pswpout (0; 7.2)."""
     large_folios: bool
     """ext4's page cache has folios as large as the read-ahead; eviction counts folios (0, 4.5; 7.2)."""
+    read_around_hits: Literal["mapped", "new", "faulted"]
+    """Which pages, mapped around a fault, say that read-around pays: all; those not of the working set (since
+    6.10); of these the faulted one alone, unless its own fault read it (7.2). mm/filemap.c `mmap_miss`; 8."""
     reparents: bool
     """A removed cgroup's pages go to its parent (0; 7.2)."""
     swap_peak: bool
@@ -72,6 +76,7 @@ PROFILES = {
         counts_memcg_reclaim_in_vmstat=False,
         proactive_stats=False,
         large_folios=False,
+        read_around_hits="mapped",
         reparents=False,
         swap_peak=False,
         throttles_swap_writes=True,
@@ -90,6 +95,7 @@ PROFILES = {
         counts_memcg_reclaim_in_vmstat=False,
         proactive_stats=False,
         large_folios=False,
+        read_around_hits="new",
         reparents=False,
         swap_peak=True,
         throttles_swap_writes=False,
@@ -108,6 +114,7 @@ PROFILES = {
         counts_memcg_reclaim_in_vmstat=True,
         proactive_stats=True,
         large_folios=True,
+        read_around_hits="faulted",
         reparents=True,
         swap_peak=True,
         throttles_swap_writes=False,

@@ -146,3 +146,20 @@ def test_a_file_written_reaches_the_disk_whole(bench: Any, kernel: str) -> None:
     assert b.get("a", k.E_OOM) == 0
     assert b.get("a", k.N_DIRTY) == b.get("a", k.N_WB) == 0
     b.check()
+
+
+@pytest.mark.parametrize(("kernel", "windows"), [("6.1", 200), ("6.12", 200), ("7.2", 100)])
+def test_scattered_faults_in_a_mapping_end_its_read_around_on_7_2_alone(
+    bench: Any, kernel: str, windows: int
+) -> None:
+    """A guest's k8: 12,000 touches of 96 MiB under 32 MiB read 1.1 GiB on 6.1 and 6.12, 51 MiB on 7.2."""
+    b = bench(kernel)
+    b.group("a", MAX=48 * MIB)
+    machine = b.machine
+    task = machine.task("a")
+    mapped = machine.mapping(task, machine.file(64 * MIB), 64 * MIB)
+    touch = {k.P_OP: k.OP_TOUCH, k.P_OBJ: mapped, k.P_COUNT: 1, k.P_CHUNK: 1, k.P_NS: 1000}
+    machine.program(task, [touch | {k.P_FIRST: 64 * i + 32} for i in range(200)])
+    machine.run_until_exit(task)
+    pages = windows * 32 + (200 - windows)
+    assert b.get("a", k.IO) == pages * 4096

@@ -225,16 +225,21 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
 
 
 @njit
-def _fault_around(m: Mem, t: int, o: int, index: int) -> None:
-    """filemap_map_pages: a read fault maps what is cached around it; each such page was no miss."""
+def _fault_around(m: Mem, o: int, index: int) -> None:
+    """filemap_map_pages: a read fault maps what is cached around it; the profile says what of it is a hit."""
     base = m.obj[o, k.O_BASE]
     first = index & ~15
+    counted = m.g[k.READ_AROUND_HITS]
     for i in range(first, min(first + 16, m.obj[o, k.O_PAGES])):
         word = m.w[base + i]
         if word & k.RES and not word & (k.LOCKED | k.MAPPED | k.RAHEAD):
             m.w[base + i] = word | k.MAPPED | k.YOUNG
             m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
-            m.task[t, k.T_MMAP_MISS] = max(0, m.task[t, k.T_MMAP_MISS] - 1)
+            if word & k.WS and counted != k.MAPPED_HIT:
+                continue
+            if counted == k.FAULTED_HIT and (i != index or m.obj[o, k.O_TRIED] == base + i + 1):
+                continue
+            m.obj[o, k.O_MMAP_MISS] = max(0, m.obj[o, k.O_MMAP_MISS] - 1)
 
 
 @njit
@@ -249,8 +254,9 @@ def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
     if not m.w[page] & k.RES:
         m.cg[c, k.PGMAJFAULT] += 1
         most = m.g[k.RA_PAGES]
-        m.task[t, k.T_MMAP_MISS] += 1
-        if most and m.task[t, k.T_MMAP_MISS] <= 100:
+        m.obj[o, k.O_MMAP_MISS] += 1
+        m.obj[o, k.O_TRIED] = page + 1
+        if most and m.obj[o, k.O_MMAP_MISS] <= 100:
             start = max(0, index - most // 2)
             m.task[t, k.T_RA_START] = start
             m.task[t, k.T_RA_SIZE] = most
@@ -264,7 +270,7 @@ def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
             io.submit(m, m.obj[o, k.O_DEV], c, page, 1, k.Q_READ)
     elif m.w[page] & k.RAHEAD:
         m.w[page] &= ~k.RAHEAD
-        m.task[t, k.T_MMAP_MISS] = max(0, m.task[t, k.T_MMAP_MISS] - 1)
+        m.obj[o, k.O_MMAP_MISS] = max(0, m.obj[o, k.O_MMAP_MISS] - 1)
         pagecache.async_readahead(m, t, c, o, index, m.g[k.RA_PAGES])
     m.g[k.IN_FAULT] = 0
     if m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):
@@ -276,10 +282,11 @@ def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
         m.cg[c, k.PGFAULT] += 1
         m.g[k.NOW] += m.g[k.NS_FAULT]
         if not write:
-            _fault_around(m, t, o, index)
+            _fault_around(m, o, index)
         if not m.w[page] & k.MAPPED:
             m.w[page] |= k.MAPPED
             m.cg[(m.w[page] & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
+        m.obj[o, k.O_TRIED] = 0
     elif write and not m.w[page] & k.DIRTY:  # ->page_mkwrite
         m.cg[c, k.PGFAULT] += 1
         m.g[k.NOW] += m.g[k.NS_FAULT]

@@ -108,6 +108,7 @@ CH_COLS = 4
     # the profile
     MGLRU, PARTIAL_WALK, COST_612, REFAULT_FOREIGN, ZEROMAP, SHADOW_SLAB_ONLY, MGLRU_72, RA_61,
     RECLAIM_QUARTER, REPARENT, REFAULT_OWNER_ONLY, KSWAPD_WRITES, STALE_STATS, PROACTIVE_STATS, FOLIO,
+    READ_AROUND_HITS,
     SWRA_HITS, SWRA_PREV, SWRA_WINDOW, RSTAT_LAG,
     # the reclaim that runs (struct scan_control)
     SC_TARGET, SC_TO_RECLAIM, SC_RECLAIMED, SC_SCANNED, SC_PRIORITY, SC_MAY_SWAP, SC_SWAPPINESS,
@@ -128,9 +129,9 @@ CH_COLS = 4
     # kswapd between two slices of its work; priority 0: it sleeps
     KSWAPD_PRIORITY, KSWAPD_START, KSWAPD_AT, KSWAPD_LOOKED, KSWAPD_TOTAL, KSWAPD_BEGAN, KSWAPD_SCANNED,
     KSWAPD_LOW, SLICE_END, SLEPT_IO,
-) = range(138)  # fmt: skip
-ISOLATED = 138  # up to 64 pages that reclaim has taken off their list
-G_SIZE = 202
+) = range(139)  # fmt: skip
+ISOLATED = SLEPT_IO + 1  # up to 64 pages that reclaim has taken off their list
+G_SIZE = ISOLATED + 64
 
 DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
 
@@ -203,6 +204,11 @@ OBJ_COLS = 18
 GONE, FILE_OBJ, ANON_OBJ, MAP_OBJ = range(4)  # the last: a file's pages as one process maps them
 
 O_BIG = O_ZERO  # of a file: its folios are so large that no leaf node holds them
+O_MMAP_MISS = O_RA_HITS  # of a mapping: f_ra.mmap_miss
+O_TRIED = (
+    O_RA_PREV  # of a mapping: the page + 1 that a fault has read and is tried again for (FAULT_FLAG_TRIED)
+)
+MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
 
 # m.dev, bytes and nanoseconds
 (
@@ -232,12 +238,12 @@ EV_OOM_KILL, EV_EXIT, EV_OOM, EV_MARK = range(4)
 # m.task
 (
     T_STATE, T_KIND, T_CG, T_ADJ, T_WAKE, T_PC, T_I, T_ROUND, T_RA_START, T_RA_SIZE, T_RA_ASYNC, T_PREV,
-    T_MMAP_MISS, T_EXIT, T_KILLED, T_USER, T_SYS, T_IOWAIT, T_STALL, T_STARTED, T_ENDED, T_RNG, T_DIRTIED,
+    T_EXIT, T_KILLED, T_USER, T_SYS, T_IOWAIT, T_STALL, T_STARTED, T_ENDED, T_RNG, T_DIRTIED,
     T_OVER, T_STEP, T_READY, T_K, T_ACCESSES, T_CPU, T_POSTED,
     # its own memory: object + 1, kernel pages, pages it works with, where they lie, how far it is with them
     T_OWN, T_KERNEL, T_HOT, T_HOT_STRIDE, T_HOT_I,
-) = range(35)  # fmt: skip
-TASK_COLS = 35
+) = range(34)  # fmt: skip
+TASK_COLS = 34
 T_RUN, T_IO, T_MEM, T_BOTH, T_SLEEP, T_HOLD, T_DEAD = range(7)
 ON_CPU, ON_CPU_STALLED = 7, 8  # of a task in T_RUN while it has its turn: pressure tells them apart
 PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)

@@ -208,7 +208,6 @@ def next_op(m: Mem, t: int) -> None:
     m.task[t, k.T_RA_SIZE] = 0
     m.task[t, k.T_RA_ASYNC] = 0
     m.task[t, k.T_PREV] = -10
-    m.task[t, k.T_MMAP_MISS] = 0
 
 
 @njit
