@@ -10,8 +10,8 @@ memory only where the page had been in the working set (`folio_test_workingset`,
 for what had been taken from it is hurt likewise: half of what it reads are refaults, and more is taken.
 
 Experiment e15 shows it on a real 6.12, whose MGLRU does not keep `memory.low`, with a service too large for
-`memory.min`: in 45 s beside a stream 84 of its 160 MiB of page cache were left, and 118 with this rung, which
-held the stream at 69 MiB within 5 s of the first sign; after that the service lost nothing more.
+`memory.min`: of its 160 MiB of page cache 24 were left after 50 s beside a stream (27 under the kubelet
+alone), and 108 with this rung; the stream read 4 % less (docs/experiments.md).
 
 Below memory.high a pod reclaims its own pages when it wants new ones. That is nearly free for who
 streams through files: its page cache is used once. Who needs what it holds is slowed down instead, and
