@@ -127,8 +127,7 @@ def _run_one(
         (out_dir / "machine.json").write_bytes(msgspec.json.encode(machine))
         (out_dir / "plays.json").write_bytes(msgspec.json.encode(plays))
         if missing:
-            keep = len(missing) < len(plays)
-            _play(experiment, booted, out_dir, lambda text: tell("running", text), missing, keep=keep)
+            _play(experiment, booted, out_dir, lambda text: tell("running", text), missing)
         variants = _variants(experiment, plays, out_dir)
         checks = check(experiment, variants, kernel)
         result = _result(experiment, kernel, booted, machine.accel, began, variants=variants, checks=checks)
@@ -186,9 +185,10 @@ def _play(
     out_dir: Path,
     say: Callable[[str], None],
     plays: Sequence[Play],
-    *,
-    keep: bool,
 ) -> None:
+    """Play these in one machine; if it is lost, those that it left no recording of in another."""
+    for each in plays:
+        (out_dir / "out" / each.record_name).unlink(missing_ok=True)
     oomd = any(each.manager == "systemd-oomd" for each in plays)
     (out_dir / "missing.json").write_bytes(msgspec.json.encode(plays))
     guest = run_in_guest(
@@ -199,7 +199,7 @@ def _play(
         timeout=experiment.timeout * max(each.repeat for each in plays),
         environment={VARIABLE: str(fetch_oomd(say))} if oomd else {},
         watch=say,
-        keep=keep,
+        keep=True,
     )
     if guest.status:
         last = "\n".join(guest.stdout.strip().splitlines()[-3:])

@@ -188,6 +188,8 @@ def main(argv: list[str]) -> None:
     pinned = pin_images(plays)
     say(f"{pinned.pages} pages of the programs' files are in memory")
     for play in plays:
+        if (out / play.record_name).exists():
+            continue  # played in a machine that was lost later
         for name, size in play.files.items():
             say(f"{play.name}: make {name}")
             make_file(guest.DATA / name, size)

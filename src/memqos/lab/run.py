@@ -75,8 +75,8 @@ def run_in_guest(
 
     `timeout` is in seconds, boot included. `out_dir` receives `console.log`, `stdout`, `spec.json`
     and, below `out`, the files the command left in `$MEMQOS_OUT`. `watch` gets each line that the
-    command prints, while it runs; with `keep` the files of an earlier run stay there. Raises `ToolMissing`,
-    `VmLost`, `LabError`.
+    command prints, while it runs; with `keep` the files of an earlier run, and of a machine that was lost,
+    stay there. Raises `ToolMissing`, `VmLost`, `LabError`.
     """
     booted = kernel if isinstance(kernel, Kernel) else fetch(kernel)
     disks, setup = (machine or Machine()).fitted()
