@@ -14,7 +14,8 @@ from memqos.lab.spec import Setup
 from memqos.units import MIB
 
 ROOT = Path(__file__).resolve().parents[1]
-MACHINE = Machine(memory_mib=1024, swap_mib=256, disks=(Disk("data", 256 * MIB),), setup=Setup(data="data"))
+DISKS = (Disk("data", 256 * MIB), Disk("slow", 128 * MIB, bps=8 * MIB))
+MACHINE = Machine(memory_mib=1024, swap_mib=256, disks=DISKS, setup=Setup(data="data"))
 
 pytestmark = pytest.mark.kernel
 

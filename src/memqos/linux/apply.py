@@ -62,7 +62,7 @@ def apply_write(
         try:
             flags = os.O_WRONLY | (0 if kernel else os.O_TRUNC)
             if write.knob == "memory.high":
-                # newer kernels then leave the reclaiming to the tasks of the cgroup
+                # newer kernels then leave the reclaiming to the tasks of the cgroup (memqos.linux.lowering)
                 flags |= os.O_NONBLOCK
             if write.knob == "memory.reclaim":
                 _reclaim(directory, write, flags, stopped, taken)
@@ -110,6 +110,21 @@ def _reclaim(
             taken(piece.size)
     finally:
         os.close(fd)
+
+
+def read_knob(root: str, write: Write) -> Value | None:
+    """Return what the knob of `write` holds. Raises `NodeError`."""
+    try:
+        directory = os.open(f"{root}/{write.cgroup}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise node_error(error, cgroup=write.cgroup, knob=write.knob, directory_exists=False) from None
+    try:
+        value: Value | None = _read(directory, write)
+    except OSError as error:
+        raise node_error(error, cgroup=write.cgroup, knob=write.knob, directory_exists=True) from None
+    finally:
+        os.close(directory)
+    return value
 
 
 def _read(directory: int, write: Write) -> Any:

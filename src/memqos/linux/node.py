@@ -23,6 +23,7 @@ from memqos.linux.apply import apply_write
 from memqos.linux.facts import NodeFiles
 from memqos.linux.files import Budget, CgroupFiles
 from memqos.linux.limits import raise_open_files
+from memqos.linux.lowering import KNOBS, Lowering
 from memqos.linux.notice import Notices
 from memqos.linux.orders import Orders
 from memqos.linux.pressure import Pressed
@@ -77,7 +78,9 @@ class LinuxNode:
         self._woken: float | None = None
         self._loud = 0.0
         self._stopped = False
+        self._written = False
         self._orders = Orders(self._root, kernel=self._options is not None)
+        self._lowering = Lowering(self._root, kernel=self._options is not None)
         self._pressed = Pressed(self._root, proc, trigger or Trigger(), kernel=self._options is not None)
         self._pressed.watch({})  # the node's own trigger, which also tells whether one can be set
 
@@ -114,6 +117,11 @@ class LinuxNode:
     def apply(self, write: Write) -> Value | None:
         """Write one knob and return what it reads as now; see `Node.apply`."""
         kernel = self._options is not None
+        if kernel and not self._written:
+            self._lowering.ready()
+        self._written = True
+        if write.knob in KNOBS:
+            return self._lowering.apply(write)
         return apply_write(self._root, write, kernel=kernel, stopped=lambda: self._stopped)
 
     def begin(self, order: Write) -> None:
@@ -163,6 +171,7 @@ class LinuxNode:
     def close(self) -> None:
         """Close every descriptor, and break off every order."""
         self._orders.close()
+        self._lowering.close()
         for files in self._files.values():
             files.close()
         self._files.clear()

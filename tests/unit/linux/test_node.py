@@ -437,7 +437,7 @@ def test_a_stop_ends_an_order_to_reclaim_at_its_next_piece_and_leaves_other_writ
         with pytest.raises(Busy, match="Interrupted"):
             node.apply(Write("a", "memory.reclaim", Reclaim(UNLIMITED), ""))
         assert (machine.root / "a/memory.reclaim").read_text() == f"{4 * MIB}\n"
-        assert node.apply(Write("a", "memory.max", 8192, "")) == 8192
+        assert node.apply(Write("a", "memory.max", UNLIMITED, "")) == UNLIMITED
 
 
 def test_a_missing_knob_is_not_created_by_a_write(machine: Any) -> None:
