@@ -3,9 +3,9 @@
     python inside.py MANAGER SECONDS        memqos, kubelet or systemd-oomd; as root, in a guest
 
 A neighbour without priority takes most of the node's memory and goes on touching it. Then a service with a
-priority takes more than twice what it has, at once: that has to come from the neighbour, through a slow swap
-disk. A probe looks every 20 ms at `total` of the service's memory.pressure and at the neighbour. SECONDS is
-how long it goes on.
+priority takes more than twice what it has, at once: that has to come from the neighbour, which alone may be
+swapped, through a slow disk. A probe looks every 20 ms at `total` of the service's memory.pressure and at the
+neighbour. SECONDS is how long it goes on.
 
 The pods run under `memqos run` (a dry run for the rivals, so that only the kubelet's own knobs are written).
 The kubelet is its eviction rule: a look every 10 s, memory.available below 100Mi; who of the two goes needs
@@ -34,7 +34,7 @@ KNOBS = ("memory.high", "memory.max", "memory.swap.max", "io.max")
 PERIOD_S = 10
 """evictionMonitoringPeriod of the kubelet (pkg/kubelet/kubelet.go)."""
 THRESHOLD = 100 << 20
-READY_S = 120
+READY_S = 240
 
 TOUCH = """
 import os, time
@@ -67,14 +67,14 @@ while True:
 POD = """
 apiVersion: v1
 kind: Pod
-metadata: {{name: {name}, annotations: {{memqos.dev/swap-limit: 1Gi}}}}
+metadata: {{name: {name}, annotations: {{memqos.dev/swap-limit: '{swap}'}}}}
 spec:
   priority: {priority}
   restartPolicy: Never
   containers:
     - name: main
       command: {command}
-      resources: {{requests: {{memory: {request}}}}}
+      resources: {{requests: {{memory: 16Mi}}}}
 """
 POLICY = """
 apiVersion: memqos.dev/v1alpha1
@@ -115,16 +115,16 @@ def start(manager: str, where: Path, memory: int) -> subprocess.Popen[str]:
     """Start the agent with both pods."""
     mib = 1 << 20
     programs = {
-        "service": (1_000_000, "16Mi", SERVICE.format(size=memory // 12, more=memory // 5, go=GO)),
-        "neighbour": (0, "16Mi", NEIGHBOUR.format(size=max(memory * 13 // 20, 64 * mib))),
+        "service": (1_000_000, "0", SERVICE.format(size=memory // 12, more=memory // 5, go=GO)),
+        "neighbour": (0, "1Gi", NEIGHBOUR.format(size=max(memory * 13 // 20, 64 * mib))),
     }
     argv = [sys.executable, "-m", "memqos", "run", "--state", str(where / "s"), "--json", "--grace", "0"]
     (where / "policy.yaml").write_text(POLICY)
     argv += ["--policy", str(where / "policy.yaml"), *(["--dry-run"] if manager != "memqos" else [])]
-    for name, (priority, request, code) in programs.items():
+    for name, (priority, swap, code) in programs.items():
         command = json.dumps([sys.executable, "-S", "-u", "-c", code])
         (where / f"{name}.yaml").write_text(
-            POD.format(name=name, priority=priority, request=request, command=command)
+            POD.format(name=name, priority=priority, swap=swap, command=command)
         )
         argv += ["--pods", str(where / f"{name}.yaml")]
     output = (where / "said").open("w")

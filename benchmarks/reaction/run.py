@@ -53,7 +53,7 @@ def play(kernel: str, managers: list[str], repeats: int) -> tuple[list[dict[str,
             kernel=kernel,
             out_dir=Path(out),
             machine=Machine(memory_mib=512, disks=(swap,), setup=Setup(swaps=("swap",))),
-            timeout=(120 * len(managers) + sum(SECONDS[one] for one in managers)) * repeats + 120,
+            timeout=(300 * len(managers) + sum(SECONDS[one] for one in managers)) * repeats + 120,
             environment=environment,
         )
     lines = [line for line in guest.stdout.splitlines() if line.startswith('{"manager"')]
