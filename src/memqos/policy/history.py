@@ -2,8 +2,8 @@
 
 The loop wakes when memory presses, so two looks may lie 200 ms or a second apart. A stall share
 over 200 ms is noise; over a window it is a figure. `History` therefore keeps counters from a few
-looks back, and `since` gives those that are at least a window old. It is a frozen value: a policy's
-memory can hold it.
+looks back, and `since` gives those that are at least a window old (`PodSignals.share_lately` counts what
+came within it as a part of a whole window). It is a frozen value: a policy's memory can hold it.
 
 Only counters and sizes are kept, never the kernel's averages: `avg10` does not carry over between
 kernels (peers.md 0.3), `total` does.

@@ -14,7 +14,7 @@ from memqos.kubelet.resources import pod_memory_request
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Cgroup, IoStat
 from memqos.model.view import View
-from memqos.policy.history import LEAST_US, History, Moment, NodeSample, Sample
+from memqos.policy.history import LEAST_US, WINDOW_US, History, Moment, NodeSample, Sample
 from memqos.policy.importance import Importance, importance
 from memqos.units import UNLIMITED
 
@@ -24,6 +24,7 @@ class PodSignals:
     """One pod over a window of `over_us` microseconds; `begin` and `end` are its counters there.
 
     The pod's own cgroup is meant throughout; its containers are in it. `leaving`: it was told to go.
+    `lately` are its counters at the first look of the last second, when there was one.
     """
 
     placed: PlacedPod
@@ -35,6 +36,7 @@ class PodSignals:
     page_size: int
     swap_free: int
     leaving: bool = False
+    lately: Sample | None = None
 
     @property
     def key(self) -> str:
@@ -50,6 +52,17 @@ class PodSignals:
         """Return the part of the window, 0 to 1, that a `*_us` counter grew by: `share("memory_some_us")`."""
         grown: int = getattr(self.end, field) - getattr(self.begin, field)
         return min(1.0, max(0, grown) / self.over_us) if self.over_us else 0.0
+
+    def share_lately(self, field: str) -> float:
+        """Return `share`, or what the looks of the last second alone saw of that second, if that is more.
+
+        Looks may lie so far apart that the window is nearly two seconds: the stall that has just woken the
+        agent would be halved in it.
+        """
+        if self.lately is None or not self.over_us:
+            return self.share(field)
+        grown: int = getattr(self.end, field) - getattr(self.lately, field)
+        return max(self.share(field), min(1.0, grown / WINDOW_US))
 
     def rate(self, field: str) -> float:
         """Return a counter's or a size's change per second; negative where a size shrank."""
@@ -201,11 +214,30 @@ def _pod_signals(view: View, placed: PlacedPod, history: History, begin: Moment)
             if begin is not end and end.time_us - moment.time_us >= LEAST_US:
                 first, over_us = sample, end.time_us - moment.time_us
             break
+    lately = next(
+        (
+            moment.pods[cgroup.path]
+            for moment in history.moments[:-1]
+            if end.time_us - moment.time_us < WINDOW_US and cgroup.path in moment.pods
+        ),
+        None,
+    )
+    if lately is not None and lately.inode != last.inode:
+        lately = None
     node = view.now.node
     swap_free = node.meminfo.get("SwapFree", 0)
     leaving = placed.pod.uid in view.underway.leaving
     return PodSignals(
-        placed, cgroup, importance(placed.pod), over_us, first, last, node.page_size, swap_free, leaving
+        placed,
+        cgroup,
+        importance(placed.pod),
+        over_us,
+        first,
+        last,
+        node.page_size,
+        swap_free,
+        leaving,
+        lately,
     )
 
 

@@ -110,7 +110,7 @@ class Troubles:
 
 
 def _trouble(kind: Kind, pod: PodSignals, before: Trouble | None, least: float, now: int) -> Trouble | None:
-    share = pod.share(COUNTERS[kind])
+    share = pod.share_lately(COUNTERS[kind])
     own = kind == "memory" and (pod.rate("max_events") > 0 or pod.rate("high_events") > 0)
     if before is None:
         return Trouble(kind, pod.key, pod.importance, share, share, now, own) if share > least else None

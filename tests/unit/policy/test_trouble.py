@@ -74,3 +74,13 @@ def test_no_trouble_begins_without_a_stall_or_ends_before_the_calm_time(
         assert now or not troubled or calm >= 10
         assert troubled or not now or stall > 0.049
         troubled = now
+
+
+def test_a_stall_that_wakes_the_agent_is_one_of_the_last_second_and_not_of_two(busy: Scene) -> None:
+    for seconds in (0.9, 0.9):
+        victims(busy, seconds)
+    busy.stall("shop", 0.04)
+    assert victims(busy, 0.2) == []
+    busy.stall("shop", 0.02)  # 60 ms: less than a twentieth of the 1.3 s since the look a second ago
+    (trouble,) = busy.situation(0.2).pressing("memory")
+    assert round(trouble.share, 3) == 0.06
