@@ -50,7 +50,7 @@ register_model(Shared)(models.OpaqueModel)
 register_model(Cells)(models.OpaqueModel)
 
 
-def _apart(builder: Any, instruction: Any, name: str) -> None:
+def apart(builder: Any, instruction: Any, name: str) -> None:
     """Say of a load or store that it is in array `name` and in no other."""
     add = builder.module.add_metadata
     domain = add(["memqos"])
@@ -68,7 +68,7 @@ def _share(_: Any, mem: Any) -> Any:
         for i, kind in enumerate(mem.types):
             array = context.make_array(kind)(context, builder, builder.extract_value(args[0], i))
             place = builder.gep(table, [ir.IntType(64)(i)])
-            _apart(builder, builder.store(builder.bitcast(array.data, pointer), place), _TABLE)
+            apart(builder, builder.store(builder.bitcast(array.data, pointer), place), _TABLE)
         return builder.bitcast(table, pointer)
 
     return shared(mem), code
@@ -86,7 +86,7 @@ def _field(_: Any, builder: Any, __: Any, table: Any, name: str) -> Any:
     pointer = ir.IntType(8).as_pointer()
     table = builder.bitcast(table, pointer.as_pointer())
     address = builder.load(builder.gep(table, [ir.IntType(64)(Mem._fields.index(name))]))
-    _apart(builder, address, _TABLE)
+    apart(builder, address, _TABLE)
     return address
 
 
@@ -102,7 +102,8 @@ _typing.infer_global(operator.getitem)(_Place)
 _typing.infer_global(operator.setitem)(type("_Store", (_Place,), {}))
 
 
-def _pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+def pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Where the entry lies that the first two arguments of a call name: an array and an index."""
     cells, kind = sig.args[:2]
     word = ir.IntType(64)
     if isinstance(kind, _types.BaseTuple):
@@ -117,14 +118,14 @@ def _pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 
 def _load(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    value = builder.load(_pointer(context, builder, sig, args))
-    _apart(builder, value, sig.args[0].field)
+    value = builder.load(pointer(context, builder, sig, args))
+    apart(builder, value, sig.args[0].field)
     return value if sig.args[0].bits == 64 else builder.sext(value, ir.IntType(64))
 
 
 def _store(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     value = args[2] if sig.args[0].bits == 64 else builder.trunc(args[2], ir.IntType(sig.args[0].bits))
-    _apart(builder, builder.store(value, _pointer(context, builder, sig, args)), sig.args[0].field)
+    apart(builder, builder.store(value, pointer(context, builder, sig, args)), sig.args[0].field)
     return context.get_dummy_value()
 
 
@@ -136,10 +137,10 @@ _lower.lower_builtin(operator.setitem, Cells, _types.Any, _types.int64)(_store)
 def _prefetch(_: Any, cells: Any, index: Any) -> Any:
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         number = ir.IntType(32)
-        pointer = builder.bitcast(_pointer(context, builder, sig, args), ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(function, [pointer, number(0), number(3), number(1)])
+        place = builder.bitcast(pointer(context, builder, sig, args), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
+        builder.call(function, [place, number(0), number(3), number(1)])
         return context.get_dummy_value()
 
     return _types.void(cells, _types.int64), code
@@ -153,11 +154,12 @@ def _nothing(row: Row, index: int) -> None:
     pass
 
 
-def _either(plain: Callable[..., Any], code: Callable[..., Any]) -> Callable[..., Any]:
+def either(plain: Callable[..., Any], code: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands for a function in the kernels: itself when interpreted, its LLVM code when compiled."""
     return plain if config.DISABLE_JIT else cast(Callable[..., Any], intrinsic(code))
 
 
-share: Callable[[Mem], Mem] = _either(_as_it_is, _share)
+share: Callable[[Mem], Mem] = either(_as_it_is, _share)
 """The machine as the kernels take it."""
-prefetch: Callable[[Row, int], None] = _either(_nothing, _prefetch)
+prefetch: Callable[[Row, int], None] = either(_nothing, _prefetch)
 """Bring `row[index]` into the processor's cache, if there is such a place."""

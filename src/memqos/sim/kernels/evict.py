@@ -32,6 +32,15 @@ def _shadow(m: Mem, c: int, word: int, limit: int) -> int:
     return k.SHADOW | (c << k.CG_SHIFT) | token | ws
 
 
+@inlined
+def _left(m: Mem, node: int, pages: int) -> None:
+    """So many pages of a tree node are shadows now."""
+    held = m.xn[node] + pages * (k.NODE_SHADOW - 1)
+    m.xn[node] = held
+    if held & k.NODE_PAGES == 0:
+        nodes.enlist(m, node)
+
+
 @njit
 def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
     """Evict up to `count` of the oldest pages of list `number` of `c`; return how many.
@@ -43,7 +52,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
     target = m.g[k.SC_TARGET]
     age = m.cg[target, k.AGE]
     mark = k.SHADOW | (target << k.CG_SHIFT)
-    alike = ALIKE if mglru else 0
+    alike = SPECIAL | ALIKE if mglru else SPECIAL
     listed = number << k.LIST_SHIFT
     state = -1
     shadow = 0
@@ -91,26 +100,23 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                 pages = m.obj[o, k.O_PAGES]
                 counted = nodes.levels_of(m, page) != 0
             last = min(end, at + count - taken)
-            if m.pool[at + 1] == page + 1:
-                run = min(last - at, 64 - (page & 63))
-                if run >= runs.LEAST:
-                    every, some = runs.common(m, page, run)
-                    if not ((every ^ some) & alike or some & SPECIAL) and runs.consecutive(m.pool, at, run):
-                        if mglru:
-                            runs.fill(m, page, run, shadow)
-                            gone += run
-                        else:
-                            runs.leave(m, page, run, mark, age + taken)
-                        if counted:
-                            held = m.xn[page >> 6] + run * (k.NODE_SHADOW - 1)
-                            m.xn[page >> 6] = held
-                            if held & k.NODE_PAGES == 0:
-                                nodes.enlist(m, page >> 6)
-                        at += run
-                        taken += run
-                        lists.fetch(m, at, end, jump)
-                        continue
-                last = min(last, at + max(run, 1))
+            if at + runs.PAGES <= last and runs.in_order(m.pool, at, page):
+                if page + runs.PAGES <= base + pages and runs.alike(m, page, word, alike):
+                    if mglru:
+                        runs.fill(m, page, shadow)
+                        gone += runs.PAGES
+                    else:
+                        runs.leave(m, page, mark, age + taken)
+                    if counted:
+                        some = runs.in_node(page)
+                        _left(m, page >> 6, some)
+                        if some < runs.PAGES:
+                            _left(m, (page >> 6) + 1, runs.PAGES - some)
+                    at += runs.PAGES
+                    taken += runs.PAGES
+                    lists.fetch(m, at, end, jump)
+                    continue
+                last = at + runs.PAGES
             far = lists.AHEAD
             if at + far < end:
                 last = min(last, end - far)
@@ -141,10 +147,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                     else:
                         m.w[page] = mark | ((age + taken) & k.POS) | (word & k.WS)
                     if counted:
-                        held = m.xn[page >> 6] + (k.NODE_SHADOW - 1)
-                        m.xn[page >> 6] = held
-                        if held & k.NODE_PAGES == 0:
-                            nodes.enlist(m, page >> 6)
+                        _left(m, page >> 6, 1)
                     taken += 1
                 at += 1
         m.ch[chunk, k.LO] = at - first

@@ -86,12 +86,7 @@ def age(m: Mem, c: int, swappiness: int) -> None:
 
 @njit
 def _list_is_empty(m: Mem, c: int, kind: int, seq: int) -> bool:
-    lid = c * k.LISTS + kind * 4 + seq % 4
-    page = lists.take_tail(m, lid)
-    if page < 0:
-        return True
-    lists.put_tail(m, lid, page)
-    return False
+    return lists.oldest(m, c * k.LISTS + kind * 4 + seq % 4) < 0
 
 
 @njit

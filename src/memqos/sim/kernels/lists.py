@@ -121,22 +121,31 @@ def drop_tail(m: Mem, lid: int) -> None:
 
 
 @inlined
-def take_tail(m: Mem, lid: int) -> int:
-    """Take the oldest page off; -1 when the list is empty. The size is the caller's."""
+def oldest(m: Mem, lid: int) -> int:
+    """The oldest page; -1 when the list is empty. Entries of removed pages before it are dropped."""
     while True:
         chunk = m.ls[lid, k.TAIL]
         if chunk < 0:
             return -1
-        lo = m.ch[chunk, k.LO]
-        hi = m.ch[chunk, k.HI]
-        base = chunk << k.CHUNK_SHIFT
-        while lo < hi:
-            page = int(m.pool[base + lo])
-            lo += 1
+        at = chunk << k.CHUNK_SHIFT
+        end = at + m.ch[chunk, k.HI]
+        at += m.ch[chunk, k.LO]
+        while at < end:
+            page = int(m.pool[at])
             if page >= 0:
-                m.ch[chunk, k.LO] = lo
+                m.ch[chunk, k.LO] = at & (k.CHUNK - 1)
                 return page
+            at += 1
         drop_tail(m, lid)
+
+
+@inlined
+def take_tail(m: Mem, lid: int) -> int:
+    """Take the oldest page off; -1 when the list is empty. The size is the caller's."""
+    page = oldest(m, lid)
+    if page >= 0:
+        m.ch[m.ls[lid, k.TAIL], k.LO] += 1
+    return page
 
 
 @inlined

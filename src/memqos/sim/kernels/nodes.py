@@ -160,6 +160,8 @@ def forget_shadow(m: Mem, page: int) -> None:
 def shrink(m: Mem, c: int) -> None:
     """Free the oldest nodes that hold only shadows beyond one per 8 pages of `c` (count_shadow_nodes)."""
     pages = m.cg[c, k.N_SLAB_BYTES] >> 12
+    if m.cg[c, k.NODES] - (pages >> 3) < 256:
+        return
     if not m.g[k.SHADOW_SLAB_ONLY]:
         for i in range(k.LISTS):
             pages += m.ls[c * k.LISTS + i, k.SIZE]

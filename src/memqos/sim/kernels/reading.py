@@ -8,19 +8,31 @@ from memqos.sim.kernels.jit import inlined
 from memqos.sim.kernels.layout import Mem
 
 AHEAD = 32
-BLOCK = 64  # reads until a run is looked for again
+BLOCK = 64  # reads until eights are looked for again
 CHARGED, REFUSED = 1, 2
 GO, ROOM, FULL, EVICTOR, OTHER = range(5)
 """Why a loop stops: not; no more pages may be charged; a full chunk; another's shadow; anything else."""
 
 
 @inlined
-def run_at(m: Mem, page: int, i: int, end: int) -> int:
-    """How many pages of one tree node are read in order from `tab[i]` on; 0 when hardly any."""
-    if i + runs.LEAST >= end or m.tab[i + runs.LEAST] != m.tab[i] + runs.LEAST:
-        return 0
-    run = min(end - i, 64 - (page & 63))
-    return run if runs.consecutive(m.tab, i, run) else 0
+def eight_at(m: Mem, i: int, end: int) -> bool:
+    """Whether eight pages are read in order from `tab[i]` on."""
+    return i + runs.PAGES <= end and runs.in_order(m.tab, i, m.tab[i])
+
+
+@inlined
+def block_end(m: Mem, i: int, end: int) -> int:
+    """Where eights are looked for again: soon, if pages are read in order."""
+    last = i + runs.PAGES - 1
+    if last < end and m.tab[last] == m.tab[i] + runs.PAGES - 1:
+        return last + 1
+    return min(end, i + BLOCK)
+
+
+@inlined
+def has_nodes(m: Mem, page: int) -> bool:
+    """Whether the tree nodes of eight pages are there."""
+    return m.xn[page >> 6] != 0 and m.xn[(page + runs.PAGES - 1) >> 6] != 0
 
 
 @inlined
@@ -31,6 +43,17 @@ def enter_node(m: Mem, page: int, held: int, pages: int, known: int) -> None:
             return
         nodes.unlist(m, page >> 6)
     m.xn[page >> 6] = held + pages - (known << 8)
+
+
+@inlined
+def enter_eight(m: Mem, page: int, known: bool) -> None:
+    """Eight pages join their tree nodes, if the file has any; with `known` they leave shadows."""
+    first = runs.in_node(page)
+    enter_node(m, page, m.xn[page >> 6], first, first if known else 0)
+    if first < runs.PAGES:
+        page += first
+        rest = runs.PAGES - first
+        enter_node(m, page, m.xn[page >> 6], rest, rest if known else 0)
 
 
 @inlined

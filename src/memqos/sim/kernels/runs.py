@@ -1,76 +1,65 @@
-"""Runs: consecutive pages in like states, about which one decision is made for all.
+"""Eights: as many consecutive pages in like states, about which one decision is made for all.
 
-The loops here have no branches, so that they are compiled to vector instructions; each answers for all pages
-of a run or for none.
+Always eight, however long a run of pages is and wherever it is cut, so that what is done with them has no
+branches and no remainder; each answers for all eight pages or for none.
 """
 
 from __future__ import annotations
 
+from memqos.sim.kernels import eights
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined
 from memqos.sim.kernels.layout import Mem, Row
 
-LEAST = 8
-"""Shorter runs are not worth looking for."""
+PAGES = eights.PAGES
 
 
 @inlined
-def consecutive(row: Row, at: int, pages: int) -> bool:
-    """Whether `row[at : at + pages]` counts up by one."""
-    first = row[at]
-    wrong = 0
-    for i in range(pages):
-        wrong |= row[at + i] ^ (first + i)
-    return wrong == 0
+def in_order(row: Row, at: int, first: int) -> bool:
+    """Whether `row[at : at + 8]` counts up by one from `first`; all eight must be there."""
+    if row[at + PAGES - 1] != first + PAGES - 1:
+        return False
+    return bool(eights.in_order(row, at, first))
 
 
 @inlined
-def common(m: Mem, page: int, pages: int) -> tuple[int, int]:
-    """The bits that all words of a run have, and those that some have."""
-    every = -1
-    some = 0
-    for i in range(page, page + pages):
-        word = m.w[i]
-        every &= word
-        some |= word
-    return every, some
+def in_node(page: int) -> int:
+    """How many of eight pages from this one on are in its tree node; the others are in the next."""
+    return min(PAGES, 64 - (page & 63))
 
 
 @inlined
-def nearest(m: Mem, page: int, pages: int, age: int) -> int:
-    """The least refault distance among the shadows of a run."""
-    least = k.POS
-    for i in range(page, page + pages):
-        least = min(least, (age - m.w[i]) & k.POS)
-    return least
+def alike(m: Mem, page: int, word: int, mask: int) -> bool:
+    """Whether the words of eight pages agree with `word` in the bits of `mask`."""
+    return bool(eights.alike(m.w, page, word, mask))
 
 
 @inlined
-def enter(m: Mem, page: int, pages: int, at: int, word: int) -> None:
-    """Give a run its places from `at` on in a list, and its words."""
-    for i in range(pages):
-        m.pool[at + i] = page + i
-    for i in range(pages):
-        m.w[page + i] = word | (at + i)
+def all_farther(m: Mem, page: int, age: int, than: int) -> bool:
+    """Whether the refault distances of eight shadows all exceed `than`."""
+    return bool(eights.all_farther(m.w, page, age, k.POS, than))
 
 
 @inlined
-def leave(m: Mem, page: int, pages: int, word: int, age: int) -> None:
-    """Leave shadows of rising age in a run's place."""
-    for i in range(pages):
-        kept = m.w[page + i] & k.WS
-        m.w[page + i] = word | kept | ((age + i) & k.POS)
+def enter(m: Mem, page: int, at: int, word: int) -> None:
+    """Give eight pages their places from `at` on in a list, and their words."""
+    eights.write(m.pool, at, 0, 0, page, -1)
+    eights.write(m.w, page, 0, word, at, -1)
 
 
 @inlined
-def fill(m: Mem, page: int, pages: int, word: int) -> None:
-    """Give each page of a run the same word."""
-    for i in range(page, page + pages):
-        m.w[i] = word
+def leave(m: Mem, page: int, word: int, age: int) -> None:
+    """Leave shadows of rising age in place of eight pages."""
+    eights.write(m.w, page, k.WS, word, age, k.POS)
 
 
 @inlined
-def change(m: Mem, page: int, pages: int, more: int) -> None:
-    """Add the same to each word of a run."""
-    for i in range(page, page + pages):
-        m.w[i] = m.w[i] + more
+def fill(m: Mem, page: int, word: int) -> None:
+    """Give each of eight pages the same word."""
+    eights.write(m.w, page, 0, word, 0, 0)
+
+
+@inlined
+def change(m: Mem, page: int, more: int) -> None:
+    """Add the same to each of eight words."""
+    eights.change(m.w, page, more)

@@ -32,23 +32,6 @@ def _marks(m: Mem, c: int, shadow: int, pages: int, rework: bool) -> int:
     return flags & k.WS if rework else flags
 
 
-@inlined
-def _hits(m: Mem, page: int, run: int, rework: bool) -> bool:
-    """Touch a run of resident pages that are all in the same state; False when they are not."""
-    every, some = runs.common(m, page, run)
-    if (every ^ some) & STATE:
-        return False
-    runs.change(m, page, run, touched(every, rework) - every)
-    return True
-
-
-@inlined
-def _alike(m: Mem, page: int, run: int, word: int) -> bool:
-    """Whether a run of missing pages has no shadows, or equal ones."""
-    every, some = runs.common(m, page, run)
-    return (every ^ some) & (-1 if word & k.SHADOW else k.RES | k.SHADOW | k.CG_MASK) == 0
-
-
 @njit
 def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
     """As `stream.reads`."""
@@ -81,25 +64,38 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
         why = GO
         while i < end:
             page = base + m.tab[i]
-            run = reading.run_at(m, page, i, end)
-            if run:
-                held = m.xn[page >> 6]
+            while reading.eight_at(m, i, end):
                 word = m.w[page]
                 if word & k.RES:
-                    if _hits(m, page, run, rework):
-                        i += run
-                        continue
-                elif at < bound and (held or not counted) and not (rework and word & k.WS):
-                    run = min(run, bound - at)
-                    if _alike(m, page, run, word):
-                        known = 1 if word & k.SHADOW else 0
-                        marks = _marks(m, c, word, run, rework) if known else 0
-                        reading.enter_node(m, page, held, run, known * run)
-                        runs.enter(m, page, run, at, fresh | marks)
-                        at += run
-                        i += run
-                        continue
-            block = min(end, i + (run or reading.BLOCK))
+                    if not runs.alike(m, page, word, STATE):
+                        break
+                    runs.change(m, page, touched(word, rework) - word)
+                else:
+                    if at + runs.PAGES > bound or (counted and not reading.has_nodes(m, page)):
+                        break
+                    shadowed = word & k.SHADOW != 0
+                    if rework and word & k.WS:
+                        break
+                    if not runs.alike(m, page, word, -1 if shadowed else k.RES | k.SHADOW | k.CG_MASK):
+                        break
+                    marks = 0
+                    if shadowed:
+                        if word & KEY != seen:
+                            if repeated:
+                                workingset.refault_mglru(m, c, seen, 1, repeated)
+                            repeated = -runs.PAGES
+                            seen = word & KEY
+                            flags = _marks(m, c, seen, runs.PAGES, rework)
+                        repeated += runs.PAGES
+                        marks = flags
+                    reading.enter_eight(m, page, shadowed)
+                    runs.enter(m, page, at, fresh | marks)
+                    at += runs.PAGES
+                i += runs.PAGES
+                if i == end:
+                    break
+                page = base + m.tab[i]
+            block = reading.block_end(m, i, end)
             far = reading.reach(m, block)
             while i < block:
                 page = base + m.tab[i]

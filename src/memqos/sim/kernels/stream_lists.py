@@ -25,27 +25,22 @@ def _rivals(m: Mem, evictor: int) -> int:
 
 
 @inlined
-def _hits(m: Mem, page: int, run: int) -> bool:
-    """Touch a run of resident pages that are all in the same state; False when they are not."""
-    every, some = runs.common(m, page, run)
-    apart = every ^ some
-    if apart & (k.RES | k.REF):
-        return False
-    if not some & k.REF:
-        runs.change(m, page, run, k.REF)
+def _hits(m: Mem, page: int, word: int) -> bool:
+    """Touch eight resident pages, the first one's word given, if they are all in the same state."""
+    if not word & k.REF:
+        if not runs.alike(m, page, word, k.RES | k.REF):
+            return False
+        runs.change(m, page, k.REF)
         return True
-    return not apart & k.LIST_MASK and every & k.LIST_MASK != INACTIVE
+    return word & k.LIST_MASK != INACTIVE and runs.alike(m, page, word, k.RES | k.REF | k.LIST_MASK)
 
 
 @inlined
-def _misses(m: Mem, page: int, run: int, evictor: int, born: int, rivals: int) -> bool:
-    """Whether a run of missing pages all join the inactive list."""
-    every, some = runs.common(m, page, run)
-    if (every ^ some) & (k.RES | k.SHADOW | k.CG_MASK):
+def _misses(m: Mem, page: int, word: int, evictor: int, born: int, rivals: int) -> bool:
+    """Whether eight missing pages all join the inactive list."""
+    if not runs.alike(m, page, word, k.RES | k.SHADOW | k.CG_MASK):
         return False
-    if not every & k.SHADOW:
-        return True
-    return every & OWNER == evictor and runs.nearest(m, page, run, born) > rivals
+    return not word & k.SHADOW or (word & OWNER == evictor and runs.all_farther(m, page, born, rivals))
 
 
 @njit
@@ -94,24 +89,26 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
         why = GO
         while i < end:
             page = base + m.tab[i]
-            run = reading.run_at(m, page, i, end)
-            if run:
-                held = m.xn[page >> 6]
-                if m.w[page] & k.RES:
-                    if _hits(m, page, run):
-                        i += run
-                        continue
-                elif at < bound and (held or not counted):
-                    run = min(run, bound - at)
-                    if _misses(m, page, run, evictor, born, rivals):
-                        known = 1 if m.w[page] & k.SHADOW else 0
-                        reading.enter_node(m, page, held, run, known * run)
-                        runs.enter(m, page, run, at, fresh)
-                        unknown += run * (1 - known)
-                        at += run
-                        i += run
-                        continue
-            block = min(end, i + (run or reading.BLOCK))
+            while reading.eight_at(m, i, end):
+                word = m.w[page]
+                if word & k.RES:
+                    if not _hits(m, page, word):
+                        break
+                else:
+                    if at + runs.PAGES > bound or (counted and not reading.has_nodes(m, page)):
+                        break
+                    if not _misses(m, page, word, evictor, born, rivals):
+                        break
+                    shadowed = word & k.SHADOW != 0
+                    reading.enter_eight(m, page, shadowed)
+                    runs.enter(m, page, at, fresh)
+                    unknown += 0 if shadowed else runs.PAGES
+                    at += runs.PAGES
+                i += runs.PAGES
+                if i == end:
+                    break
+                page = base + m.tab[i]
+            block = reading.block_end(m, i, end)
             far = reading.reach(m, block)
             while i < block:
                 page = base + m.tab[i]
