@@ -27,8 +27,10 @@ MOST: Final = 4
 """Workers, at most: each may wait for a slow disk on its own."""
 SOON_S: Final = 0.02
 """How long a worker's answer is waited for once the limit holds; so mostly the next write finds it idle."""
-PATIENCE_S: Final = 2.0
-"""How long the limit itself is waited for: the kernel sets it before it reclaims."""
+PATIENCE_S: Final = 1.0
+"""How long the limit itself is waited for: the kernel sets it before it reclaims, but a worker may be late.
+
+After that the write is `Busy`, and is still made; a later turn finds the limit set."""
 
 
 class Lowering:

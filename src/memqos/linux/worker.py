@@ -28,6 +28,8 @@ from memqos.model.plan import Reclaim, Status, Write
 _PR_SET_PDEATHSIG: Final = 1
 _CANCEL: Final = b"cancel"
 _LONGEST: Final = 1 << 16
+_NOWHERE: Final = "memqos.slice/none"
+"""A cgroup that nobody has: memqos.slice, where there is one, has no children."""
 _DYING_S: Final = 1.0
 """Seconds that `close` gives a killed worker: one that the kernel holds in reclaim dies at the end of it."""
 
@@ -136,12 +138,23 @@ def _serve(agent: socket.socket, root: str, parent: int, *, kernel: bool) -> NoR
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() == parent:
             _become_small(agent.fileno())
+            _rehearse(agent, root, kernel=kernel)
             while packet := agent.recv(_LONGEST):
                 if packet != _CANCEL:  # one that came too late
                     asked = msgspec.msgpack.decode(packet, type=_Asked)
                     agent.send(msgspec.msgpack.encode(_carried_out(agent, asked, root, kernel=kernel)))
     finally:
         os._exit(0)
+
+
+def _rehearse(agent: socket.socket, root: str, *, kernel: bool) -> None:
+    """Go through a write that comes to nothing: the pages it touches are copied while there is memory.
+
+    A fork shares its parent's until it writes to them, and each copy waits for memory once that is short.
+    """
+    asked = msgspec.msgpack.encode(_Asked(_NOWHERE, 0, "memory.high", 0, None))
+    found = _carried_out(agent, msgspec.msgpack.decode(asked, type=_Asked), root, kernel=kernel)
+    msgspec.msgpack.encode(found)
 
 
 def _become_small(keep: int) -> None:
