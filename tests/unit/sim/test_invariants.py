@@ -142,4 +142,4 @@ def test_nothing_below_its_memory_min_is_reclaimed(
         if before[0] <= protected and int(m.g[k.G_OOM_KILL]) == kills:
             assert after[1:] == before[1:]
             assert after[0] >= before[0] - 64  # but for what was charged ahead
-        assert after[0] >= min(before[0], protected) - 64 or int(m.g[k.G_OOM_KILL]) > kills
+        assert after[0] >= min(before[0], protected) - 128 or int(m.g[k.G_OOM_KILL]) > kills
