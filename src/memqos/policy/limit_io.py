@@ -15,12 +15,9 @@ others; one that only grows reads nothing back, and is braked by `memory.swap.hi
 (`memqos.policy.brake`). Writes to a disk that is swapped to are limited only where the pod notably writes
 files, too.
 
-Played in the simulator (a 128 MiB pod that walks 168 MiB and writes files, on a disk of 2,000 requests a
-second shared with a service's reads; 6.1, 6.12, 7.2): the service waited for the disk 69 to 72 % of the
-time under the kubelet alone and 23 to 26 % with this (5 % alone), its median was 22 to 25 times and 1.2
-times what it is alone. Its p99 stays far off (58 to 76 times): the first second, until the loop
-looks again, and each batch of 64 pages swapped out, 32 ms of that disk, are more than one request in a
-hundred.
+On a real 6.12 (e7: a pod that swaps and writes files on the disk of a service's reads) the pod that the
+kubelet alone lost to the OOM killer lived, but the service's p99 was 3.5 times that of its time alone, the
+processor left out: swap writes pass, and what a pod begins to write after a cut is held at the next.
 
 `io.weight` is not used. The file is there on every kernel built with io.cost, but nothing stands behind
 it until an admin turned io.cost on for the disk, or gave it the BFQ scheduler, and neither can be told from
