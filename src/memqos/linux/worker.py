@@ -72,6 +72,8 @@ class Worker:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         self._socket = ours
+        self._readable = select.poll()  # select(2) takes no descriptor beyond 1023: an agent has more
+        self._readable.register(ours, select.POLLIN)
         self.alive = True
         self._gone = False
 
@@ -90,7 +92,7 @@ class Worker:
         """Return what became of the write; `None` while it is still being made after so many seconds."""
         try:
             if seconds:
-                select.select([self._socket], [], [], seconds)
+                self._readable.poll(seconds * 1000)
             packet = self._socket.recv(_LONGEST, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None

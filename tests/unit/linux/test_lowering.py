@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from memqos.errors import Busy, CgroupGone, InvalidValue, NodeError
+from memqos.linux.limits import raise_open_files
 from memqos.linux.lowering import MOST, Lowering
 from memqos.model.plan import Write
 from memqos.units import MIB, UNLIMITED
@@ -64,6 +65,20 @@ def test_one_process_serves_limits_that_the_kernel_takes_at_once(lowering: Lower
     for name in "abcdef":
         assert lowering.apply(high(name)) == MIB
     assert len(workers() - before) == 1
+
+
+def test_an_agent_with_thousands_of_open_files_can_set_limits_too(root: Path) -> None:
+    open_files = raise_open_files()
+    if open_files < 1100:
+        pytest.skip(f"only {open_files} files may be open here; raise the hard limit (ulimit -Hn)")
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    lowering = Lowering(str(root), kernel=False)
+    try:
+        assert lowering.apply(high("a")) == MIB
+    finally:
+        lowering.close()
+        for fd in held:
+            os.close(fd)
 
 
 def test_a_process_made_ahead_is_the_one_that_writes(lowering: Lowering) -> None:
