@@ -33,14 +33,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
+from memqos.lab.asked import Asked, is_copy_of
+from memqos.lab.event_questions import EventQuestions
 from memqos.lab.recording import Executed, Look, Recording
+from memqos.lab.work_questions import WorkQuestions
 from memqos.model.snapshot import Cgroup, IoStat
-from memqos.workload.histogram import Histogram
-from memqos.workload.result import RequestStats, Result
-
-_PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 
 
 class Questions:
@@ -49,24 +48,30 @@ class Questions:
     def __init__(
         self, recording: Recording, here: Look | None, series: Mapping[str, Sequence[float | None]]
     ) -> None:
-        self._recording = recording
-        self._here = here
+        self._asked = Asked(recording, here)
+        self._events_of = EventQuestions(self._asked)
+        self._work_of = WorkQuestions(self._asked)
         self._series_values = series
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """The functions, by the name an expression calls them by."""
-        return {name: getattr(self, f"_{name}") for name in QUESTIONS}
+        of_others = {
+            name: getattr(others, name)
+            for names, others in ((_OF_WORK, self._work_of), (_OF_EVENTS, self._events_of))
+            for name in names
+        }
+        return {name: getattr(self, f"_{name}") for name in _OF_LOOKS} | of_others
 
     def _stat(self, pod: str, key: str, mark: str = "") -> int | None:
-        cgroup = self._cgroup(pod, mark)
+        cgroup = self._asked.cgroup(pod, mark)
         return None if cgroup is None or cgroup.memory_stat is None else cgroup.memory_stat.get(key)
 
     def _events(self, pod: str, key: str, mark: str = "") -> int | None:
-        cgroup = self._cgroup(pod, mark)
+        cgroup = self._asked.cgroup(pod, mark)
         return None if cgroup is None or cgroup.memory_events is None else cgroup.memory_events.get(key)
 
     def _holds(self, pod: str, file: str, mark: str = "") -> int | None:
-        cgroup = self._cgroup(pod, mark)
+        cgroup = self._asked.cgroup(pod, mark)
         name = file.replace(".", "_")
         if name not in Cgroup.__struct_fields__:
             raise ValueError(f"there is no file {file!r} of one number")
@@ -76,18 +81,18 @@ class Questions:
     def _io(self, pod: str, key: str, mark: str = "", disk: str = "") -> int | None:
         if key not in IoStat.__struct_fields__:
             raise ValueError(f"io.stat has no {key!r}, but {', '.join(IoStat.__struct_fields__)}")
-        cgroup = self._cgroup(pod, mark)
+        cgroup = self._asked.cgroup(pod, mark)
         if cgroup is None or cgroup.io_stat is None:
             return None
         if not disk:
             return sum(int(getattr(each, key)) for each in cgroup.io_stat.values())
-        if disk not in self._recording.devices:
+        if disk not in self._asked.recording.devices:
             raise ValueError(f"there is no disk {disk!r}")
-        line = cgroup.io_stat.get(self._recording.devices[disk])
+        line = cgroup.io_stat.get(self._asked.recording.devices[disk])
         return 0 if line is None else int(getattr(line, key))
 
     def _stall(self, pod: str, resource: str, kind: str, mark: str = "") -> float | None:
-        cgroup = self._cgroup(pod, mark)
+        cgroup = self._asked.cgroup(pod, mark)
         if resource not in ("memory", "io", "cpu") or kind not in ("some", "full"):
             raise ValueError("stall(POD, memory|io|cpu, some|full)")
         line = getattr(getattr(cgroup, f"{resource}_pressure", None), kind, None)
@@ -96,26 +101,26 @@ class Questions:
     def _node(self, file: str, key: str, mark: str = "") -> int | None:
         if file not in ("meminfo", "vmstat"):
             raise ValueError('node("meminfo"|"vmstat", KEY)')
-        counters: Mapping[str, int] = getattr(self._look(mark).snapshot.node, file)
+        counters: Mapping[str, int] = getattr(self._asked.look(mark).snapshot.node, file)
         return counters.get(key)
 
     def _status(self, pod: str, word: str, mark: str = "") -> int | None:
         if word not in ("running", "restarts", "oom_kills", "exit_code"):
             raise ValueError("status(POD, running|restarts|oom_kills|exit_code)")
-        look = self._look(mark).pods.get(pod)
+        look = self._asked.look(mark).pods.get(pod)
         value: int | None = getattr(look, word, None)
         return value
 
     def _took(self, name: str, word: str) -> float:
         if word not in ("real", "user", "sys", "status"):
             raise ValueError("took(EXEC, real|user|sys|status)")
-        executed: Executed | None = self._recording.execs.get(name)
+        executed: Executed | None = self._asked.recording.execs.get(name)
         if executed is None:
             raise ValueError(f"no command is called {name!r}")
         return float(getattr(executed, word))
 
     def _pods(self, pod: str, word: str, mark: str = "") -> int:
-        looks = [look for name, look in self._look(mark).pods.items() if name == pod or _is_copy(name, pod)]
+        looks = [look for name, look in self._asked.look(mark).pods.items() if is_copy_of(name, pod)]
         if word == "alive":
             return sum(look.running > 0 for look in looks)
         if word == "succeeded":
@@ -142,153 +147,35 @@ class Questions:
 
     def _onset(self, name: str, least: float, start: str = "") -> float | None:
         curve = self._curve(name, start, "")
-        begin = 0.0 if not start else self._look(start).seconds
+        begin = 0.0 if not start else self._asked.look(start).seconds
         return next((at - begin for at, value in curve if value > curve[0][1] + least), None)
 
     def _curve(self, name: str, start: str, end: str) -> list[tuple[float, float]]:
         if name not in self._series_values:
             raise ValueError(f"there is no series {name!r}")
-        first, last = self._span(start, end)
-        looks = zip(self._recording.samples, self._series_values[name], strict=True)
+        first, last = self._asked.span(start, end)
+        looks = zip(self._asked.recording.samples, self._series_values[name], strict=True)
         return [
             (look.seconds, value)
             for look, value in looks
             if value is not None and first <= look.seconds <= last
         ]
 
-    def _waits(self, pod: str, word: str, start: str = "", end: str = "") -> float | None:
-        """Of `RequestStats.waits`; of whole latencies where those were not counted, as in the simulator."""
-        if word not in (*_PERCENTILES, "max"):
-            raise ValueError(f"waits(POD, {'|'.join(_PERCENTILES)}|max)")
-        stats = [each.requests for each in self._results(pod, start, end) if each.requests is not None]
-        if not stats:
-            return None
-        together = _together(stats, [each.histogram if each.waits is None else each.waits for each in stats])
-        return (max(together.rows())[0] if word == "max" else together.percentile(_PERCENTILES[word])) / 1e6
-
-    def _requests(self, pod: str, word: str, start: str = "", end: str = "") -> float | None:
-        stats = [each.requests for each in self._results(pod, start, end) if each.requests is not None]
-        if word in ("completed", "late", "unserved"):
-            return sum(int(getattr(each, word)) for each in stats)
-        if word not in (*_PERCENTILES, "max", "gap"):
-            raise ValueError(f"requests(POD, {'|'.join(_PERCENTILES)}|max|gap|completed|late|unserved)")
-        if not stats:
-            return None
-        if word == "gap":
-            return max(each.gap_max_us for each in stats) / 1e6
-        together = _together(stats, [each.histogram for each in stats])
-        return (together.max_us if word == "max" else together.percentile(_PERCENTILES[word])) / 1e6
-
-    def _work(self, pod: str, word: str, start: str = "", end: str = "") -> float:
-        results = self._results(pod, start, end)
-        if word == "seconds":
-            return sum(each.end_us - each.start_us for each in results) / 1e6
-        if word == "phases":
-            return len(results)
-        if word not in ("pages", "bytes_read", "bytes_written"):
-            raise ValueError("work(POD, pages|bytes_read|bytes_written|phases|seconds)")
-        return sum(int(getattr(each, word)) for each in results)
-
-    def _results(self, pod: str, start: str, end: str) -> list[Result]:
-        if pod not in self._recording.cgroups:
-            raise ValueError(f"there is no pod {pod!r}")
-        first, last = (self._look(mark).snapshot.time_us if mark else None for mark in (start, end))
-        return [
-            result
-            for name, results in self._recording.results.items()
-            for result in results
-            if (name == pod or name.startswith(f"{pod}/"))
-            and (first is None or result.start_us >= first)
-            and (last is None or result.end_us <= last)
-        ]
-
-    def _ended(self, pod: str, start: str = "") -> float | None:
-        begin, _ = self._span(start, "")
-        for event in self._recording.events:
-            if event.what == "exited" and event.seconds >= begin and event.subject.split("/")[1:2] == [pod]:
-                return event.seconds - begin
-        return None
-
-    def _said(self, pod: str, word: str) -> int:
-        names = {name for name in self._recording.cgroups if name == pod or _is_copy(name, pod)}
-        logs = self._recording.logs
-        return len({name.partition("/")[0] for name, text in logs.items() if word in text} & names)
-
-    def _happened(self, what: str, pod: str = "", start: str = "") -> int:
-        begin, _ = self._span(start, "")
-        return sum(
-            event.what == what and event.seconds >= begin and (not pod or self._about(event.subject, pod))
-            for event in self._recording.events
-        )
-
-    def _about(self, subject: str, pod: str) -> bool:
-        """Whether an event's subject is a pod (its key, or a cgroup of it) or one of its copies."""
-        names = [name for name in self._recording.cgroups if name == pod or _is_copy(name, pod)]
-        cgroups = [self._recording.cgroups[name] for name in names]
-        return any(name in subject.split("/") for name in names) or any(
-            subject == path or subject.startswith(f"{path}/") for path in cgroups
-        )
-
-    def _acted(self, knob: str = "", start: str = "") -> float | None:
-        begin, _ = self._span(start, "")
-        return self._first_act(knob, begin)
-
-    def _first_act(self, knob: str, begin: float) -> float | None:
-        took_effect = ("written", "begun")
-        times = [
-            write.seconds
-            for write in self._recording.writes
-            if write.status in took_effect and knob in ("", write.knob)
-        ]
-        if knob in ("", "evict"):
-            times += [event.seconds for event in self._recording.events if event.what == "evicting"]
-        return min((at - begin for at in times if at >= begin), default=None)
-
     def _reaction(self, name: str, least: float, start: str = "", knob: str = "") -> float | None:
         onset = self._onset(name, least, start)
         if onset is None:
             return None
-        begin = onset + (self._look(start).seconds if start else 0.0)
-        return self._first_act(knob, begin)
-
-    def _span(self, start: str, end: str) -> tuple[float, float]:
-        first = self._look(start).seconds if start else 0.0
-        return first, self._look(end).seconds if end else float("inf")
+        begin = onset + (self._asked.look(start).seconds if start else 0.0)
+        return self._events_of.first_act(knob, begin)
 
     def _seconds(self, mark: str = "") -> float:
-        return self._look(mark).seconds
-
-    def _look(self, mark: str) -> Look:
-        if mark:
-            if mark not in self._recording.marks:
-                raise ValueError(f"the timeline has no mark {mark!r}")
-            return self._recording.marks[mark]
-        if self._here is None:
-            raise ValueError("there was no look at the node")
-        return self._here
-
-    def _cgroup(self, pod: str, mark: str) -> Cgroup | None:
-        path = self._recording.cgroups.get(pod)
-        if path is None:
-            raise ValueError(f"there is no pod {pod!r}")
-        return self._look(mark).snapshot.cgroups.get(path)
+        return self._asked.look(mark).seconds
 
 
-def _is_copy(name: str, pod: str) -> bool:
-    stem, _, number = name.rpartition("-")
-    return stem == pod and number.isdigit()
-
-
-def _together(stats: Sequence[RequestStats], histograms: Sequence[Sequence[tuple[int, int]]]) -> Histogram:
-    """Lay the histograms of several results together."""
-    rows: dict[int, int] = {}
-    for histogram in histograms:
-        for low, count in histogram:
-            rows[low] = rows.get(low, 0) + count
-    return Histogram.of_rows(rows, max(each.max_us for each in stats))
-
-
-QUESTIONS = (
-    "stat", "events", "holds", "io", "stall", "node", "status", "pods", "took", "series", "requests", "waits",
-    "work", "ended", "said", "happened", "acted", "onset", "reaction", "seconds",
+_OF_LOOKS = (
+    "stat", "events", "holds", "io", "stall", "node", "status", "pods", "took", "series", "onset", "reaction",
+    "seconds",
 )  # fmt: skip
+_OF_WORK = ("requests", "waits", "work")
+_OF_EVENTS = ("ended", "said", "happened", "acted")
+QUESTIONS = (*_OF_LOOKS, *_OF_WORK, *_OF_EVENTS)
