@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numba
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba.core import cgutils, imputils
 from numba.core.datamodel import models
 from numba.core.typing import templates

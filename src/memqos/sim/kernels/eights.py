@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numba
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 
 from memqos.sim.kernels.cells import apart, either, pointer
 from memqos.sim.kernels.layout import Row
