@@ -50,7 +50,7 @@ def the_batch_pod_ends_in_time(kernel: str) -> None:
 
 
 @pytest.mark.parametrize("kernel", ["6.12", "7.2"])
-def test_who_outruns_a_slow_swap_disk_at_its_limit_is_not_killed_for_it(kernel: str):
+def test_a_swap_storm_on_a_slow_shared_disk_is_limited_without_a_kill(kernel: str):
     found = measured("e7", "memqos", kernel)
     assert (found["oom_kills"], found["evictions"]) == (0, 0)
 

@@ -44,14 +44,16 @@ Alone: TypeAlias = Mapping[tuple[Kind, str], float]
 class Hurt:
     """A victim, a disk it waits for, and the pods to blame, the heaviest user first.
 
-    `used` is the part of the disk's traffic, 0 to 1, that is theirs; `now` is false while the victim's
-    trouble stands but at this look it does not wait noticeably longer than alone, or the disk has time left.
+    `used` is the part of the disk's traffic, 0 to 1, that is theirs; `bearable` the share of time the victim
+    may wait before that is noticeably longer than alone; `now` is false while its trouble stands but at this
+    look it does not wait so long, or the disk has time left.
     """
 
     trouble: Trouble
     device: str
     culprits: tuple[PodSignals, ...]
     used: float
+    bearable: float
     now: bool
 
 
@@ -74,13 +76,13 @@ def hurts(
         victim = situation.signals.pod(trouble.victim)
         if victim is None or not victim.over_us or victim.key in held:
             continue
-        excess = trouble.share - max(alone.get((trouble.kind, trouble.victim), 0.0) * _NOTICEABLE, 0.0)
-        now = trouble.calm_since_us is None and excess > _LEAST_EXCESS
+        bearable = alone.get((trouble.kind, trouble.victim), 0.0) * _NOTICEABLE + _LEAST_EXCESS
+        now = trouble.calm_since_us is None and trouble.share > bearable
         for device in devices(victim, trouble.kind, situation):
             culprits, used = _culprits(situation, trouble, device, totals)
             if culprits and used >= blame:
                 busy = situation.signals.busy(device) >= saturated
-                found.append(Hurt(trouble, device, culprits, used, now and busy))
+                found.append(Hurt(trouble, device, culprits, used, bearable, now and busy))
     return tuple(found)
 
 

@@ -33,7 +33,8 @@ class IoSettings:
     )
     first_cut_percent: float = setting(
         50.0,
-        "First limit, of what a pod would take of the disk; then half of it each time.",
+        "First limit, of what a pod would take of the disk; then half of it each time. Less, by how much "
+        "longer a victim waits than it can bear.",
         "half a disk's time left free lets the victim's requests go almost at once",
         unit="percent",
         least=1.0,

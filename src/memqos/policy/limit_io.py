@@ -3,7 +3,9 @@
 While such a pod waits for a disk (`memqos.policy.blame_io`), the less important pods that use it get an
 `io.max` there: a first cut to `first_cut_percent` of what they took, then to half of that as long as the
 victim waits, down to a floor that lets them live; a tenth more each dwell once it was calm
-(`memqos.policy.pace`), until nothing is held any more. What somebody else set in a pod's `io.max` stays, and
+(`memqos.policy.pace`), until nothing is held any more. Where the victim waits more than twice as long as
+it can bear, each cut is the deeper by that, to an eighth at most: who is served second by second cannot
+wait for three halvings. What somebody else set in a pod's `io.max` stays, and
 the tighter of two limits holds.
 
 Reads and writes get the same limit each, in bytes where the pod's requests are large and in requests
@@ -43,6 +45,7 @@ from memqos.policy.rung import Situation
 from memqos.units import UNLIMITED, format_bytes
 
 _STEP_UP: Final = 0.1
+_DEEPEST: Final = 1 / 8
 _RETREAT: Final = 0.75
 
 
@@ -125,7 +128,9 @@ class LimitIo:
         if before is None:
             if not here:
                 return None
-            return Grip(settings.first_cut_percent / 100, Pace(now_us), now_us, here[0].trouble.victim)
+            first = min(settings.first_cut_percent / 100, _cut(here))
+            level = max(settings.floor_percent / 100, first)
+            return Grip(level, Pace(now_us), now_us, here[0].trouble.victim)
         calm_us = settings.calm_seconds * 1e6
         pace, move = before.pace.turn(
             now_us, hurt=bool(here), dwell_us=settings.dwell_seconds * 1e6, calm_us=calm_us
@@ -134,7 +139,7 @@ class LimitIo:
         if here and level >= 1:
             since, victim = now_us, here[0].trouble.victim
         if move == "tighten":
-            level = max(settings.floor_percent / 100, level / 2)
+            level = max(settings.floor_percent / 100, level * _cut(here))
         elif move == "retreat":
             level = max(settings.floor_percent / 100, level * _RETREAT)
         elif move == "loosen":
@@ -224,6 +229,12 @@ def _present(held: Mapping[str, Held], situation: Situation) -> dict[str, Held]:
         for path, one in held.items()
         if (cgroup := cgroups.get(path)) is not None and cgroup.inode == one.inode and path not in leaving
     }
+
+
+def _cut(here: Sequence[Hurt]) -> float:
+    """Return the part of a level that is left: the part of their waiting that all of the hurt can bear."""
+    borne = min(max(hurt.bearable, hurt.trouble.least) / hurt.trouble.share for hurt in here)
+    return min(0.5, max(_DEEPEST, borne))
 
 
 def _tighter(one: IoMax, other: IoMax) -> IoMax:

@@ -57,7 +57,7 @@ class WatchSettings:
 class Trouble:
     """One pod that stalls: `share` of the last window (0 to 1), `worst` since it began at `since_us`.
 
-    `own`: it runs into its own memory.max or memory.high.
+    `least`: the share from which on that is a trouble; `own`: it runs into its own memory.max or memory.high.
     """
 
     kind: Kind
@@ -65,6 +65,7 @@ class Trouble:
     importance: Importance
     share: float
     worst: float
+    least: float
     since_us: int
     own: bool = False
     calm_since_us: int | None = None
@@ -113,7 +114,9 @@ def _trouble(kind: Kind, pod: PodSignals, before: Trouble | None, least: float, 
     share = pod.share_lately(COUNTERS[kind])
     own = kind == "memory" and (pod.rate("max_events") > 0 or pod.rate("high_events") > 0)
     if before is None:
-        return Trouble(kind, pod.key, pod.importance, share, share, now, own) if share > least else None
+        return (
+            Trouble(kind, pod.key, pod.importance, share, share, least, now, own) if share > least else None
+        )
     calm = None if share > least / 2 else before.calm_since_us or now
     return replace(before, share=share, worst=max(before.worst, share), own=own, calm_since_us=calm)
 

@@ -43,7 +43,7 @@ class Node:
                 fields["io_max"] = {}
         return self.plan
 
-    def storm(self, stall: float = 0.5, read: int = 40 * MIB, wrote: int = 0) -> Plan:
+    def storm(self, stall: float = 0.2, read: int = 40 * MIB, wrote: int = 0) -> Plan:
         """Let a second pass in which the hog uses the disk and the shop waits for it."""
         self.scene.traffic(
             "hog", rbytes=read, rios=read // (128 * KIB), wbytes=wrote, wios=wrote // (128 * KIB)
@@ -57,7 +57,7 @@ class Node:
         """Let a second pass in which the shop waits for whoever used the disk."""
         self.scene.traffic("shop", rbytes=MIB, rios=32)
         self.scene.serve("8:0", 1.0)
-        self.scene.stall("shop", 0.5, resource="io")
+        self.scene.stall("shop", 0.2, resource="io")
         return self.look()
 
     def calm(self) -> Plan:
@@ -89,7 +89,7 @@ def test_who_saturates_the_disk_of_a_more_important_pod_is_cut_to_half_at_once(n
         "act",
     )
     assert victim.why == (
-        "default/shop waits for the disk 50 % of the time; 98 % of the traffic of 8:0 is of default/hog, "
+        "default/shop waits for the disk 20 % of the time; 98 % of the traffic of 8:0 is of default/hog, "
         "held at 50 % of it"
     )
 
@@ -103,6 +103,12 @@ def test_it_is_halved_down_to_the_floor_and_then_spent(node: Node) -> None:
     assert levels[:7] == [0.5, 0.5, 0.25, 0.25, 0.125, 0.125, 0.1]
     assert steps[-1] == "spent"
     assert limits(node.plan) == IoMax(rbps=4 * MIB, wbps=4 * MIB)
+
+
+@pytest.mark.parametrize(("stall", "level"), [(0.15, 0.5), (0.4, 0.25), (0.95, 0.125)])
+def test_the_longer_the_victim_waits_the_deeper_is_each_cut(node: Node, stall: float, level: float) -> None:
+    node.storm(stall)
+    assert node.level == pytest.approx(level)
 
 
 def test_it_is_raised_step_by_step_after_calm_and_then_let_go(node: Node) -> None:
@@ -157,7 +163,7 @@ def test_a_pod_that_only_just_begins_is_known_to_want_its_part_of_the_disk(node:
     for name in ("shop", "hog"):
         node.scene.traffic(name, rbytes=MIB, rios=32)
     node.scene.serve("8:0", 1.0)
-    node.scene.stall("shop", 0.5, resource="io")
+    node.scene.stall("shop", 0.2, resource="io")
     assert limits(node.look()) == IoMax(rbps=10 * MIB, wbps=10 * MIB)
 
 
@@ -230,7 +236,7 @@ def test_who_waits_to_have_its_memory_back_from_swap_has_the_swap_disk_relieved(
     busy.traffic("hog", "8:16", rbytes=20 * MIB, rios=5120, wbytes=20 * MIB, wios=5120)
     busy.count("shop", "memory_stat", "workingset_refault_anon", 1000)
     busy.serve("8:16", 1.0)
-    busy.stall("shop", 0.4)
+    busy.stall("shop", 0.1)
     assert limits(node.look(), device="8:16") == IoMax(rbps=20 * MIB, wbps=20 * MIB)
 
 
@@ -244,7 +250,7 @@ def test_a_pod_that_pushes_out_pages_to_that_disk_is_braked_by_swap_high(busy: S
         busy.change("hog", memory_swap_current=busy.cgroups["kubepods/hog"]["memory_swap_current"] + 20 * MIB)
         busy.traffic("shop", "8:16", rbytes=MIB, rios=32)
         busy.serve("8:16", 1.0)
-        busy.stall("shop", 0.4, resource="io")
+        busy.stall("shop", 0.2, resource="io")
         plan = node.look()
         knobs = {write.knob: write for write in plan.writes}
         assert set(knobs) == {"io.max", "memory.swap.high"}
