@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from memqos.errors import LabError, ToolMissing
-from memqos.linux.files import OBSERVED
 from memqos.linux.node import LinuxNode
+from memqos.linux.observed import OBSERVED
 
 UNAVAILABLE = 69
 GOAL = 2.0

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from memqos.errors import CgroupGone, InvalidValue
 from memqos.linux.cgroupfs import FILES, decode, encode
-from memqos.linux.files import read_whole
 from memqos.linux.oserror import node_error
+from memqos.linux.reading import read_whole
 from memqos.model.plan import Reclaim, Value, Write
 from memqos.model.snapshot import IoMax
 from memqos.units import MIB

@@ -1,15 +1,9 @@
-"""Control files kept open and re-read in place: the one module that reads what the kernel prints.
+"""Control files kept open and re-read in place.
 
 Opening a control file costs several times what reading it does, so a cgroup's descriptors stay
 open and one `pread` at offset 0 brings a fresh text. A text that is byte for byte the last one
-has the last one's value, so most files of a quiet node are never decoded again.
-
-Only counters are read at every look: those of `LIVE`, and inside of pods those of `OWN`. What changes by a
-write, and what the kernel announces, is read when the cgroup was told of (`memqos.linux.notice`), and at
-every `EVERY`th look of it, should it have changed without a word; so is what nobody decides by.
-
-A control file prints itself into one record, so one `pread` gets it whole if the buffer is large
-enough; a read that fills its buffer is repeated with a larger one.
+has the last one's value, so most files of a quiet node are never decoded again. What is read when says
+`memqos.linux.observed`.
 
 A file that is refused, or whose text does not read, counts as not there, in that cgroup and for as long
 as it lasts: `CgroupFiles.unread` says which and why. A new kernel's new form of one file costs that file.
@@ -17,61 +11,26 @@ as it lasts: `CgroupFiles.unread` says which and why. A new kernel's new form of
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Container, Iterable
-from itertools import compress, count, repeat
+from itertools import compress, count
 from operator import ne
-from typing import Final
 
 from msgspec.structs import replace
 
 from memqos.errors import CgroupGone
-from memqos.linux.cgroupfs import FILES
 from memqos.linux.notice import Notices
+from memqos.linux.observed import CONTROL, DECODE, EVERY, LIVE, OBSERVED, OWN, SWITCH
 from memqos.linux.oserror import node_error
+from memqos.linux.reading import ABSENT, Budget, answers, read_closed, read_each, read_whole
 from memqos.model.snapshot import Cgroup
-
-pread = os.pread
-"""The one function that reads a control file; tests put faults here."""
-
-CONTROL: Final = "cgroup.subtree_control"
-"""Watched in cgroups with children: when it changes, the children have other files."""
-
-SWITCH: Final = "cgroup.pressure"
-"""Watched in cgroups without pressure files: when it is switched on, they come back (6.1)."""
-
-OWN: Final = ("memory_current", "memory_stat", "memory_swap_current")
-LIVE: Final = (*OWN, "memory_pressure", "io_stat", "io_pressure")
-"""Fields of `Cgroup` that move without a word, and that policies decide by: of what is in a pod by `OWN`."""
-
-EVERY: Final = 16
-
-OBSERVED: Final = {
-    field: field.replace("_", ".")
-    for field in (*LIVE, *(field for field in Cgroup.__struct_fields__ if field not in LIVE))
-    if field not in ("path", "inode")
-}
-"""Field of `Cgroup` to control file, those of every look first."""
-
-_DECODE: Final = {field: FILES[name].codec.decode for field, name in OBSERVED.items()}
-
-ABSENT: Final = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP)
-"""What a knob answers that this cgroup has not: no file, controller off, PSI off at boot."""
-
-
-class Budget:
-    """How many descriptors may stay open; `kept` are. Beyond it files are opened for every read."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.kept = 0
 
 
 class CgroupFiles:
     """The control files of one cgroup that make up its `Cgroup`.
 
-    `parent` tells that it has children. `unread` is, by file, why it counts as not there.
+    `parent` tells that it has children, `moved` that the last `read` found other counters of its memory.
+    `unread` is, by file, why it counts as not there.
     """
 
     __slots__ = (
@@ -90,6 +49,7 @@ class CgroupFiles:
         "_watch",
         "directory",
         "inode",
+        "moved",
         "parent",
         "path",
         "unread",
@@ -113,6 +73,7 @@ class CgroupFiles:
         self._raws: list[bytes] = []
         self._refused: list[str] = []
         self.unread: dict[str, str] = {}
+        self.moved = True
         self._cgroup = Cgroup(path=path, inode=inode)
         self._looked = False
         self._look()
@@ -170,28 +131,34 @@ class CgroupFiles:
         self._raws.append(raw)
 
     @property
-    def names(self) -> Iterable[str]:
+    def names(self) -> list[str]:
         """The files found."""
         return [OBSERVED.get(field, field) for field in self._fields]
 
-    def read(self, told: Container[int] | None, *, inside: bool = False) -> tuple[Cgroup, bool]:
+    def read(
+        self, told: Container[int] | None, *, inside: bool = False, still: bool = False
+    ) -> tuple[Cgroup, bool]:
         """Return the cgroup as it is now, and whether its children's controllers changed.
 
         `told` are the watches that were told of since the last look; `None`: that is not known. `inside`
-        tells that it is in a pod. Raises `CgroupGone` when it vanished.
+        tells that it is in a pod, `still` that the pod's own counters did not move. Raises `CgroupGone` when
+        it vanished.
         """
         if not self._looked or (self._refused and self._mended()):
             return self._again()
         self._age = (self._age + 1) % EVERY
+        self.moved = False
         known = self._raws
         try:
             if told is None or not self._age or not self._watch or self._watch in told:
                 if told is None or self._watch in told:
                     self._watch = self._notices.arm(self.directory)  # before what it is armed for is read
                 raws = self._read_all()
+            elif still:
+                return self._cgroup, False
             else:
                 live = self._own if inside else self._live
-                raws = list(map(pread, self._fds, self._sizes, repeat(0, live)))
+                raws = read_each(self._fds, self._sizes, live)
                 known = known[:live]
             if raws == known:
                 return self._cgroup, False
@@ -203,6 +170,7 @@ class CgroupFiles:
             return self._again()
         self._raws[: len(raws)] = raws
         self._cgroup = self._decoded(changed)
+        self.moved = changed[0] < self._own
         # what is watched stands last, see `_look`
         last = self._fields[changed[-1]]
         if last == SWITCH:
@@ -210,14 +178,16 @@ class CgroupFiles:
         return self._cgroup, last == CONTROL
 
     def _read_all(self) -> list[bytes]:
-        return list(map(pread, self._fds, self._sizes, repeat(0))) if self._fds else self._read_closed()
+        if self._fds:
+            return read_each(self._fds, self._sizes)
+        return read_closed(self.directory, self.inode, self.names)
 
     def _decoded(self, changed: Iterable[int]) -> Cgroup:
         """Return the cgroup with the values that the texts at these places have now."""
         fields, raws, values = self._fields, self._raws, {}
         for index in changed:
             field = fields[index]
-            if (decode := _DECODE.get(field)) is None:
+            if (decode := DECODE.get(field)) is None:
                 continue
             try:
                 values[field] = decode(raws[index])
@@ -229,26 +199,10 @@ class CgroupFiles:
                     self.unread.pop(OBSERVED[field], None)
         return replace(self._cgroup, **values)
 
-    def _read_closed(self) -> list[bytes]:
-        """Read files that are not kept open; ENODEV when the path leads to another cgroup by now."""
-        raws = []
-        directory = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            if os.fstat(directory).st_ino != self.inode:
-                raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
-            for field in self._fields:
-                fd = os.open(OBSERVED.get(field, field), os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-                try:
-                    raws.append(read_whole(fd, 8192)[0])
-                finally:
-                    os.close(fd)
-        finally:
-            os.close(directory)
-        return raws
-
     def renew(self) -> None:
         """Look anew which files there are: the parent switched a controller on or off."""
         self.close()
+        self.moved = True
         self._cgroup = Cgroup(path=self.path, inode=self.inode)
         self._look()
 
@@ -261,18 +215,7 @@ class CgroupFiles:
 
     def _mended(self) -> bool:
         """Tell whether a refused file has another answer by now."""
-        for name in self._refused:
-            try:
-                fd = os.open(f"{self.directory}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    read_whole(fd, 512)
-                finally:
-                    os.close(fd)
-            except OSError as error:
-                if error.errno not in ABSENT:
-                    continue
-            return True
-        return False
+        return any(answers(f"{self.directory}/{name}") for name in self._refused)
 
     def alive(self) -> bool:
         """Tell whether the very cgroup is still at its path."""
@@ -295,12 +238,3 @@ class CgroupFiles:
         self._own = self._live = 0
         self._looked = False
         self._fields, self._sizes, self._raws, self._refused, self.unread = [], [], [], [], {}
-
-
-def read_whole(fd: int, size: int) -> tuple[bytes, int]:
-    """Read a control file in one piece; also return the buffer size that leaves it room to grow."""
-    raw = pread(fd, size, 0)
-    while len(raw) >= size:
-        size *= 4
-        raw = pread(fd, size, 0)
-    return raw, max(64, -(-len(raw) * 3 // 2 // 64) * 64)

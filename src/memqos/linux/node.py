@@ -1,10 +1,11 @@
 """`LinuxNode`: the `Node` that is this machine.
 
-One `observe()` reads every control file that `Cgroup` has, of every cgroup, from kept
-descriptors. The identity of a cgroup is the inode of its directory. A cgroup that vanishes
-meanwhile is left out; if that shows the tree to be out of date, the pass is run once more, so
-that what was there before `observe()` began is in the snapshot. A file that is refused or does not read
-counts as not there, and `Snapshot.unread` says so; only the root itself, meminfo and vmstat must be read.
+One `observe()` brings every control file that `Cgroup` has, of every cgroup, from kept descriptors
+(`memqos.linux.observed` says which are read when). The identity of a cgroup is the inode of its
+directory. A cgroup that vanishes meanwhile is left out; if that shows the tree to be out of date, the pass is
+run once more, so that what was there before `observe()` began is in the snapshot. A file that is refused
+or does not read counts as not there, and `Snapshot.unread` says so; only the root itself, meminfo and vmstat
+must be read.
 
 The roots may point anywhere: on a tree of plain files everything works but what only a kernel
 does (triggers, probing by writes).
@@ -21,13 +22,14 @@ from memqos.errors import CgroupGone
 from memqos.linux import features, procfs
 from memqos.linux.apply import apply_write
 from memqos.linux.facts import NodeFiles
-from memqos.linux.files import Budget, CgroupFiles
+from memqos.linux.files import CgroupFiles
 from memqos.linux.limits import raise_open_files
 from memqos.linux.lowering import KNOBS, Lowering
 from memqos.linux.notice import Notices
 from memqos.linux.orders import Orders
 from memqos.linux.pressure import Pressed
 from memqos.linux.procfile import ProcFile
+from memqos.linux.reading import Budget
 from memqos.linux.tree import Tree
 from memqos.linux.trigger import Trigger
 from memqos.linux.unread import summary
@@ -235,18 +237,23 @@ class LinuxNode:
         cgroups: dict[str, Cgroup] = {}
         renew: set[str] = set()
         told = self._notices.told()
-        pods = self._pods
+        pods, moved = self._pods, set[str]()
         for path, files in list(self._files.items()):
             parent = path.rpartition("/")[0]
             try:
                 if parent in renew and path:
                     files.renew()
-                cgroups[path], control_changed = files.read(told, inside=parent in pods)
+                inside = parent in pods
+                cgroups[path], control_changed = files.read(
+                    told, inside=inside, still=inside and parent not in moved
+                )
             except CgroupGone:
                 self._dirty = True
                 del self._files[path]
                 files.close()
                 continue
+            if files.moved:
+                moved.add(path)
             if control_changed:
                 renew.add(path)
         return cgroups

@@ -29,7 +29,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from memqos.hearing import Hearing, Source
-from memqos.linux.files import read_whole
+from memqos.linux.reading import read_whole
 from memqos.linux.trigger import Sample, Trigger
 from memqos.node import Wake
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from memqos.linux.files import ABSENT, pread
 from memqos.linux.oserror import node_error
+from memqos.linux.reading import ABSENT, pread
 
 
 class ProcFile:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 
-from memqos.linux.files import pread
 from memqos.linux.oserror import node_error
+from memqos.linux.reading import pread
 
 
 class Tree:

@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from memqos.linux.files import read_whole
 from memqos.linux.keyed import Pressures
+from memqos.linux.reading import read_whole
 from memqos.model.snapshot import Pressure
 
 _CODEC: Final = Pressures()

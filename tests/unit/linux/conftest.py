@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from memqos.linux import files
+from memqos.linux import reading
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -64,5 +64,5 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Faulty:
                 raise OSError(number, os.strerror(number), name)
         return real(fd, size, offset)
 
-    monkeypatch.setattr(files, "pread", pread)
+    monkeypatch.setattr(reading, "pread", pread)
     return faults.__setitem__

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from memqos.errors import InvalidValue, KnobMissing, Unreadable
 from memqos.linux.cgroupfs import FILES, decode, encode
-from memqos.linux.files import OBSERVED
+from memqos.linux.observed import OBSERVED
 from memqos.model.plan import Reclaim
 from memqos.model.snapshot import IoMax, IoStat
 from memqos.units import UNLIMITED

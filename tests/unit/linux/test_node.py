@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from memqos.errors import Busy, InvalidValue, NodeError, Refused, Unreadable, Unsupported
-from memqos.linux.files import OBSERVED
 from memqos.linux.node import LinuxNode
+from memqos.linux.observed import OBSERVED
 from memqos.linux.unread import SHOWN
 from memqos.model.plan import Reclaim, Write
 from memqos.model.snapshot import FEATURES, Cgroup, IoMax, IoStat

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from memqos.linux import files
-from memqos.linux.files import EVERY
+from memqos.linux import reading
 from memqos.linux.node import LinuxNode
 from memqos.linux.notice import Notices
+from memqos.linux.observed import EVERY
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ class Counted:
             self.reads.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
             return real(fd, size, offset)
 
-        monkeypatch.setattr(files, "pread", pread)
+        monkeypatch.setattr(reading, "pread", pread)
 
     def of(self, ending: str) -> int:
         return sum(name.endswith(ending) for name in self.reads)
@@ -102,17 +102,64 @@ def test_without_watches_everything_is_read(machine: Any, monkeypatch: pytest.Mo
         assert node.observe().cgroups["pod"].memory_peak == 123
 
 
-def test_inside_a_pod_pressure_and_disks_are_read_now_and_then(
-    machine: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def pod_node(machine: Any) -> Any:
     for path in ("pod", "pod/main"):
         machine.cgroup(path)
     with node_of(machine) as node:
         node.observe()
         node.watch(["pod"])
-        counted = Counted(monkeypatch)
-        for _ in range(EVERY):
-            node.observe()
+        yield node
+
+
+def use(machine: Any, size: int) -> None:
+    """Have the container, and so its pod, hold so many bytes; by another name, so that no watch tells."""
+    for path in ("pod", "pod/main"):
+        file, other = machine.root / path / "memory.current", machine.root.parent / path.replace("/", "-")
+        if not other.exists():
+            other.hardlink_to(file)
+        other.write_text(f"{size}\n")
+
+
+def test_inside_a_pod_pressure_and_disks_are_read_now_and_then(
+    machine: Any, pod_node: LinuxNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(monkeypatch)
+    for look in range(EVERY):
+        use(machine, 4096 * look)
+        pod_node.observe()
     assert counted.of("pod/memory.pressure") == counted.of("pod/io.stat") == EVERY
     assert counted.of("main/memory.stat") == counted.of("main/memory.current") == EVERY
     assert counted.of("main/memory.pressure") == counted.of("main/io.stat") == 1
+
+
+def test_what_moves_in_a_container_moves_its_pod_and_is_seen_at_once(
+    machine: Any, pod_node: LinuxNode
+) -> None:
+    for look in range(2 * EVERY):
+        use(machine, 4096 * look)
+        assert pod_node.observe().cgroups["pod/main"].memory_current == 4096 * look
+
+
+def test_a_container_of_a_pod_that_did_not_move_is_read_now_and_then(
+    machine: Any, pod_node: LinuxNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(monkeypatch)
+    for _ in range(EVERY):
+        pod_node.observe()
+    assert counted.of("main/memory.current") == counted.of("main/memory.stat") == 1
+
+
+def test_a_knob_of_a_container_is_seen_at_once_though_its_pod_did_not_move(
+    machine: Any, pod_node: LinuxNode
+) -> None:
+    for look in range(1, EVERY):
+        (machine.root / "pod/main/memory.high").write_text(f"{4096 * look}\n")
+        assert pod_node.observe().cgroups["pod/main"].memory_high == 4096 * look
+
+
+def test_a_new_container_of_a_pod_that_did_not_move_is_there_at_once(
+    machine: Any, pod_node: LinuxNode
+) -> None:
+    machine.cgroup("pod/late")
+    assert "pod/late" in pod_node.observe().cgroups

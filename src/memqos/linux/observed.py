@@ -1,0 +1,37 @@
+"""Which control files make up a `Cgroup`, and which of them are read at every look.
+
+Only counters are: those of `LIVE`, and inside of pods those of `OWN`, when the pod's own moved (they are
+the sums over its containers: cgroup-v2.rst, "Memory Interface Files"). What changes by a write, and what the
+kernel announces, is read when the cgroup was told of (`memqos.linux.notice`), and at every `EVERY`th look of
+it, should it have changed without a word; so is what nobody decides by.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from memqos.linux.cgroupfs import FILES
+from memqos.model.snapshot import Cgroup
+
+CONTROL: Final = "cgroup.subtree_control"
+"""Watched in cgroups with children: when it changes, the children have other files."""
+
+SWITCH: Final = "cgroup.pressure"
+"""Watched in cgroups without pressure files: when it is switched on, they come back (6.1)."""
+
+OWN: Final = ("memory_current", "memory_stat", "memory_swap_current")
+LIVE: Final = (*OWN, "memory_pressure", "io_stat", "io_pressure")
+"""Fields of `Cgroup` that move without a word, and that policies decide by: of what is in a pod by `OWN`."""
+
+EVERY: Final = 16
+"""Looks after which everything of a cgroup is read."""
+
+OBSERVED: Final = {
+    field: field.replace("_", ".")
+    for field in (*LIVE, *(field for field in Cgroup.__struct_fields__ if field not in LIVE))
+    if field not in ("path", "inode")
+}
+"""Field of `Cgroup` to control file, those of every look first, of these `OWN` first."""
+
+DECODE: Final = {field: FILES[name].codec.decode for field, name in OBSERVED.items()}
+"""Field of `Cgroup` to what reads its file's text."""
