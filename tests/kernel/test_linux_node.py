@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -28,16 +29,6 @@ held = bytearray(size)
 while True:
     for start in range(0, size, 4096):
         held[start] = (held[start] + 1) % 256
-"""
-
-
-IDLE = """
-import sys, time
-held = bytearray({size})
-for start in range(0, len(held), 4096):
-    held[start:start + 8] = (start + 1).to_bytes(8, "little")
-print("held", flush=True)
-time.sleep(600)
 """
 
 
@@ -115,18 +106,14 @@ def test_an_order_for_more_than_there_is_ends_as_partial(node: LinuxNode) -> Non
 
 
 def test_an_order_on_a_slow_swap_device_neither_blocks_the_caller_nor_outlives_its_cancelling(
-    node: LinuxNode, pod: Path
+    node: LinuxNode, pod: Path, idle_program: Callable[[Path, int], AbstractContextManager[None]]
 ) -> None:
     facts = node.observe().node
     (swap,) = facts.swaps
     device = next(device for device, disk in facts.disks.items() if swap.filename.endswith(disk.name))
     node.apply(Write(POD, "io.max", {device: IoMax(wbps=2 * MIB, rbps=2 * MIB)}, ""))
-    argv = [sys.executable, "-S", "-c", IDLE.format(size=96 * MIB)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as hog:
+    with idle_program(pod, 96 * MIB):
         try:
-            (pod / "cgroup.procs").write_text(f"{hog.pid}\n")
-            assert hog.stdout is not None
-            hog.stdout.readline()
             start = time.monotonic()
             node.begin(Write(POD, "memory.reclaim", Reclaim(64 * MIB), ""))
             begun = time.monotonic() - start
@@ -134,9 +121,8 @@ def test_an_order_on_a_slow_swap_device_neither_blocks_the_caller_nor_outlives_i
             node.cancel(POD)
             outcome = ended(node)
             took = time.monotonic() - start
-        finally:  # a failure must not wait for a program that never ends
+        finally:  # a program whose pages wait for the disk does not end
             node.apply(Write(POD, "io.max", {}, ""))
-            hog.kill()
     taken = outcome.after
     Path(os.environ["MEMQOS_OUT"], "cancelled.txt").write_text(
         f"begun in {begun:.3f} s, {outcome.status} after {took:.3f} s with {taken} taken\n"

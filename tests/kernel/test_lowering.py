@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -19,14 +19,6 @@ ROOT = Path("/sys/fs/cgroup")
 NAME = "lowering"
 HELD = 72 * MIB
 """Nine seconds of the slow disk."""
-IDLE = """
-import time
-held = bytearray({size})
-for start in range(0, len(held), 4096):
-    held[start:start + 8] = (start + 1).to_bytes(8, "little")
-print("held", flush=True)
-time.sleep(600)
-"""
 
 
 @pytest.fixture
@@ -40,20 +32,14 @@ def _slow_swap() -> Iterator[None]:
 
 
 @pytest.fixture
-def pod(_slow_swap: None) -> Iterator[Path]:
+def pod(
+    _slow_swap: None, idle_program: Callable[[Path, int], AbstractContextManager[None]]
+) -> Iterator[Path]:
     """A cgroup full of anonymous memory that nobody touches."""
     directory = ROOT / NAME
     directory.mkdir()
-    argv = [sys.executable, "-S", "-c", IDLE.format(size=HELD)]
-
-    def enter() -> None:
-        (directory / "cgroup.procs").write_text("0")
-
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, preexec_fn=enter) as program:
-        assert program.stdout is not None
-        program.stdout.readline()
+    with idle_program(directory, HELD):
         yield directory
-        program.kill()
     for _ in range(100):
         try:
             directory.rmdir()
