@@ -62,7 +62,7 @@ def compare(
     from dataclasses import asdict
 
     from memqos.cli.output import Output
-    from memqos.lab.compare import is_recorded
+    from memqos.lab.recorded import is_recorded
     from memqos.report.fidelity import page, rows_table, summary_table
 
     chosen, wanted = chosen_experiments(experiments, every, kernels)
@@ -74,17 +74,24 @@ def compare(
         _run(chosen, wanted, runs, out)
     rows: list[Row] = []
     missing: list[str] = []
+    stale: list[str] = []
     for experiment in chosen:
         for kernel in wanted:
             if every and not is_recorded(recorded, experiment, kernel):
                 missing.append(f"{experiment.name} on {kernel}")
             else:
-                rows += _compared(experiment, kernel, recorded)
+                found, left_out = _compared(experiment, kernel, recorded)
+                rows += found
+                stale += left_out
+    if stale and not every:
+        raise LabError(f"recorded before something was changed, so record it anew: {'; '.join(stale)}")
     output = Output(as_json=as_json)
     plain: list[dict[str, Any]] = [{**asdict(row), "error": _finite(row.error)} for row in rows]
     output.tables({"rows": plain}, rows_table(rows, "Simulated beside real"), summary_table(rows))
     if missing:
         output.line(f"not recorded: {', '.join(missing)}")
+    for each in stale:
+        output.line(f"left out: {each}")
     docs = docs or (Path("docs/fidelity.md") if every else None)
     if docs is not None:
         words = "--all" if every else " ".join(experiments)
@@ -92,7 +99,7 @@ def compare(
         docs.parent.mkdir(parents=True, exist_ok=True)
         then = json.loads(first.read_text(encoding="utf-8"))["rows"] if first else []
         said += " --first FILE" if first else ""
-        docs.write_text(page(rows, command=said, missing=missing, first=then), encoding="utf-8")
+        docs.write_text(page(rows, command=said, missing=missing, stale=stale, first=then), encoding="utf-8")
         output.line(f"page: {docs}")
     ctx.exit(exits.NOT_HELD if any(row.met is False for row in rows) else exits.OK)
 
@@ -108,18 +115,26 @@ def _run(experiments: list[Experiment], kernels: tuple[str, ...], runs: int, out
                     raise LabError(f"{result.name} on {result.kernel}: {result.problem}")
 
 
-def _compared(experiment: Experiment, kernel: str, recorded: Path) -> list[Row]:
+def _compared(experiment: Experiment, kernel: str, recorded: Path) -> tuple[list[Row], list[str]]:
+    """Compare what is up to date; also say of which variants nothing is, and why."""
     from memqos.lab.compare import compare as compare_recordings
-    from memqos.lab.compare import recordings_in
+    from memqos.lab.recorded import recordings_in
     from memqos.lab.simulated import record
     from memqos.lab.variant import play
 
-    rows = []
-    for name, real in recordings_in(recorded, experiment, kernel).items():
+    rows: list[Row] = []
+    stale = []
+    for name, found in recordings_in(recorded, experiment, kernel).items():
+        now = play(experiment, name)
         # the guest has no eviction manager, so neither has the simulation here
-        simulated = record(experiment, play(experiment, name), kernel, evictions=False, guest=True)
-        rows += compare_recordings(experiment, kernel, real, simulated)
-    return rows
+        simulated = record(experiment, now, kernel, evictions=False, guest=True)
+        reasons = [each.out_of_date(experiment, now, simulated) for each in found]
+        real = [each.recording for each, reason in zip(found, reasons, strict=True) if reason is None]
+        if real:
+            rows += compare_recordings(experiment, kernel, real, simulated)
+        else:
+            stale.append(f"{experiment.name} {name} on {kernel} ({reasons[-1]})")
+    return rows, stale
 
 
 def _finite(error: float | None) -> float | None:

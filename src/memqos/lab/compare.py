@@ -14,13 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Final
 
-from memqos.errors import LabError
 from memqos.lab.experiment import Experiment
-from memqos.lab.recording import Look, Recording, decode
+from memqos.lab.recording import Look, Recording
 from memqos.model.snapshot import Cgroup
 
 BATCH: Final = 64
@@ -228,28 +226,3 @@ def _at(recording: Recording, mark: str) -> Look | None:
     if mark == END:
         return recording.samples[-1] if recording.samples else None
     return recording.marks.get(mark)
-
-
-def is_recorded(directory: Path, experiment: Experiment, kernel: str) -> bool:
-    """Whether there is anything below a directory for `recordings_in` to find."""
-    out = f"{experiment.name}/{kernel}/out/record-*.json"
-    return any(directory.glob(out)) or any(directory.glob(f"*/{out}"))
-
-
-def recordings_in(directory: Path, experiment: Experiment, kernel: str) -> dict[str, list[Recording]]:
-    """Find what `memqos lab run` left below a directory, by variant; raises `LabError` when there is nothing.
-
-    `DIRECTORY/EXPERIMENT/KERNEL/out/record-*.json`, or the same in any folder of DIRECTORY: several runs.
-    """
-    found: dict[str, list[Recording]] = {name: [] for name in experiment.variant_names}
-    for name, recordings in found.items():
-        file = f"{experiment.name}/{kernel}/out/record-{name}.json"
-        for path in [directory / file, *sorted(directory.glob(f"*/{file}"))]:
-            if path.exists():
-                recordings.append(decode(path.read_bytes(), source=str(path)))
-        if not recordings:
-            raise LabError(
-                f"{directory} has no recording of {experiment.name}, {name}, on {kernel}: memqos lab run "
-                f"{experiment.name} --kernel {kernel} --out {directory}"
-            )
-    return found

@@ -98,10 +98,12 @@ def page(
     *,
     command: str,
     missing: Sequence[str] = (),
+    stale: Sequence[str] = (),
     first: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The whole page in Markdown, misses left in; `missing` is what there was no recording of.
+    """The whole page in Markdown, misses left in.
 
+    `missing` is what there was no recording of, `stale` what was recorded when something was different.
     `first` are rows, as `--json` writes them, of scenarios when they were compared for the first time.
     """
     judged = [row for row in rows if row.met is not None]
@@ -115,6 +117,8 @@ def page(
     ]
     if missing:
         parts.append(f"Not compared, because not recorded: {', '.join(missing)}.")
+    if stale:
+        parts.append(f"Not compared, because recorded before something was changed: {'; '.join(stale)}.")
     if first:
         parts += _first(first, rows)
     misses = [row for row in rows if row.met is False]

@@ -1,11 +1,6 @@
-from pathlib import Path
-
-import pytest
-
-from memqos.errors import LabError
-from memqos.lab.compare import compare, recordings_in
+from memqos.lab.compare import compare
 from memqos.lab.experiment import Experiment
-from memqos.lab.recording import Look, PodLook, Recording, encode
+from memqos.lab.recording import Look, PodLook, Recording
 from memqos.model.snapshot import Cgroup, Counters, IoStat, NodeFacts, Snapshot
 from memqos.report.fidelity import page, rows_table, summary_table
 from memqos.units import MIB
@@ -78,18 +73,12 @@ def test_the_node_is_not_compared_where_nobody_saw_it_begin() -> None:
     assert verdicts([seen], ours) == {("begin → m0", "oom_kill"): True}
 
 
-def test_recordings_of_several_runs_are_found_and_missing_ones_are_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"memqos lab run x --kernel 6\.12"):
-        recordings_in(tmp_path, EXPERIMENT, "6.12")
-    for run in ("run1", "run2"):
-        out = tmp_path / run / "x" / "6.12" / "out"
-        out.mkdir(parents=True)
-        (out / "record-run.json").write_bytes(encode(recording(look(1))))
-    assert len(recordings_in(tmp_path, EXPERIMENT, "6.12")["run"]) == 2
-
-
 def test_the_page_says_what_was_not_recorded() -> None:
     assert "not recorded: e7 on 6.1." in page([], command="x", missing=["e7 on 6.1"])
+
+
+def test_the_page_says_what_was_recorded_otherwise() -> None:
+    assert "changed: e3 run on 6.1 (why)." in page([], command="x", stale=["e3 run on 6.1 (why)"])
 
 
 def test_the_page_leaves_misses_in() -> None:
