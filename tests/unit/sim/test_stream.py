@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memqos.errors import ExperimentError
-from memqos.sim.kernels import evict, stream
+from memqos.sim.kernels import evict, pagecache, rounds, stream
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import config
 from memqos.sim.machine import Machine
@@ -42,6 +42,9 @@ orders = st.one_of(
     st.tuples(
         st.sampled_from(["MAX", "HIGH", "LOW"]), st.sampled_from(("p", "p/c", *GROUPS)), st.integers(40, 500)
     ),
+    st.tuples(
+        st.just("dirty"), st.sampled_from(GROUPS), st.integers(0, 2), st.integers(0, 899), st.integers(1, 9)
+    ),
     st.tuples(st.just("rmdir"), st.just("p/c/d")),
     st.tuples(st.just("reclaim"), st.sampled_from(("p", *GROUPS)), st.integers(1, 200)),
 )
@@ -68,6 +71,11 @@ def carried_out(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> dict[str,
                 misses.append(machine.trace(path, files[number], places % FILES[number]))
             except ExperimentError as error:
                 misses.append(str(error))
+        elif what == "dirty":
+            number, first, count = rest
+            dirty(
+                machine, path, files[number], [place % FILES[number] for place in range(first, first + count)]
+            )
         elif what == "rmdir":
             machine.rmdir(path)
         elif what == "reclaim":
@@ -77,13 +85,22 @@ def carried_out(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> dict[str,
     return state(machine) | {"misses": misses}
 
 
+def dirty(machine: Machine, path: str, file: int, places: list[int]) -> None:
+    """Some pages of a file, where they are in memory, are no longer like those beside them."""
+    for place in places:
+        page = machine.m.obj[file, k.O_BASE] + place
+        if machine.m.w[page] & k.RES:
+            pagecache.set_dirty(machine.m, machine.cgroup(path), file, page)
+
+
 def state(machine: Machine) -> dict[str, Any]:
     """All that matters: every counter, word and node, and the pages of every list in order."""
     m: Any = machine.m
     groups = int(m.g[k.NCG])
     cg, g, words = m.cg[:groups].copy(), m.g.copy(), m.w[: machine.pages].copy()
     cg[:, k.SUM0 : k.SUM0 + 4] = 0  # scratch: brought up to date before each use
-    g[[k.R0, k.R1, k.R2, k.R3, k.CHUNK_FREE]] = 0
+    g[[k.R0, k.R1, k.R2, k.R3, k.CHUNK_FREE, *range(k.SC_DEACTIVATE_ANON, k.SC_FULL_WALK)]] = 0
+    g[[k.SC_PAGEOUT, k.SC_UNQUEUED]] = 0
     g[k.ISOLATED :] = 0
     words[words & k.RES != 0] &= ~k.POS
     lists = []
@@ -107,17 +124,37 @@ def state(machine: Machine) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=30)
-@given(
-    st.sampled_from(sorted(KINDS)), st.sampled_from([0, 7, 128]), st.lists(orders, min_size=4, max_size=12)
-)
-def test_many_at_once_is_the_same_as_one_by_one(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> None:
+def compared(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> None:
     def one_by_one(m: k.Mem, c: int, o: int, i: int, end: int) -> int:
         m.g[k.R0] = 0
         return i
 
     together = carried_out(kernel, lag, done)
-    with mock.patch.object(stream, "reads", one_by_one), mock.patch.object(evict, "batch", return_value=0):
+    with (
+        mock.patch.object(stream, "reads", one_by_one),
+        mock.patch.object(evict, "batch", return_value=0),
+        mock.patch.object(rounds, "shrink", return_value=False),
+    ):
         apart = carried_out(kernel, lag, done)
     for name, part in apart.items():
         assert np.array_equal(together[name], part), name
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from(sorted(KINDS)), st.sampled_from([0, 7, 128]), st.lists(orders, min_size=4, max_size=12)
+)
+def test_many_at_once_is_the_same_as_one_by_one(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> None:
+    compared(kernel, lag, done)
+
+
+reads = st.tuples(st.just("skew"), st.just("a"), st.integers(1, 2), st.integers(0, 99), st.integers(200, 400))
+spoils = st.tuples(st.just("dirty"), st.just("a"), st.integers(1, 2), st.integers(0, 899), st.integers(1, 9))
+
+
+@settings(max_examples=20)
+@given(st.integers(60, 400), st.lists(st.one_of(reads, reads, spoils), min_size=3, max_size=8))
+def test_all_rounds_of_a_reclaim_at_once_are_the_same_as_one_after_the_other(
+    limit: int, done: list[tuple[Any, ...]]
+) -> None:
+    compared("6.1", 0, [("MAX", "a", limit), *done])

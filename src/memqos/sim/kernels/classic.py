@@ -147,6 +147,11 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
     m.g[k.SC_PAGEOUT] = 0
     m.g[k.SC_UNQUEUED] = 0
     done = 0
+    if kind and m.g[k.SC_CREDIT]:  # gone already (`rounds`)
+        done = min(count, m.g[k.SC_CREDIT])
+        m.g[k.SC_CREDIT] -= done
+        m.ls[lid, k.SIZE] -= done
+        freed = done
     while done < count:
         if kind:
             gone = evict.batch(m, c, k.INACTIVE_FILE, count - done, 0)

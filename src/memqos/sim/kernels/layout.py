@@ -114,7 +114,7 @@ CH_COLS = 4
     SC_TARGET, SC_TO_RECLAIM, SC_RECLAIMED, SC_SCANNED, SC_PRIORITY, SC_MAY_SWAP, SC_SWAPPINESS,
     SC_LOW_RECLAIM, SC_LOW_SKIPPED, SC_FORCE_DEACTIVATE, SC_SKIPPED_DEACTIVATE, SC_DEACTIVATE_ANON,
     SC_DEACTIVATE_FILE, SC_CACHE_TRIM, SC_FILE_TINY, SC_ANON_COST, SC_FILE_COST, SC_FULL_WALK, SC_KIND,
-    SC_PAGEOUT, SC_DIRTY, SC_UNQUEUED, SC_TAKEN,
+    SC_PAGEOUT, SC_DIRTY, SC_UNQUEUED, SC_TAKEN, SC_CREDIT,
     # work of this turn, to be turned into CPU time
     WORK_SCAN, WORK_STEAL,
     # answers of functions with more than one
@@ -129,7 +129,7 @@ CH_COLS = 4
     # kswapd between two slices of its work; priority 0: it sleeps
     KSWAPD_PRIORITY, KSWAPD_START, KSWAPD_AT, KSWAPD_LOOKED, KSWAPD_TOTAL, KSWAPD_BEGAN, KSWAPD_SCANNED,
     KSWAPD_LOW, SLICE_END, SLEPT_IO,
-) = range(139)  # fmt: skip
+) = range(140)  # fmt: skip
 ISOLATED = SLEPT_IO + 1  # up to 64 pages that reclaim has taken off their list
 G_SIZE = ISOLATED + 64
 

@@ -156,6 +156,13 @@ def forget_shadow(m: Mem, page: int) -> None:
         _drop_node(m, page)
 
 
+@inlined
+def may_shrink(m: Mem, c: int, pages: int, left: int) -> bool:
+    """Whether `shrink` could have anything to do while `pages` pages go from lists that then hold `left`."""
+    left = 0 if m.g[k.SHADOW_SLAB_ONLY] else left
+    return m.cg[c, k.NODES] + pages - (((m.cg[c, k.N_SLAB_BYTES] >> 12) + left) >> 3) >= 256
+
+
 @njit
 def shrink(m: Mem, c: int) -> None:
     """Free the oldest nodes that hold only shadows beyond one per 8 pages of `c` (count_shadow_nodes)."""

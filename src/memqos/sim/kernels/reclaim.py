@@ -6,7 +6,7 @@ kernel.md 2.1, 2.2, 4.7, 5.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, generations, io, mglru, nodes
+from memqos.sim.kernels import classic, counters, generations, io, mglru, nodes, rounds
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -174,12 +174,13 @@ def _try_to_free(m: Mem) -> int:
         m.g[k.SC_PRIORITY] = 12
         if m.g[k.MGLRU] and target == 0 and m.g[k.SC_TO_RECLAIM] >= 64:
             m.g[k.SC_PRIORITY] = set_initial_priority(m)
-        while m.g[k.SC_PRIORITY] >= 0:
+        if rounds.shrink(m):
+            spend(m)
+        while m.g[k.SC_RECLAIMED] < m.g[k.SC_TO_RECLAIM] and m.g[k.SC_PRIORITY] >= 0:
             m.g[k.SC_SCANNED] = 0
             _shrink_node(m)
-            if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]:
-                break
-            m.g[k.SC_PRIORITY] -= 1
+            if m.g[k.SC_RECLAIMED] < m.g[k.SC_TO_RECLAIM]:
+                m.g[k.SC_PRIORITY] -= 1
         for kind in range(2):
             m.cg[target, k.SNAP_ANON + kind] = counters.tree_sum(m, target, k.ACTIVATE_ANON + kind)
         if m.g[k.SC_RECLAIMED]:
