@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final
 
 from memqos.errors import Busy, InputError, NodeError
 from memqos.model.plan import Write
 from memqos.model.pods import PlacedPod, Pod
 from memqos.runner import lifecycle
 from memqos.runner.held import Held
-from memqos.runner.lifecycle import Run
 from memqos.runner.rules import Rules
-from memqos.runner.stage import PATIENCE, Stage
-from memqos.runner.status import ContainerEvent, ContainerStatus, EventKind, PodStatus, Termination
-from memqos.runner.world import Cgroups, Launch, NotStarted, Start
-
-_AGAIN_US: Final = 10**6
-"""How long to wait before what did not end by SIGKILL gets it once more."""
+from memqos.runner.stage import Stage
+from memqos.runner.status import ContainerEvent, ContainerStatus, PodStatus
+from memqos.runner.steps import Steps
+from memqos.runner.world import Cgroups, Start
 
 
 class Runner(ABC):
@@ -41,14 +36,12 @@ class Runner(ABC):
     ) -> None:
         """Take the tree: see `Cgroups.claim` for what it raises. `clock` is microseconds."""
         self.rules = rules
-        self.scale = scale
         self._clock = clock
-        self._start = start
         self._pods: dict[str, Held] = {}
         self._gone: dict[str, PodStatus] = {}
-        self._events: list[ContainerEvent] = []
         self._cgroups = cgroups
         self._stage = Stage(cgroups, rules, write)
+        self._steps = Steps(rules, cgroups, self._stage, start=start, clock=clock, scale=scale)
 
     @abstractmethod
     def wait(self, seconds: float) -> None:
@@ -67,7 +60,7 @@ class Runner(ABC):
         try:
             self._stage.make_pod(cgroup, self.placed)
             for run in held.runs:
-                self._stand(held, run)
+                self._steps.stand(held, run, self.placed)
         except BaseException:
             del self._pods[pod.uid]
             self._cgroups.remove(cgroup)
@@ -88,16 +81,15 @@ class Runner(ABC):
         """
         due = [(held, run) for held in self._pods.values() for run in held.due(self._clock())]
         for holder, run in due:
-            self._launch(holder, run)
+            self._steps.launch(holder, run)
         for held in list(self._pods.values()):
             for run in held.runs:
-                self._reap(held, run)
+                self._steps.reap(held, run)
             for run in held.runs:
                 if held.wanted and run.state == "waiting" and run.container.name not in held.standing:
-                    self._stand_again(held, run)
+                    self._steps.stand_again(held, run, self.placed)
             self._end(held)
-        events, self._events = self._events, []
-        return events
+        return self._steps.said()
 
     def next_due_us(self) -> int | None:
         """When (monotonic clock) `poll` has something to do, if no container ends before."""
@@ -140,7 +132,7 @@ class Runner(ABC):
             held.leaving, held.wanted, held.deadline_us = True, False, None
             if not lifecycle.over(held.runs):
                 held.reason, held.message = reason, message
-            self._say("evicted", held, message=f"{reason}: {message}" if message else reason)
+            self._steps.say("evicted", held, message=f"{reason}: {message}" if message else reason)
         deadline = self._clock() + held.grace_us(grace)
         held.deadline_us = min(deadline, held.deadline_us or deadline)
         self._end(held)
@@ -185,94 +177,10 @@ class Runner(ABC):
             raise InputError(f"there is no pod with uid {uid!r} here", remedy="create it first")
         return self._pods[uid]
 
-    def _stand(self, held: Held, run: Run) -> None:
-        if self._stage.make_container(held.path(run), self.placed):
-            held.standing.add(run.container.name)
-            self._say("created", held, run)
-
-    def _stand_again(self, held: Held, run: Run) -> None:
-        """Make the cgroup for the next run; a refusal counts as a run that failed, and is tried again."""
-        if run.due_us > self._clock() and run.container.name in held.refused:
-            return
-        try:
-            self._stand(held, run)
-            held.refused.discard(run.container.name)
-        except NodeError as error:
-            held.refused.add(run.container.name)
-            now = self._clock()
-            how = Termination(128, "CreateContainerError", now, now, message=str(error))
-            self._ended(held, run, how, "failed")
-
-    def _launch(self, held: Held, run: Run) -> None:
-        pod, container = held.pod, run.container
-        adjust = self.rules.oom_score_adj(pod, container)
-        process = self._start(Launch(pod, container, held.path(run), adjust, run.starts))
-        now = self._clock()
-        if isinstance(process, NotStarted):
-            how = Termination(process.exit_code, "StartError", now, now, message=process.message)
-            self._ended(held, run, how, "failed")
-        else:
-            held.processes[container.name] = process
-            run.started(now)
-            self._say("started", held, run)
-
-    def _reap(self, held: Held, run: Run) -> None:
-        process = held.processes.get(run.container.name)
-        code = None if process is None else process.poll()
-        if process is None or code is None:
-            return
-        held.processes.pop(run.container.name).close()
-        message = held.killed.pop(run.container.name, "")
-        cgroup = held.path(run)
-        self._cgroups.kill(cgroup)  # the rest ends with the first process, as in a container's pid namespace
-        kills = self._cgroups.oom_kills(cgroup)
-        reason = "OOMKilled" if kills else "Error" if code else "Completed"
-        how = Termination(code, reason, run.started_us, self._clock(), kills, message)
-        self._ended(held, run, how, "exited")
-
-    def _ended(self, held: Held, run: Run, how: Termination, kind: EventKind) -> None:
-        run.ended(how, self.scale, for_good=held.over)
-        self._say(kind, held, run, message=how.message, termination=how)
-        if run.state == "waiting":
-            held.standing.discard(run.container.name)
-            if run.due_us > how.finished_us:
-                seconds = (run.due_us - how.finished_us) / 1e6
-                self._say("backoff", held, run, message=f"back-off {seconds:g}s restarting the container")
-
     def _end(self, held: Held) -> None:
-        """Carry on the end of a pod that leaves, and of the sidecars of one whose containers are done."""
-        if not held.leaving and not (held.processes and lifecycle.over(held.runs)):
+        if not self._steps.end(held):
             return
-        if held.deadline_us is None:
-            held.deadline_us = self._clock() + held.grace_us()
-        for run in lifecycle.to_terminate(held.runs):
-            if run.container.name not in held.signalled:
-                held.signalled.add(run.container.name)
-                held.processes[run.container.name].send(signal.SIGTERM)
-        if self._clock() >= held.deadline_us:
-            for name in held.processes:
-                self._cgroups.kill(held.placed.containers[name])
-            held.deadline_us = self._clock() + _AGAIN_US
-        if held.processes:
-            return
-        if not held.leaving:
-            held.deadline_us = None
-        elif self._cgroups.remove(held.cgroup, PATIENCE):
-            self._gone[held.pod.uid] = held.status()
-            del self._pods[held.pod.uid]
-            self._say("gone", held, message=held.reason)
-            with contextlib.suppress(NodeError):  # the next create writes them again, and says why not
-                self._stage.configure(set(self.rules.shared), self.placed)
-
-    def _say(
-        self,
-        kind: EventKind,
-        held: Held,
-        run: Run | None = None,
-        *,
-        message: str = "",
-        termination: Termination | None = None,
-    ) -> None:
-        pod, name = held.pod, run.container.name if run else ""
-        event = ContainerEvent(kind, self._clock(), pod.key, pod.uid, name, message, termination)
-        self._events.append(event)
+        self._gone[held.pod.uid] = held.status()
+        del self._pods[held.pod.uid]
+        with contextlib.suppress(NodeError):  # the next create writes them again, and says why not
+            self._stage.configure(set(self.rules.shared), self.placed)
