@@ -225,18 +225,21 @@ def test_a_pod_at_its_limit_wakes_the_wait_by_its_events(node: LinuxNode, pod: P
         (pod / "cgroup.procs").write_text(str(hog.pid))
         while node.wait(2).cgroups:  # it has settled
             pass
-        before = node.observe().cgroups[POD].memory_events
+        before = _hits(node)
         assert hog.stdin is not None
         hog.stdin.write(b"x")
         hog.stdin.flush()
-        wake = node.wait(30)
-        assert wake.reason == "pressure"
-        assert POD in wake.cgroups
-        after = node.observe().cgroups[POD].memory_events
-        assert after is not None
-        assert before is not None
-        assert after["max"] > before["max"]
+        while _hits(node) == before:  # pressure of another kind may wake first
+            wake = node.wait(30)
+            assert wake.reason == "pressure"
+            assert POD in wake.cgroups
         hog.kill()
+
+
+def _hits(node: LinuxNode) -> int:
+    events = node.observe().cgroups[POD].memory_events
+    assert events is not None
+    return events["max"]
 
 
 def test_a_quiet_time_holds_back_a_storm_of_pressure(node: LinuxNode, pod: Path) -> None:

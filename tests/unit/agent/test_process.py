@@ -68,8 +68,8 @@ def start(world: Path) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(world)], stderr=subprocess.PIPE, env=ENVIRONMENT
     )
-    deadline = time.monotonic() + 20
-    while knob(world) == "max" and process.poll() is None and time.monotonic() < deadline:
+    deadline = time.monotonic() + 20  # a plain file is empty before it is written anew
+    while knob(world) in ("max", "") and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     return process
 
