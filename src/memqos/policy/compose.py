@@ -47,7 +47,8 @@ def overlay(plans: Iterable[Plan]) -> Plan:
     looks: list[float] = []
     for plan in plans:
         for write in plan.writes:
-            writes[write.target] = _over(writes.get(write.target), write)
+            target = write.target
+            writes[target] = _over(writes.get(target), write)
         advice.extend(plan.advice)
         for eviction in plan.evictions:
             evictions.setdefault((eviction.uid, eviction.container), eviction)

@@ -20,7 +20,7 @@ from typing import Final
 
 from memqos.model.plan import Advice, Plan, Value, Write
 from memqos.model.snapshot import Cgroup, Disk, NodeFacts, Snapshot
-from memqos.policy.signals import unreclaimable
+from memqos.policy.stat import unreclaimable
 from memqos.units import UNLIMITED, format_bytes, page_floor
 
 NAME: Final = "guard"
@@ -53,16 +53,17 @@ def dangers(now: Snapshot, *, io_limited: bool = True) -> Iterator[Danger]:
     for path, cgroup in now.cgroups.items():
         if not path:
             continue
-        if cgroup.memory_min:
+        most, high = cgroup.memory_max, cgroup.memory_high
+        if cgroup.memory_min and most is not None and cgroup.memory_min >= most * _CLOSE:
             yield from _protection(cgroup, now.node.page_size)
-        charged, high, most = cgroup.memory_current or 0, cgroup.memory_high, cgroup.memory_max
+        charged = cgroup.memory_current or 0
         throttled = high is not None and high < UNLIMITED and charged > high
         full = most is not None and most < UNLIMITED and charged >= most * _CLOSE
         if throttled or full:  # what cannot be reclaimed is no more than what is charged
             kept = unreclaimable(cgroup, swap_free)
             if throttled:
                 yield from _throttle(cgroup, kept)
-            if full:
+            if full and most is not None and kept >= most * _CLOSE:
                 yield from _limit(cgroup, kept)
 
 

@@ -17,12 +17,15 @@ from typing import Final, NamedTuple
 
 from memqos.model.snapshot import Cgroup, IoStat, NodeFacts, Pressure
 from memqos.model.view import View
+from memqos.policy.stat import Lines
 
 WINDOW_US: Final = 1_000_000
 """Over how long rates are taken; the window of the kernel's own PSI triggers is as long at the default."""
 LEAST_US: Final = 150_000
 """No rate is taken over less: a scheduler's slice or two would be all of it."""
 _MOMENTS: Final = 12
+_STAT: Final = Lines("workingset_refault_file", "workingset_refault_anon", "pgsteal")
+_EVENTS: Final = Lines("high", "max")
 
 
 class Sample(NamedTuple):
@@ -100,8 +103,8 @@ def moment_of(view: View) -> Moment:
 
 def sample_of(cgroup: Cgroup) -> Sample:
     """Return the numbers of one cgroup that rates are made of."""
-    stat: Mapping[str, int] = cgroup.memory_stat or {}
-    events: Mapping[str, int] = cgroup.memory_events or {}
+    refaults_file, refaults_anon, stolen = _STAT.of(cgroup.memory_stat)
+    high_events, max_events = _EVENTS.of(cgroup.memory_events)
     memory_some, memory_full = _totals(cgroup.memory_pressure)
     io_some, _ = _totals(cgroup.io_pressure)
     return Sample(
@@ -109,13 +112,13 @@ def sample_of(cgroup: Cgroup) -> Sample:
         memory_some,
         memory_full,
         io_some,
-        stat.get("workingset_refault_file", 0),
-        stat.get("workingset_refault_anon", 0),
-        stat.get("pgsteal", 0),
+        refaults_file,
+        refaults_anon,
+        stolen,
         cgroup.memory_current or 0,
         cgroup.memory_swap_current or 0,
-        events.get("high", 0),
-        events.get("max", 0),
+        high_events,
+        max_events,
         cgroup.io_stat or {},
     )
 

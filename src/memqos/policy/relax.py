@@ -20,7 +20,7 @@ below what it uses.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from memqos.model.plan import Plan, Stand, Write
@@ -137,6 +137,7 @@ class Relax:
         loans: dict[Key, Loan] = {}
         writes: list[Write] = []
         stands: dict[str, Stand] = {}
+        spare = format_bytes(without_swap(node))
         for need in self._needs(situation, memory.loans):
             key = (need.cgroup.path, need.knob)
             loan = self._loan(memory.loans.get(key), need, now, swap_left)
@@ -145,34 +146,38 @@ class Relax:
             if need.knob == "memory.swap.max" and need.cgroup.path == need.pod.path:
                 swap_left -= loan.value - loan.base
             loans[key] = loan
-            why = (
-                f"{need.pod.key} runs into {need.knob} of {format_bytes(loan.base)} "
-                f"and the node has {format_bytes(without_swap(node))} to spare"
-            )
+            pod, base = need.pod.key, format_bytes(loan.base)
+            why = f"{pod} runs into {need.knob} of {base} and the node has {spare} to spare"
             writes.append(Write(*key, loan.value, why, self.name, need.cgroup.inode))
-            stands.setdefault(need.pod.key, Stand(self.name, need.pod.key, "act", loan.since_us, why))
+            if pod not in stands:
+                stands[pod] = Stand(self.name, pod, "act", loan.since_us, why)
         return Lent(loans), Plan(tuple(writes), stands=tuple(stands.values()))
 
     def _needs(self, situation: Situation, lent: Mapping[Key, Loan]) -> Iterator[_Need]:
-        """Yield the limits that may be raised, of the most important pods first."""
+        """Yield the limits that are run into, or were raised, of the most important pods first."""
+        cgroups, most = situation.view.now.cgroups, self.swap_per_pod
         worst = max((one.importance for one in situation.pressing("memory")), default=None)
         for pod in situation.signals.pods:
             outranked = worst is not None and pod.importance < worst
             if outranked or any(situation.stand(rung, pod.key) for rung in _HELD_BACK):
                 continue
-            parts = (pod.path, *pod.placed.containers.values())
-            cgroups = [cgroup for path in parts if (cgroup := situation.view.now.cgroups.get(path))]
             hit = pod.rate("max_events") > 0
-            for cgroup in cgroups:
-                high, limit = cgroup.memory_high, min(cgroup.memory_max or UNLIMITED, pod.limit)
-                free = (cgroup.path, "memory.high") not in situation.held
-                if free and high and (high < limit or (cgroup.path, "memory.high") in lent):
-                    throttled = (situation.view.delta(cgroup, "memory_events", "high") or 0) > 0
-                    yield _Need(pod, cgroup, "memory.high", high, limit, throttled)
-                swap, used = cgroup.memory_swap_max, cgroup.memory_swap_current or 0
+            for path in (pod.path, *pod.placed.containers.values()):
+                cgroup = cgroups.get(path)
+                if cgroup is None:
+                    continue
+                high, key = cgroup.memory_high, (path, "memory.high")
+                throttled, raised = _is_throttled(cgroup, situation), key in lent
+                if high and (throttled or raised) and key not in situation.held:
+                    limit = min(cgroup.memory_max or UNLIMITED, pod.limit)
+                    if high < limit or raised:
+                        yield _Need(pod, cgroup, "memory.high", high, limit, throttled)
+                swap = cgroup.memory_swap_max
                 if swap is not None and 0 < swap < UNLIMITED:
-                    ceiling = UNLIMITED if self.swap_per_pod is None else self.swap_per_pod
-                    yield _Need(pod, cgroup, "memory.swap.max", swap, ceiling, hit and used >= swap * _NEARLY)
+                    pressing = hit and (cgroup.memory_swap_current or 0) >= swap * _NEARLY
+                    if pressing or (path, "memory.swap.max") in lent:
+                        ceiling = UNLIMITED if most is None else most
+                        yield _Need(pod, cgroup, "memory.swap.max", swap, ceiling, pressing)
 
     def _loan(self, loan: Loan | None, need: _Need, now: int, swap_left: int) -> Loan | None:
         """Return what is lent from now on: begun, one step more, the same, or nothing."""
@@ -182,20 +187,24 @@ class Relax:
             if not need.pressing:
                 return None
             loan = Loan(need.cgroup.inode, need.held, need.held, now, 0, now)
-        if need.pressing:
-            loan = replace(loan, needed_us=now)
+        needed_us = now if need.pressing else loan.needed_us
         used = need.cgroup.memory_current if need.knob == "memory.high" else need.cgroup.memory_swap_current
-        calm = now - loan.needed_us >= self.settings.calm_seconds * 1e6
+        calm = now - needed_us >= self.settings.calm_seconds * 1e6
         if calm and (used or 0) < loan.base:
             return None
-        if need.pressing and now - loan.stepped_us >= self.settings.dwell_seconds * 1e6:
+        value, stepped_us = loan.value, loan.stepped_us
+        if need.pressing and now - stepped_us >= self.settings.dwell_seconds * 1e6:
             step = page_floor(int(loan.base * self.settings.step_percent / 100), need.pod.page_size)
-            room = need.ceiling - loan.value
+            room = need.ceiling - value
             if need.knob == "memory.swap.max":
-                room = min(room, swap_left - (loan.value - loan.base))
-            step = max(0, min(step, page_floor(max(0, room), need.pod.page_size)))
-            loan = replace(loan, value=loan.value + step, stepped_us=now)
-        return loan if loan.value > loan.base else None
+                room = min(room, swap_left - (value - loan.base))
+            value += max(0, min(step, page_floor(max(0, room), need.pod.page_size)))
+            stepped_us = now
+        if value <= loan.base:
+            return None
+        if (value, stepped_us, needed_us) == (loan.value, loan.stepped_us, loan.needed_us):
+            return loan
+        return Loan(loan.inode, loan.base, value, loan.since_us, stepped_us, needed_us)
 
     def _swap_left(self, situation: Situation) -> int:
         """Return the bytes of the node's swap that are promised to nobody."""
@@ -207,12 +216,19 @@ class Relax:
         return max(0, total - sum(granted))
 
 
+def _is_throttled(cgroup: Cgroup, situation: Situation) -> bool:
+    """Whether tasks ran into memory.high since the last look; mostly the events are the very same object."""
+    last = situation.view.last
+    before = None if last is None else last.cgroups.get(cgroup.path)
+    if before is not None and before.memory_events is cgroup.memory_events:
+        return False
+    return (situation.view.delta(cgroup, "memory_events", "high") or 0) > 0
+
+
 def _rewritten(loan: Loan, need: _Need) -> bool:
     """True when somebody set the limit anew, so that what is remembered of it is void.
 
     memory.swap.max is foreseen as the swap policy grants it; memory.high is as it was left.
     """
-    known = (loan.base, loan.value)
-    return page_floor(need.held, need.pod.page_size) not in {
-        page_floor(one, need.pod.page_size) for one in known
-    }
+    size = need.pod.page_size
+    return page_floor(need.held, size) not in (page_floor(loan.base, size), page_floor(loan.value, size))

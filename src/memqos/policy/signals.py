@@ -6,9 +6,10 @@ A rate is 0 while it is not known (`over_us` is 0 then), so that nothing is done
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from memqos.kubelet.resources import pod_memory_request
 from memqos.model.pods import PlacedPod
@@ -16,7 +17,10 @@ from memqos.model.snapshot import Cgroup, IoStat
 from memqos.model.view import View
 from memqos.policy.history import LEAST_US, WINDOW_US, History, Moment, NodeSample, Sample
 from memqos.policy.importance import Importance, importance
+from memqos.policy.stat import Lines, stat_of, swappable, unreclaimable
 from memqos.units import UNLIMITED
+
+_CACHE: Final = Lines("file", "shmem", "file_dirty", "file_writeback")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class PodSignals:
     leaving: bool = False
     lately: Sample | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """`namespace/name`: the subject of stands and advice."""
         return self.placed.pod.key
@@ -59,10 +63,11 @@ class PodSignals:
         Looks may lie so far apart that the window is nearly two seconds: the stall that has just woken the
         agent would be halved in it.
         """
+        share = self.share(field)
         if self.lately is None or not self.over_us:
-            return self.share(field)
+            return share
         grown: int = getattr(self.end, field) - getattr(self.lately, field)
-        return max(self.share(field), min(1.0, grown / WINDOW_US))
+        return max(share, min(1.0, grown / WINDOW_US))
 
     def rate(self, field: str) -> float:
         """Return a counter's or a size's change per second; negative where a size shrank."""
@@ -111,8 +116,8 @@ class PodSignals:
     @cached_property
     def clean_cache(self) -> int:
         """Bytes of page cache that can be dropped without writing anything."""
-        dirty = self.stat("file_dirty") + self.stat("file_writeback")
-        return min(self.current, max(0, self.stat("file") - self.stat("shmem") - dirty))
+        file, shmem, dirty, writeback = _CACHE.of(self.cgroup.memory_stat)
+        return min(self.current, max(0, file - shmem - dirty - writeback))
 
     @cached_property
     def swappable(self) -> int:
@@ -140,7 +145,9 @@ class Signals:
         """Measure a view against its history, whose last moment is this very view's."""
         end = history.moments[-1]
         begin = history.since() or end
-        pods = [_pod_signals(view, placed, history, begin) for placed in view.pods]
+        moments = (begin, *history.moments)
+        lately = [one for one in history.moments[:-1] if end.time_us - one.time_us < WINDOW_US]
+        pods = [_pod_signals(view, placed, end, moments, lately) for placed in view.pods]
         known = [pod for pod in pods if pod is not None]
         known.sort(key=lambda pod: (pod.importance, pod.key), reverse=True)
         return cls(view, end.time_us - begin.time_us, begin.node, end.node, tuple(known))
@@ -177,53 +184,28 @@ class Signals:
         return {}
 
 
-def stat_of(cgroup: Cgroup, key: str) -> int:
-    """Return one value of a cgroup's memory.stat; 0 where the kernel has no such line."""
-    return 0 if cgroup.memory_stat is None else cgroup.memory_stat.get(key, 0)
+def _pod_signals(
+    view: View, placed: PlacedPod, end: Moment, moments: Sequence[Moment], lately: Sequence[Moment]
+) -> PodSignals | None:
+    """Measure one pod; one born within the window, since it was first seen.
 
-
-def swappable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
-    """Return the bytes that a cgroup's own swap.max, and `free` bytes of swap, still let out."""
-    limit, stat = cgroup.memory_swap_max, cgroup.memory_stat
-    if not limit or stat is None:
-        return 0
-    room = max(0, limit - (cgroup.memory_swap_current or 0))
-    return min(room, free, stat.get("anon", 0) + stat.get("shmem", 0))
-
-
-def unreclaimable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
-    """Return the bytes of a cgroup that no reclaim can take when `free` bytes of swap are left."""
-    if (stat := cgroup.memory_stat) is None:
-        return 0
-    anonymous = stat.get("anon", 0) + stat.get("shmem", 0) - swappable(cgroup, free)
-    kernel = max(0, stat.get("kernel", 0) - stat.get("slab_reclaimable", 0))
-    return min(cgroup.memory_current or 0, anonymous + stat.get("unevictable", 0) + kernel)
-
-
-def _pod_signals(view: View, placed: PlacedPod, history: History, begin: Moment) -> PodSignals | None:
-    """Measure one pod; one born within the window, since it was first seen."""
+    `moments` begin with the one that rates are taken from; `lately` are those of the last second.
+    """
     cgroup = view.now.cgroups.get(placed.cgroup) if placed.cgroup else None
     if cgroup is None:
         return None
-    end = history.moments[-1]
-    last = end.pods[cgroup.path]
+    path = cgroup.path
+    last = end.pods[path]
     first, over_us = last, 0
-    for moment in (begin, *history.moments):
-        sample = moment.pods.get(cgroup.path)
+    for moment in moments:
+        sample = moment.pods.get(path)
         if sample is not None and sample.inode == last.inode:
-            if begin is not end and end.time_us - moment.time_us >= LEAST_US:
+            if moments[0] is not end and end.time_us - moment.time_us >= LEAST_US:
                 first, over_us = sample, end.time_us - moment.time_us
             break
-    lately = next(
-        (
-            moment.pods[cgroup.path]
-            for moment in history.moments[:-1]
-            if end.time_us - moment.time_us < WINDOW_US and cgroup.path in moment.pods
-        ),
-        None,
-    )
-    if lately is not None and lately.inode != last.inode:
-        lately = None
+    before = next((moment.pods[path] for moment in lately if path in moment.pods), None)
+    if before is not None and before.inode != last.inode:
+        before = None
     node = view.now.node
     swap_free = node.meminfo.get("SwapFree", 0)
     leaving = placed.pod.uid in view.underway.leaving
@@ -237,7 +219,7 @@ def _pod_signals(view: View, placed: PlacedPod, history: History, begin: Moment)
         node.page_size,
         swap_free,
         leaving,
-        lately,
+        before,
     )
 
 

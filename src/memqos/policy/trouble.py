@@ -112,11 +112,11 @@ class Troubles:
 
 def _trouble(kind: Kind, pod: PodSignals, before: Trouble | None, least: float, now: int) -> Trouble | None:
     share = pod.share_lately(COUNTERS[kind])
+    if before is None and share <= least:
+        return None
     own = kind == "memory" and (pod.rate("max_events") > 0 or pod.rate("high_events") > 0)
     if before is None:
-        return (
-            Trouble(kind, pod.key, pod.importance, share, share, least, now, own) if share > least else None
-        )
+        return Trouble(kind, pod.key, pod.importance, share, share, least, now, own)
     calm = None if share > least / 2 else before.calm_since_us or now
     return replace(before, share=share, worst=max(before.worst, share), own=own, calm_since_us=calm)
 
