@@ -31,6 +31,8 @@ GO = Path("/run/reaction-go")
 HELD = ("kubelet", "hierarchy", "swap", "protect", "relax", "memqos")
 """Policies whose writes are no remedy against a neighbour."""
 KNOBS = ("memory.high", "memory.max", "memory.swap.max", "io.max")
+PHASES = "REACTION_PHASES"
+"""Set: the steps of memqos's turns are told, too (`phases.py`)."""
 PERIOD_S = 10
 """evictionMonitoringPeriod of the kubelet (pkg/kubelet/kubelet.go)."""
 THRESHOLD = 100 << 20
@@ -118,7 +120,9 @@ def start(manager: str, where: Path, memory: int) -> subprocess.Popen[str]:
         "service": (1_000_000, "0", SERVICE.format(size=memory // 12, more=memory // 5, go=GO)),
         "neighbour": (0, "1Gi", NEIGHBOUR.format(size=max(memory * 13 // 20, 64 * mib))),
     }
-    argv = [sys.executable, "-m", "memqos", "run", "--state", str(where / "s"), "--json", "--grace", "0"]
+    phases = [str(Path(__file__).with_name("phases.py")), str(where / "phases")]
+    argv = [sys.executable, *(phases if PHASES in os.environ else ["-m", "memqos"]), "run"]
+    argv += ["--state", str(where / "s"), "--json", "--grace", "0"]
     (where / "policy.yaml").write_text(POLICY)
     argv += ["--policy", str(where / "policy.yaml"), *(["--dry-run"] if manager != "memqos" else [])]
     for name, (priority, swap, code) in programs.items():
@@ -247,6 +251,10 @@ def once(manager: str, where: Path, seconds: float) -> dict[str, Any]:
     found["acted_ms"] = None if done is None else (done - onset) * 1e3
     found["watched_ms"] = (looks[-1][0] - onset) * 1e3
     found["stalled_ms"] = (looks[-1][1] - looks[0][1]) / 1e3
+    if PHASES in os.environ and manager == "memqos":
+        steps = json.loads((where / "phases").read_text())
+        found["phases"] = [step for step in steps if -2 < step[1] - onset < 6]
+        found["onset"] = onset
     return found | (journal(where, neighbour, began, onset) if manager == "memqos" else {})
 
 

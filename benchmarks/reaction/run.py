@@ -45,6 +45,8 @@ def play(kernel: str, managers: list[str], repeats: int) -> tuple[list[dict[str,
     script = "; ".join([each] * repeats)
     swap = Disk("swap", 512 << 20, bps=20 << 20, iops=2000)
     environment = {"PYTHONPATH": str(HERE.parents[1] / "src"), "PATH": os.environ["PATH"]}
+    if "REACTION_PHASES" in os.environ:
+        environment["REACTION_PHASES"] = "1"
     if "systemd-oomd" in managers:
         environment[VARIABLE] = str(fetch_oomd())
     with tempfile.TemporaryDirectory(prefix="memqos-reaction-") as out:

@@ -170,13 +170,25 @@ def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
 def _since(
     now: Sequence[_T], last: Sequence[_T], key: Callable[[_T], Hashable], wire: Callable[[_T], _W]
 ) -> tuple[int | _W, ...]:
-    """Name what equals one of the last turn by how far on it stood then; write out the rest."""
-    places = {key(one): place for place, one in enumerate(last)}
+    """Name what equals one of the last turn by how far on it stood then; write out the rest.
+
+    Mostly it stands as far on as the one before it, so that is looked at first.
+    """
+    places: dict[Hashable, int] | None = None
     said: list[int | _W] = []
+    on = 0
     for place, one in enumerate(now):
-        then = places.get(key(one))
-        same = then is not None and (last[then] is one or last[then] == one)
-        said.append(then - place if then is not None and same else wire(one))
+        then = place + on
+        if not 0 <= then < len(last) or (last[then] is not one and key(last[then]) != key(one)):
+            if places is None:
+                places = {key(each): number for number, each in enumerate(last)}
+            found = places.get(key(one))
+            if found is None:
+                said.append(wire(one))
+                continue
+            then = found
+        on = then - place
+        said.append(on if last[then] is one or last[then] == one else wire(one))
     return tuple(said)
 
 

@@ -49,6 +49,8 @@ class Enforcer:
     _missing: set[Key] = field(default_factory=set)
     _told: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     _telling: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    _kept: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+    """The last turn's: what holds its value still is told by the same outcome."""
 
     def enforce(self, plan: Plan, snapshot: Snapshot, *, release: bool = True) -> tuple[Outcome, ...]:
         """Carry out a plan made for this snapshot.
@@ -65,12 +67,16 @@ class Enforcer:
             writes += released
             outcomes += left
         due: list[Write] = []
+        kept: dict[tuple[str, str], Outcome] = {}
         for write in writes:
             settled = self._settled(write, snapshot)
             if settled is None:
                 due.append(write)
-            else:
-                outcomes.append(settled)
+                continue
+            outcomes.append(settled)
+            if settled.status == "kept" and settled.before is not None:
+                kept[write.target] = settled
+        self._kept = kept
         due = ordered(due, snapshot.cgroups)
         if not self._remember(due, snapshot):
             error = "its original value cannot be kept on disk, so it is not written"
@@ -96,6 +102,10 @@ class Enforcer:
         if before is None:
             error = "there is no such knob here, or none that reads back"
             return self._cannot(write, "failed", cgroup.inode, error)
+        known = self._kept.get(write.target)
+        if known is not None and known.before == before and (known.write is write or known.write == write):
+            self._contests.holds(key)
+            return known
         if holds(before, as_kept(write.value, snapshot.node.page_size)):
             self._contests.holds(key)
             return Outcome(write, "kept", before, before)
