@@ -1,8 +1,10 @@
 """`memqos`, with what each step of a turn took written down: python phases.py FILE memqos-arguments...
 
-Each step's begin (monotonic seconds), wall and processor milliseconds, milliseconds it was ready and waited for
-a processor (/proc/self/schedstat), minor and major faults and voluntary switches. What is neither processor nor
-its queue was waited for in the kernel. FILE is written at the end, so that writing it costs no turn anything.
+A step is its name, when it began (monotonic seconds), and what passed meanwhile: milliseconds of the clock,
+of a processor, and ready without one (/proc/self/schedstat); minor and major faults; voluntary switches;
+milliseconds that tasks of memqos.slice waited for memory (PSI); and a note. What is neither processor nor
+its queue was waited for in the kernel. FILE is written at the end, so that writing it costs no turn
+anything.
 """
 
 from __future__ import annotations
@@ -19,39 +21,43 @@ from typing import Any
 STEPS: list[tuple[Any, ...]] = []
 
 
+OWN = Path("/sys/fs/cgroup/memqos.slice")
+
+
+def read(path: str | Path) -> str:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        return os.read(fd, 16384).decode()
+    finally:
+        os.close(fd)
+
+
 def now() -> tuple[float, ...]:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    fd = os.open("/proc/self/schedstat", os.O_RDONLY)
-    delay = int(os.read(fd, 100).split()[1])
-    os.close(fd)
-    stalled = 0
-    if os.path.exists("/sys/fs/cgroup/memqos.slice/memory.pressure"):
-        fd = os.open("/sys/fs/cgroup/memqos.slice/memory.pressure", os.O_RDONLY)
-        stalled = int(os.read(fd, 200).split()[4].split(b"=")[1])
-        os.close(fd)
+    stalled = read(OWN / "memory.pressure").partition("total=")[2].partition("\n")[0]
     return (
         time.monotonic() * 1e3,
         time.process_time() * 1e3,
-        delay / 1e6,
+        int(read("/proc/self/schedstat").split()[1]) / 1e6,
         used.ru_minflt,
         used.ru_majflt,
         used.ru_nvcsw,
-        stalled / 1e3,
+        int(stalled or 0) / 1e3,
     )
 
 
-def children() -> str:
+def workers() -> str:
+    """Each worker's state, faults, and milliseconds with and ready without a processor."""
     told = []
-    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        cgroup = Path(f"/proc/{pid}/cgroup").read_text().strip()
-        if "memqos.slice" in cgroup:
-            sched = Path(f"/proc/{pid}/schedstat").read_text().split()
-            told.append(f"w{pid}:{stat[0]} min{stat[7]} maj{stat[9]} cpu{int(sched[0])//10**6} rq{int(sched[1])//10**6}")
-    own = Path("/sys/fs/cgroup/memqos.slice")
-    lines = dict(line.split() for line in (own / "memory.stat").read_text().splitlines())
-    told.append(f"cur{int((own/'memory.current').read_text())>>20} min{int((own/'memory.min').read_text())>>20} majf{lines['pgmajfault']} steal{lines['pgsteal']} file{int(lines['file'])>>20} kern{int(lines['kernel'])>>20}")
-    return " ".join(told)
+    for pid in read(f"/proc/self/task/{os.getpid()}/children").split():
+        if OWN.name in read(f"/proc/{pid}/cgroup"):
+            stat = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+            cpu, ready, *_ = (int(part) // 10**6 for part in read(f"/proc/{pid}/schedstat").split())
+            told.append(f"{pid} {stat[0]} min {stat[7]} maj {stat[9]} cpu {cpu} ready {ready}")
+    return ", ".join(told)
 
 
 def timed(owner: Any, name: str, say: Callable[..., str] = lambda *a, **k: "") -> None:
@@ -93,8 +99,12 @@ def main() -> None:
     ):
         for name in names:
             timed(owner, name)
-    timed(LinuxNode, "apply", lambda self, write: f"{write.policy} {write.cgroup[-6:]} {write.knob} {write.value} {children()}")
-    timed(LinuxNode, "wait", lambda self, seconds, quiet=0.0, *a: f"{seconds:.2f} {quiet:.2f}")
+    timed(
+        LinuxNode,
+        "apply",
+        lambda self, write: f"{write.policy} {write.cgroup[-6:]} {write.knob} {write.value}; {workers()}",
+    )
+    timed(LinuxNode, "wait", lambda self, seconds, quiet=0.0, *rest: f"{seconds:.2f} {quiet:.2f}")
     try:
         memqos()
     finally:

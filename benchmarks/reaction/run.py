@@ -1,6 +1,6 @@
 """How long from the onset of a stall until something is done about it: memqos, the kubelet, systemd-oomd.
 
-    python benchmarks/reaction/run.py [--vm 6.12] [--repeats 3] [--json] [--only MANAGER]
+    python benchmarks/reaction/run.py [--vm 6.12] [--repeats 3] [--json] [--only MANAGER] [--phases]
 
 The managers take turns in one virtual machine, each with the same stall (`inside.py` says which): an
 important service grows on a full node whose swap disk is slow.
@@ -34,7 +34,9 @@ SECONDS = {"memqos": 15, "kubelet": 25, "systemd-oomd": 60}
 RATIO = 0.1
 
 
-def play(kernel: str, managers: list[str], repeats: int) -> tuple[list[dict[str, Any]], str]:
+def play(
+    kernel: str, managers: list[str], repeats: int, *, phases: bool = False
+) -> tuple[list[dict[str, Any]], str]:
     """Boot once and have the managers take turns. Raises `LabError`."""
     from memqos.lab.oomd import VARIABLE, fetch_oomd
     from memqos.lab.qemu import Disk
@@ -45,7 +47,7 @@ def play(kernel: str, managers: list[str], repeats: int) -> tuple[list[dict[str,
     script = "; ".join([each] * repeats)
     swap = Disk("swap", 512 << 20, bps=20 << 20, iops=2000)
     environment = {"PYTHONPATH": str(HERE.parents[1] / "src"), "PATH": os.environ["PATH"]}
-    if "REACTION_PHASES" in os.environ:
+    if phases:
         environment["REACTION_PHASES"] = "1"
     if "systemd-oomd" in managers:
         environment[VARIABLE] = str(fetch_oomd())
@@ -114,12 +116,13 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--only", choices=sorted(SECONDS))
+    parser.add_argument("--phases", action="store_true", help="with --json: each step of memqos's turns")
     options = parser.parse_args()
     from memqos.errors import LabError
 
     managers = [options.only] if options.only else list(SECONDS)
     try:
-        found, where = play(options.vm, managers, options.repeats)
+        found, where = play(options.vm, managers, options.repeats, phases=options.phases)
     except LabError as error:
         print(f"reaction: {error}", file=sys.stderr)
         return UNAVAILABLE
