@@ -8,6 +8,7 @@ the moment asks for (`memqos.policy.manager`), and last what makes all of that h
 from __future__ import annotations
 
 from memqos.policy import AnyPolicy
+from memqos.policy.ease import Ease
 from memqos.policy.evict import Evict
 from memqos.policy.hierarchy import HierarchyPolicy
 from memqos.policy.kubelet import KubeletPolicy
@@ -36,6 +37,8 @@ def rungs(settings: Settings) -> tuple[AnyRung, ...]:
         found.append(Protect(settings.protect, settings.watch.calm_seconds))
     if settings.reclaim.enabled:
         found.append(ReclaimEarly(settings.reclaim))
+    if settings.ease.enabled:
+        found.append(Ease(settings.ease))
     if settings.throttle.enabled:
         found.append(Throttle(settings.throttle))
     if settings.io.enabled:

@@ -31,7 +31,7 @@ from memqos.policy.shortage import is_short, without_swap
 from memqos.policy.signals import PodSignals
 from memqos.units import UNLIMITED, format_bytes, page_floor
 
-_HELD_BACK: Final = ("throttle", "io")
+_HELD_BACK: Final = ("ease", "throttle", "io")
 _NEARLY: Final = 0.9
 
 

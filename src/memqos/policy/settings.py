@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from memqos.kubelet.config import KubeletConfig, Version
+from memqos.policy.ease import EaseSettings
 from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.io_settings import IoSettings
 from memqos.policy.protect import ProtectSettings
@@ -152,6 +153,7 @@ class Settings:
     watch: WatchSettings = setting(WatchSettings, "When a pod counts as disturbed.", "")
     relax: RelaxSettings = setting(RelaxSettings, "Lending what nobody uses.", "")
     evict: EvictSettings = setting(EvictSettings, "Ending pods, where nothing weaker helps.", "")
+    ease: EaseSettings = setting(EaseSettings, "Slowing writers down at their own limit.", "")
     throttle: ThrottleSettings = setting(ThrottleSettings, "Holding back who takes memory.", "")
     io: IoSettings = setting(IoSettings, "Limits on the disk.", "")
     protect: ProtectSettings = setting(ProtectSettings, "Protection of important pods' memory.", "")

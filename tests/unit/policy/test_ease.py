@@ -1,0 +1,103 @@
+from typing import Any
+
+import pytest
+
+from memqos.model.plan import Plan
+from memqos.policy.ease import Ease, EaseSettings
+from memqos.units import GIB, MIB, UNLIMITED
+
+Scene = Any
+
+
+@pytest.fixture
+def writing(scene: Scene) -> Scene:
+    """Return a node where `dd` has 100 MiB, and much of it waits to be written back."""
+    scene.pod("dd", limit=100 * MIB, memory_current=80 * MIB)
+    write_back(scene, 14)
+    return scene
+
+
+def write_back(scene: Scene, mib: int, **stat: int) -> None:
+    half = mib * MIB // 2
+    scene.cgroups["kubepods/dd/app"]["memory_stat"] = {"file_dirty": half, "file_writeback": half, **stat}
+
+
+def high(plan: Plan) -> int | None:
+    """What a plan wants of the container's memory.high; `None` when nothing."""
+    for write in plan.writes:
+        assert (write.cgroup, write.knob) == ("kubepods/dd/app", "memory.high")
+        assert isinstance(write.value, int)
+        return write.value
+    return None
+
+
+def decide(scene: Scene, memory: Any = None, seconds: float = 1.0, **settings: Any) -> tuple[Any, Plan]:
+    rung = Ease(EaseSettings(**settings))
+    memory, plan = rung.decide(rung.initial() if memory is None else memory, scene.situation(seconds))
+    scene.obey(plan)
+    return memory, plan
+
+
+def test_who_has_much_to_write_back_is_slowed_down_a_twentieth_below_its_limit(writing: Scene) -> None:
+    memory, plan = decide(writing)
+    assert high(plan) == 95 * MIB
+    assert plan.writes[0].why == (
+        "much of it waits to be written back: it is slowed down 5 MiB below its limit, not killed at it"
+    )
+    assert plan.stands == ()
+    writing.cgroups["kubepods/dd/app"]["memory_current"] = 91 * MIB
+    memory, plan = decide(writing, memory)
+    assert [(stand.subject, stand.step) for stand in plan.stands] == [("default/dd", "act")]
+
+
+def test_who_has_little_to_write_back_is_left_alone(writing: Scene) -> None:
+    write_back(writing, 12)
+    assert decide(writing)[1] == Plan()
+
+
+def test_who_fills_memory_and_swap_without_writing_files_is_left_alone(scene: Scene) -> None:
+    scene.swap = GIB
+    scene.pod("hog", limit=100 * MIB, memory_current=99 * MIB, memory_swap_max=100 * MIB)
+    assert decide(scene)[1] == Plan()
+
+
+def test_a_hold_outlives_a_pause_between_two_bursts(writing: Scene) -> None:
+    memory, _ = decide(writing, dwell_seconds=10.0)
+    write_back(writing, 0)
+    for _ in range(9):
+        memory, plan = decide(writing, memory, dwell_seconds=10.0)
+        assert high(plan) == 95 * MIB
+    assert decide(writing, memory, dwell_seconds=10.0) == ({}, Plan())
+
+
+def test_what_cannot_be_reclaimed_is_left_to_the_limit(writing: Scene) -> None:
+    memory, plan = decide(writing)
+    assert high(plan) == 95 * MIB
+    write_back(writing, 14, anon=91 * MIB)
+    writing.cgroups["kubepods/dd/app"]["memory_current"] = 99 * MIB
+    assert high(decide(writing, memory)[1]) is None
+
+
+def test_a_full_swap_disk_counts_as_none(writing: Scene) -> None:
+    writing.swap = GIB
+    write_back(writing, 14, anon=91 * MIB)
+    writing.cgroups["kubepods/dd/app"].update(memory_current=99 * MIB, memory_swap_max=GIB)
+    assert high(decide(writing)[1]) == 95 * MIB
+    writing.meminfo["SwapFree"] = 0
+    assert high(decide(writing)[1]) is None
+
+
+def test_a_lower_memory_high_of_somebody_else_is_left(writing: Scene) -> None:
+    writing.cgroups["kubepods/dd/app"]["memory_high"] = 80 * MIB
+    assert decide(writing)[1] == Plan()
+
+
+def test_no_limit_no_hold(scene: Scene) -> None:
+    scene.pod("dd", memory_current=80 * MIB)
+    write_back(scene, 80)
+    scene.cgroups["kubepods/dd/app"]["memory_max"] = UNLIMITED
+    assert decide(scene)[1] == Plan()
+
+
+def test_the_margin_is_the_admins(writing: Scene) -> None:
+    assert high(decide(writing, margin_percent=20.0)[1]) == 80 * MIB
