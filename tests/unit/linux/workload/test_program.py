@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from memqos.errors import ExperimentError
-from memqos.linux.workload import program
+from memqos.linux.workload import program, requests
 from memqos.linux.workload.clock import Stop
 from memqos.linux.workload.memory import Region
 from memqos.linux.workload.program import draws_many, run_workload
@@ -225,6 +225,20 @@ def test_requests_touch_their_pages_and_are_timed_from_arrival(watch: Watch, tmp
     assert stats.gap_max_us >= 2500 - stats.max_us
 
 
+@pytest.fixture
+def _time_that_only_sleeping_passes(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loaded machine serves what is due as an idle one does."""
+    now = 0
+
+    def sleep(seconds: float | None) -> None:
+        nonlocal now
+        now += max(0, round((seconds or 0) * 1e9))
+
+    monkeypatch.setattr(requests, "monotonic_ns", lambda: now)
+    monkeypatch.setattr(watch.stop, "sleep", sleep)
+
+
+@pytest.mark.usefixtures("_time_that_only_sleeping_passes")
 def test_intervals_are_reported_one_by_one(watch: Watch) -> None:
     fields = {"region": "a", "pages": 1, "perSecond": 200, "seconds": 0.25, "report": 0.1}
     results = watch.run(allocate(), {"requests": fields})[1:]
