@@ -3,11 +3,11 @@
     python benchmarks/agent/run.py [--pods 110] [--turns 30] [--busy 0.3] [--json]
     python benchmarks/agent/run.py --vm 6.12        the same on a real kernel, in QEMU
 
-kubepods with a Burstable class, and in each pod's cgroup a sandbox and two containers. Without --vm
-plain files stand for them, with every file a 6.12 kernel's busy cgroup had, and before each turn the
-counters of `busy` of the cgroups move on by random amounts (seeded). On a real kernel a process goes
-through as many and touches memory in each. The agent is the real one: `LinuxNode`, all policies, originals
-and journal on disk; its memory is locked at the end, to see what that costs.
+The pods are those of `trees.py`. Without --vm plain files stand for their cgroups, with every file a 6.12
+kernel's busy cgroup had, and before each turn the counters of `busy` of the containers, and of the cgroups
+they are in, move on by random amounts (seeded). On a real kernel a process goes through as many containers
+and touches memory in each. The agent is the real one: `LinuxNode`, all policies, originals and journal on
+disk; its memory is locked at the end, to see what that costs.
 
 `turn` is the processor time of a whole turn, and of its steps; at one turn a second it is also the share of
 one core, in tenths of a percent. `turn against c` is its ratio to a C program (benchmarks/observe) that only
@@ -16,14 +16,9 @@ reads the same files; the two take turns.
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
-import json
 import platform
 import random
-import re
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,20 +27,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-UNAVAILABLE = 69
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from shared import parser, report_of_guest, row, show  # noqa: E402
+
 GOALS = {"rss_running_mib": 60.0, "rss_locked_mib": 60.0, "turn_ms": 20.0}
 """What a median should not exceed; 20 ms are 2 % of one core at a turn a second, not of an emulated one."""
-
-BUSY = Path(__file__).parents[2] / "tests/golden/kernel-6.12/busy"
-FILES = [
-    path
-    for path in sorted(BUSY.iterdir())
-    if path.name.startswith(("memory.", "io.", "cpu.pressure", "cgroup.ev"))
-]
-COUNTERS = ("memory.stat", "memory.pressure", "io.pressure", "cpu.pressure", "memory.current")
-AT_LIMIT = 0.1
-"""Of the busy cgroups so many run into a limit, too: their memory.events move."""
 
 
 def resident() -> float:
@@ -54,116 +42,12 @@ def resident() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def make_node(where: Path, pods: int) -> list[Path]:
-    """Build the tree; return the cgroups' directories."""
-    made = [where / "cgroup", where / "cgroup/kubepods", where / "cgroup/kubepods/burstable"]
-    for number in range(pods):
-        pod = made[2] / f"pod{number:08d}-1111-2222-3333-444444444444"
-        made += [pod, *(pod / f"{part}{number:063x}" for part in "abc")]
-    for directory in made:
-        directory.mkdir(parents=True)
-        for file in FILES:
-            (directory / file.name).write_text(file.read_text())
-        (directory / "cgroup.controllers").write_text("cpu io memory pids\n")
-    (where / "proc/sys/kernel/random").mkdir(parents=True)
-    (where / "proc/sys/kernel/random/boot_id").write_text("benchmark\n")
-    for file in ("meminfo", "vmstat", "zoneinfo", "diskstats", "swaps"):
-        captured = BUSY.parent / "proc" / file
-        if captured.exists():
-            (where / "proc" / file).write_text(captured.read_text())
-    (made[0] / "cgroup.stat").write_text(f"nr_descendants {len(made) - 1}\n")
-    return made
-
-
-def link_counters(cgroups: list[Path], where: Path) -> dict[Path, Path]:
-    """Give the counters a second name each, in a directory that nobody watches; return it by cgroup."""
-    names = {}
-    for number, directory in enumerate(cgroups):
-        names[directory] = where / str(number)
-        names[directory].mkdir(parents=True)
-        for name in COUNTERS:
-            (names[directory] / name).hardlink_to(directory / name)
-    return names
-
-
-def move_on(cgroups: dict[Path, Path], busy: float, chance: random.Random) -> None:
-    """Let the counters of some cgroups grow, as a node at work does.
-
-    They move without a word to who watches the cgroup's directory, as a kernel's do, by their other name.
-    """
-    chosen = chance.sample(list(cgroups), int(len(cgroups) * busy))
-    for place, directory in enumerate(chosen):
-        files = [cgroups[directory] / name for name in COUNTERS]
-        files += [directory / "memory.events"] if place < len(chosen) * AT_LIMIT else []
-        for file in files:
-            if file.exists():
-                grown = re.sub(
-                    r"(?<=[ =])[1-9]\d+$|^\d+$",
-                    lambda number: str(int(number[0]) + chance.randrange(1 << 20)),
-                    file.read_text(),
-                    flags=re.MULTILINE,
-                )
-                file.write_text(grown)
-
-
-def observe_benchmark() -> Any:
-    """Return benchmarks/observe/run.py: its C program, and its ways with a real kernel."""
-    spec = importlib.util.spec_from_file_location("observe", HERE.parent / "observe/run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class Plain:
-    """Plain files."""
-
-    def __init__(self, where: Path, pods: int, chance: random.Random) -> None:
-        self.cgroups = make_node(where, pods)
-        self.roots = (str(self.cgroups[0]), str(where / "proc"), str(where / "sys"))
-        self._chance = chance
-        self._counters = link_counters(self.cgroups[1:], where / "counters")
-
-    def stir(self, busy: float) -> None:
-        move_on(self._counters, busy, self._chance)
-
-    def remove(self) -> None:
-        """The temporary directory goes by itself."""
-
-
-class Real:
-    """The cgroups of a real kernel, below /sys/fs/cgroup/kubepods."""
-
-    def __init__(self, where: Path, pods: int, chance: random.Random) -> None:
-        root = Path("/sys/fs/cgroup")
-        made = [root / "kubepods", root / "kubepods/burstable"]
-        for number in range(pods):
-            pod = made[1] / f"pod{number:08d}-1111-2222-3333-444444444444"
-            made += [pod, *(pod / f"{part}{number:063x}" for part in "abc")]
-        for directory in made:
-            directory.mkdir()
-            (directory.parent / "cgroup.subtree_control").write_text("+memory +io\n")
-        self.cgroups = [root, *made]
-        self.roots = (str(root), "/proc", "/sys")
-        self._tree = observe_benchmark().KernelTree(root / "kubepods", 0, make=False)
-        chance.shuffle(self._tree.paths)
-
-    def stir(self, busy: float) -> None:
-        self._tree.stir(int(len(self._tree.paths) * busy))
-
-    def remove(self) -> None:
-        self._tree.remove()
-        (self.cgroups[0] / "cgroup.procs").write_text("0\n")
-        for directory in reversed(self.cgroups[1:]):
-            directory.rmdir()
-
-
 def against_c(node: Any, directory: Path) -> Callable[[], int]:
     """Start the C program on what `node` reads; calling the result has it read once; returns its ns."""
-    observe = observe_benchmark()
-    program = observe.compiled(directory)
-    (directory / "list").write_text("".join(f"{name}\n" for name in observe.reads(node)))
+    from observe.run import compiled, reads
+
+    program = compiled(directory)
+    (directory / "list").write_text("".join(f"{name}\n" for name in reads(node)))
     c = subprocess.Popen([program, directory / "list"], stdin=-1, stdout=-1, text=True)
 
     def read() -> int:
@@ -185,6 +69,8 @@ def measure(pods: int, turns: int, busy: float, *, real: bool) -> dict[str, Any]
         "real": real,
         "rss_bare_mib": resident(),
     }
+    from trees import Plain, Real
+
     from memqos.agent.config import load_policy
     from memqos.agent.journal import Journal, segments
     from memqos.agent.loop import Agent
@@ -279,57 +165,26 @@ def rows(figures: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for name, value in figures.items():
         unit = next((unit for ending, unit in units.items() if name.endswith(ending)), "")
-        low, median, high = statistics.quantiles(value, n=4) if isinstance(value, list) else (value,) * 3
         if unit:
             plain = name.removesuffix("_ms").removesuffix("_mib").replace("_", " ")
-            found.append(
-                {"name": plain, "unit": unit, "median": median, "low": low, "high": high}
-                | {"goal": None if figures["real"] and unit == "ms" else GOALS.get(name)}
-                | {"note": ""}
-            )
+            goal = None if figures["real"] and unit == "ms" else GOALS.get(name)
+            found.append(row(plain, unit, value if isinstance(value, list) else [value], goal))
     return found
-
-
-def in_guest(options: argparse.Namespace) -> dict[str, Any]:
-    """Run all this in a virtual machine; ends with `UNAVAILABLE` where there is none."""
-    from memqos.errors import LabError
-    from memqos.lab.run import Machine, run_in_guest
-
-    argv = [sys.executable, str(HERE / "run.py"), "--real", "--json"]
-    argv += ["--pods", str(options.pods), "--turns", str(options.turns), "--busy", str(options.busy)]
-    with tempfile.TemporaryDirectory(prefix="memqos-agent-") as out:
-        try:
-            guest = run_in_guest(
-                argv,
-                kernel=options.vm,
-                out_dir=Path(out),
-                machine=Machine(memory_mib=1024),
-                timeout=900,
-                environment={"PYTHONPATH": str(HERE.parents[1] / "src")},
-            )
-        except LabError as error:
-            print(f"agent: {error}", file=sys.stderr)
-            sys.exit(UNAVAILABLE)
-    if guest.status != 0:
-        raise SystemExit(f"agent: in the guest it ended with status {guest.status}: {guest.stdout[-2000:]}")
-    report: dict[str, Any] = json.loads(guest.stdout[guest.stdout.index("{") :])
-    return report | {"where": f"QEMU/{guest.accel}, {report['where']}"}
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pods", type=int, default=110)
-    parser.add_argument("--turns", type=int, default=30)
-    parser.add_argument("--busy", type=float, default=0.3)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--vm", metavar="KERNEL", help="run all this in a virtual machine with this kernel")
-    parser.add_argument("--real", action="store_true", help="this machine's own cgroups (in a guest)")
-    options = parser.parse_args()
+    options = parser(
+        __doc__,
+        pods={"type": int, "default": 110},
+        turns={"type": int, "default": 30},
+        busy={"type": float, "default": 0.3},
+        vm={"metavar": "KERNEL", "help": "run all this in a virtual machine with this kernel"},
+        real={"action": "store_true", "help": "this machine's own cgroups (in a guest)"},
+    ).parse_args()
     if options.vm:
-        report = in_guest(options)
+        argv = [HERE / "run.py", "--real", "--pods", options.pods, "--turns", options.turns]
+        report = report_of_guest("agent", [*argv, "--busy", options.busy], kernel=options.vm, memory_mib=1024)
     else:
         figures = measure(options.pods, options.turns, options.busy, real=options.real)
         kind = f"kernel {platform.release()}" if options.real else "plain files"
@@ -338,12 +193,7 @@ def main() -> None:
             f"Python {platform.python_version()}"
         )
         report = {"where": where, "rows": rows(figures)}
-    if options.json:
-        json.dump(report, sys.stdout, indent=2)
-        return
-    print(report["where"])
-    for row in report["rows"]:
-        print(f"{row['name']:24} {row['median']:10.2f} {row['unit']:6} {row['low']:.2f} to {row['high']:.2f}")
+    show(report, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import mmap
 import os
 import platform
@@ -29,13 +28,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from memqos.errors import LabError, ToolMissing
+from memqos.errors import ToolMissing
 from memqos.linux.node import LinuxNode
 from memqos.linux.observed import OBSERVED
 
-UNAVAILABLE = 69
 GOAL = 2.0
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from shared import parser, report_of_guest, row, show, unavailable  # noqa: E402
+
 GOLDEN = HERE.parents[1] / "tests/golden/kernel-6.12"
 
 
@@ -156,32 +158,26 @@ def resident() -> int:
     return int(fields[1]) * mmap.PAGESIZE
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", type=Path, help="a cgroup of a real kernel (default: plain files)")
-    parser.add_argument("--make", action="store_true", help="make the cgroups below --root, and remove them")
-    parser.add_argument("--cgroups", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--vm", metavar="KERNEL", help="run all this in a virtual machine with this kernel")
-    arguments = parser.parse_args()
-    try:
-        report = in_guest(arguments) if arguments.vm else here(arguments)
-    except LabError as error:  # no C compiler, no QEMU, no kernel
-        print(f"observe: {error}", file=sys.stderr)
-        return UNAVAILABLE
-    if arguments.json:
-        print(json.dumps(report, indent=2))
-        return 0
-    print(f"LinuxNode.observe() against C, {report['where']}")
-    for row in report["rows"]:
-        print(
-            f"  {row['name']}: ratio {row['median']:.2f} "
-            f"(quartiles {row['low']:.2f} to {row['high']:.2f}, goal {row['goal']:.1f}); {row['note']}"
+def main() -> None:
+    options = parser(
+        __doc__,
+        root={"type": Path, "help": "a cgroup of a real kernel (default: plain files)"},
+        make={"action": "store_true", "help": "make the cgroups below --root, and remove them"},
+        cgroups={"type": int, "default": 1000},
+        rounds={"type": int, "default": 21},
+        vm={"metavar": "KERNEL", "help": "run all this in a virtual machine with this kernel"},
+    ).parse_args()
+    if options.vm:
+        argv = [HERE / "run.py", "--root", "/sys/fs/cgroup/bench", "--make", "--cgroups", options.cgroups]
+        report = report_of_guest(
+            "observe", [*argv, "--rounds", options.rounds], kernel=options.vm, memory_mib=1536
         )
-    return 0
+    else:
+        try:
+            report = here(options)
+        except ToolMissing as error:
+            unavailable("observe", error)
+    show(report, as_json=options.json)
 
 
 def here(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -201,33 +197,6 @@ def here(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"where": f"{where}, Python {platform.python_version()}, {arguments.rounds} rounds", "rows": rows}
 
 
-def in_guest(arguments: argparse.Namespace) -> dict[str, Any]:
-    from memqos.lab.run import Machine, run_in_guest
-
-    argv = [
-        sys.executable,
-        str(Path(__file__).resolve()),
-        "--root",
-        "/sys/fs/cgroup/bench",
-        "--make",
-        "--json",
-    ]
-    argv += ["--cgroups", str(arguments.cgroups), "--rounds", str(arguments.rounds)]
-    with tempfile.TemporaryDirectory(prefix="memqos-observe-") as out:
-        guest = run_in_guest(
-            argv,
-            kernel=arguments.vm,
-            out_dir=Path(out),
-            machine=Machine(memory_mib=1536),
-            timeout=900,
-            environment={"PYTHONPATH": str(HERE.parents[1] / "src")},
-        )
-    if guest.status != 0:
-        raise SystemExit(f"observe: in the guest it ended with status {guest.status}: {guest.stdout[-300:]}")
-    report: dict[str, Any] = json.loads(guest.stdout[guest.stdout.index("{") :])
-    return report | {"where": f"QEMU/{guest.accel}, {report['where']}"}
-
-
 def measured(tree: PlainTree | KernelTree, program: Path, rounds: int) -> list[dict[str, Any]]:
     """Return one row per share of busy cgroups, in the form of benchmarks/run.py."""
     rows = []
@@ -241,23 +210,14 @@ def measured(tree: PlainTree | KernelTree, program: Path, rounds: int) -> list[d
             found = passes(program, node, rounds, lambda count=count: tree.stir(count))  # type: ignore[misc]
             grown = found[-1][2] - found[len(found) // 2][2]  # the second half: caches are full by then
             ratios = sorted(python / c for c, python, _ in found)
-            quartiles = statistics.quantiles(ratios, n=4)
-            rows.append(
-                {
-                    "name": f"{seen} cgroups, {busy:.0%} changed",
-                    "unit": "times C",
-                    "median": statistics.median(ratios),
-                    "low": quartiles[0],
-                    "high": quartiles[2],
-                    "goal": GOAL,
-                    "note": f"{len(reads(node))} files, "
-                    f"C {statistics.median(c for c, _, _ in found) / 1e6:.1f} ms, "
-                    f"observe {statistics.median(python for _, python, _ in found) / 1e6:.1f} ms, "
-                    f"grew {grown // 1024} KiB",
-                }
+            note = (
+                f"{len(reads(node))} files, C {statistics.median(c for c, _, _ in found) / 1e6:.1f} ms, "
+                f"observe {statistics.median(python for _, python, _ in found) / 1e6:.1f} ms, "
+                f"grew {grown // 1024} KiB"
             )
+            rows.append(row(f"{seen} cgroups, {busy:.0%} changed", "times C", ratios, GOAL, note))
     return rows
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -26,6 +26,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from shared import manifest, memqos_run
+
 ROOT = Path("/sys/fs/cgroup")
 GO = Path("/run/reaction-go")
 HELD = ("kubelet", "hierarchy", "swap", "protect", "relax", "memqos")
@@ -66,18 +70,6 @@ while True:
     touch(held)
 """
 )
-POD = """
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}, annotations: {{memqos.dev/swap-limit: '{swap}'}}}}
-spec:
-  priority: {priority}
-  restartPolicy: Never
-  containers:
-    - name: main
-      command: {command}
-      resources: {{requests: {{memory: 16Mi}}}}
-"""
 POLICY = """
 apiVersion: memqos.dev/v1alpha1
 kind: MemoryPolicy
@@ -120,19 +112,21 @@ def start(manager: str, where: Path, memory: int) -> subprocess.Popen[str]:
         "service": (1_000_000, "0", SERVICE.format(size=memory // 12, more=memory // 5, go=GO)),
         "neighbour": (0, "1Gi", NEIGHBOUR.format(size=max(memory * 13 // 20, 64 * mib))),
     }
-    phases = [str(Path(__file__).with_name("phases.py")), str(where / "phases")]
-    argv = [sys.executable, *(phases if PHASES in os.environ else ["-m", "memqos"]), "run"]
-    argv += ["--state", str(where / "s"), "--json", "--grace", "0"]
-    (where / "policy.yaml").write_text(POLICY)
-    argv += ["--policy", str(where / "policy.yaml"), *(["--dry-run"] if manager != "memqos" else [])]
-    for name, (priority, swap, code) in programs.items():
-        command = json.dumps([sys.executable, "-S", "-u", "-c", code])
-        (where / f"{name}.yaml").write_text(
-            POD.format(name=name, priority=priority, swap=swap, command=command)
+    pods = {
+        name: manifest(
+            name,
+            [sys.executable, "-S", "-u", "-c", code],
+            swap=swap,
+            priority=priority,
+            restart="Never",
+            request="16Mi",
         )
-        argv += ["--pods", str(where / f"{name}.yaml")]
-    output = (where / "said").open("w")
-    return subprocess.Popen(argv, stdout=output, stderr=output, text=True)
+        for name, (priority, swap, code) in programs.items()
+    }
+    phases = (str(Path(__file__).with_name("phases.py")), str(where / "phases"))
+    program = phases if PHASES in os.environ else ("-m", "memqos")
+    options = ["--dry-run"] if manager != "memqos" else []
+    return memqos_run(where, POLICY, pods, *options, program=program)
 
 
 def kubelet(neighbour: Path, stop: threading.Event) -> None:

@@ -18,17 +18,17 @@ kubelet looks every 10 s and systemd-oomd waits for 30 s of pressure, by the clo
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-UNAVAILABLE = 69
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from shared import guest, parser, row, show, unavailable  # noqa: E402
+
 SECONDS = {"memqos": 15, "kubelet": 25, "systemd-oomd": 60}
 """How long each is watched at most: half as long again as its own rule takes, or more."""
 RATIO = 0.1
@@ -37,33 +37,33 @@ RATIO = 0.1
 def play(
     kernel: str, managers: list[str], repeats: int, *, phases: bool = False
 ) -> tuple[list[dict[str, Any]], str]:
-    """Boot once and have the managers take turns. Raises `LabError`."""
+    """Boot once and have the managers take turns."""
+    from memqos.errors import LabError
     from memqos.lab.oomd import VARIABLE, fetch_oomd
     from memqos.lab.qemu import Disk
-    from memqos.lab.run import Machine, run_in_guest
     from memqos.lab.spec import Setup
 
     each = "; ".join(f"{sys.executable} {HERE / 'inside.py'} {one} {SECONDS[one]}" for one in managers)
-    script = "; ".join([each] * repeats)
-    swap = Disk("swap", 512 << 20, bps=20 << 20, iops=2000)
-    environment = {"PYTHONPATH": str(HERE.parents[1] / "src"), "PATH": os.environ["PATH"]}
-    if phases:
-        environment["REACTION_PHASES"] = "1"
+    environment = {"REACTION_PHASES": "1"} if phases else {}
     if "systemd-oomd" in managers:
-        environment[VARIABLE] = str(fetch_oomd())
-    with tempfile.TemporaryDirectory(prefix="memqos-reaction-") as out:
-        guest = run_in_guest(
-            ["/bin/sh", "-c", script],
-            kernel=kernel,
-            out_dir=Path(out),
-            machine=Machine(memory_mib=512, disks=(swap,), setup=Setup(swaps=("swap",))),
-            timeout=(300 * len(managers) + sum(SECONDS[one] for one in managers)) * repeats + 120,
-            environment=environment,
-        )
-    lines = [line for line in guest.stdout.splitlines() if line.startswith('{"manager"')]
+        try:
+            environment[VARIABLE] = str(fetch_oomd())
+        except LabError as error:
+            unavailable("reaction", error)
+    done = guest(
+        "reaction",
+        ["/bin/sh", "-c", "; ".join([each] * repeats)],
+        kernel=kernel,
+        timeout=(300 * len(managers) + sum(SECONDS[one] for one in managers)) * repeats + 120,
+        environment=environment,
+        memory_mib=512,
+        disks=(Disk("swap", 512 << 20, bps=20 << 20, iops=2000),),
+        setup=Setup(swaps=("swap",)),
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith('{"manager"')]
     if len(lines) < len(managers) * repeats:
-        print(f"reaction: in the guest: {guest.stdout[-1500:]}", file=sys.stderr)
-    where = f"QEMU/{guest.accel}, kernel {guest.kernel.release}, {repeats} repeats"
+        print(f"reaction: in the guest: {done.stdout[-1500:]}", file=sys.stderr)
+    where = f"QEMU/{done.accel}, kernel {done.kernel.release}, {repeats} repeats"
     return [json.loads(line) for line in lines], where
 
 
@@ -95,49 +95,22 @@ def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return made
 
 
-def row(name: str, unit: str, times: list[float], goal: float | None, note: str) -> dict[str, Any]:
-    low, median, high = statistics.quantiles(times, n=4) if len(times) > 1 else times * 3
-    return {
-        "name": name,
-        "unit": unit,
-        "median": median,
-        "low": low,
-        "high": high,
-        "goal": goal,
-        "note": note,
-    }
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--vm", metavar="KERNEL", default="6.12")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--only", choices=sorted(SECONDS))
-    parser.add_argument("--phases", action="store_true", help="with --json: each step of memqos's turns")
-    options = parser.parse_args()
-    from memqos.errors import LabError
-
+    options = parser(
+        __doc__,
+        vm={"metavar": "KERNEL", "default": "6.12"},
+        repeats={"type": int, "default": 3},
+        only={"choices": sorted(SECONDS)},
+        phases={"action": "store_true", "help": "with --json: each step of memqos's turns"},
+    ).parse_args()
     managers = [options.only] if options.only else list(SECONDS)
-    try:
-        found, where = play(options.vm, managers, options.repeats, phases=options.phases)
-    except LabError as error:
-        print(f"reaction: {error}", file=sys.stderr)
-        return UNAVAILABLE
+    found, where = play(options.vm, managers, options.repeats, phases=options.phases)
     if not found:
         return 1
-    report = {"where": where, "rows": rows(found), "repeats": found}
-    if options.json:
-        print(json.dumps(report, indent=2))
-        return 0
-    print(where)
-    for one in rows(found):
-        spread = f"{one['low']:.2f} to {one['high']:.2f}"
-        print(f"{one['name']:32} {one['median']:10.2f} {one['unit']}  {spread}; {one['note']}")
-    for one in found:
-        print(one)
+    show({"where": where, "rows": rows(found), "repeats": found}, as_json=options.json)
+    if not options.json:
+        for one in found:
+            print(one)
     return 0
 
 

@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,8 +23,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-UNAVAILABLE = 69
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from shared import THRASH, guest, manifest, memqos_run, parser, row, show  # noqa: E402
+
 SECONDS = 40
 SETTLE_S = 5
 INTERVAL_S = 1.0
@@ -42,21 +43,6 @@ spec:
   io: {{enabled: false}}
   evict: {{mode: "Off"}}
 """
-POD = """
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}, annotations: {{memqos.dev/swap-limit: 1Gi}}}}
-spec:
-  restartPolicy: Always
-  containers: [{{name: main, command: {command}}}]
-"""
-THRASH = """
-import random
-held = bytearray({size})
-while True:
-    start = random.randrange(0, len(held) - 4096, 4096)
-    held[start] = (held[start] + 1) % 256
-"""
 
 
 def once(protect: bool, where: Path) -> dict[str, Any]:
@@ -64,16 +50,10 @@ def once(protect: bool, where: Path) -> dict[str, Any]:
     from memqos.agent.journal import read
 
     memory = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
-    (where / "policy.yaml").write_text(POLICY.format(protect=str(protect).lower(), interval=INTERVAL_S))
-    argv = [sys.executable, "-m", "memqos", "run", "--policy", str(where / "policy.yaml"), "--json"]
-    argv += ["--state", str(where / "s"), "--grace", "0"]
-    code = THRASH.format(size=memory * 2 // 5)
-    for name in ("one", "two", "three"):
-        command = json.dumps([sys.executable, "-S", "-c", code])
-        (where / f"{name}.yaml").write_text(POD.format(name=name, command=command))
-        argv += ["--pods", str(where / f"{name}.yaml")]
-    with (where / "said").open("w") as output:
-        agent = subprocess.Popen(argv, stdout=output, stderr=output)
+    policy = POLICY.format(protect=str(protect).lower(), interval=INTERVAL_S)
+    command = [sys.executable, "-S", "-c", THRASH.format(size=memory * 2 // 5)]
+    pods = {name: manifest(name, command, swap="1Gi") for name in ("one", "two", "three")}
+    agent = memqos_run(where, policy, pods)
     faults, end = 0, time.monotonic() + SECONDS + SETTLE_S
     while time.monotonic() < end:
         if agent.poll() is not None:
@@ -101,15 +81,10 @@ def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for protect in (False, True):
         runs = [one for one in found if one["protect"] == protect]
         for key, unit in (("longest_gap_ms", "ms"), ("median_gap_ms", "ms"), ("major_faults", "faults")):
-            values = sorted(one[key] for one in runs)
-            low, median, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
             goal = GOAL_GAP_MS if protect and key == "longest_gap_ms" else None
             name = f"{'sheltered' if protect else 'bare'}: {key.removesuffix('_ms').replace('_', ' ')}"
             note = f"turns: {', '.join(str(one['turns']) for one in runs)}"
-            made.append(
-                {"name": name, "unit": unit, "median": median, "low": low, "high": high}
-                | {"goal": goal, "note": note}
-            )
+            made.append(row(name, unit, [one[key] for one in runs], goal, note))
     return made
 
 
@@ -122,49 +97,33 @@ def inside(repeats: int) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--vm", metavar="KERNEL", default="6.12")
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser(
+        __doc__,
+        vm={"metavar": "KERNEL", "default": "6.12"},
+        repeats={"type": int, "default": 2},
+        inside={"action": "store_true", "help": argparse.SUPPRESS},
+    ).parse_args()
     if options.inside:
         inside(options.repeats)
         return 0
-    from memqos.errors import LabError
     from memqos.lab.qemu import Disk
-    from memqos.lab.run import Machine, run_in_guest
     from memqos.lab.spec import Setup
 
-    argv = [sys.executable, str(HERE / "run.py"), "--inside", "--repeats", str(options.repeats)]
-    swap = Disk("swap", 1 << 30, bps=4 << 20, iops=300)
-    with tempfile.TemporaryDirectory(prefix="memqos-shelter-") as out:
-        try:
-            guest = run_in_guest(
-                argv,
-                kernel=options.vm,
-                out_dir=Path(out),
-                machine=Machine(memory_mib=512, disks=(swap,), setup=Setup(swaps=("swap",))),
-                timeout=400 * options.repeats + 120,
-                environment={"PYTHONPATH": str(HERE.parents[1] / "src"), "PATH": os.environ["PATH"]},
-            )
-        except LabError as error:
-            print(f"shelter: {error}", file=sys.stderr)
-            return UNAVAILABLE
-    found = [json.loads(line) for line in guest.stdout.splitlines() if line.startswith('{"protect"')]
-    if guest.status != 0 or len(found) < 2 * options.repeats:
-        print(f"shelter: in the guest: status {guest.status}: {guest.stdout[-1500:]}", file=sys.stderr)
+    done = guest(
+        "shelter",
+        [sys.executable, HERE / "run.py", "--inside", "--repeats", options.repeats],
+        kernel=options.vm,
+        timeout=400 * options.repeats + 120,
+        memory_mib=512,
+        disks=(Disk("swap", 1 << 30, bps=4 << 20, iops=300),),
+        setup=Setup(swaps=("swap",)),
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"protect"')]
+    if done.status != 0 or len(found) < 2 * options.repeats:
+        print(f"shelter: in the guest: status {done.status}: {done.stdout[-1500:]}", file=sys.stderr)
         return 1
-    where = f"QEMU/{guest.accel}, kernel {guest.kernel.release}, {options.repeats} repeats"
-    if options.json:
-        print(json.dumps({"where": where, "rows": rows(found), "repeats": found}, indent=2))
-        return 0
-    print(where)
-    for one in rows(found):
-        spread = f"{one['low']:.0f} to {one['high']:.0f}"
-        print(f"{one['name']:26} {one['median']:10.0f} {one['unit']}  {spread}; {one['note']}")
+    where = f"QEMU/{done.accel}, kernel {done.kernel.release}, {options.repeats} repeats"
+    show({"where": where, "rows": rows(found), "repeats": found}, as_json=options.json)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -26,21 +27,20 @@ kind: MemoryPolicy
 spec:
   agent: {{intervalSeconds: 0.5, protectItself: {protect}}}
 """
-POD = """
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}}}
-spec:
-  restartPolicy: Always
-  containers: [{{name: main, command: {command}}}]
-"""
-THRASH = """
-import random
-held = bytearray({size})
-while True:
-    start = random.randrange(0, len(held) - 4096, 4096)
-    held[start] = (held[start] + 1) % 256
-"""
+
+
+def shared() -> Any:
+    """`benchmarks/shared.py`: how benchmarks start pods, and what thrashes a node."""
+    file = Path(__file__).resolve().parents[2] / "benchmarks/shared.py"
+    spec = importlib.util.spec_from_file_location("benchmarks_shared", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SHARED = shared()
 STREAM = "while :; do cat {file} > /dev/null; done"
 
 
@@ -53,20 +53,16 @@ def _end_all() -> Iterator[None]:
     for agent in STARTED:
         if agent.poll() is None:
             agent.send_signal(signal.SIGTERM)
-            agent.communicate(timeout=240)
+            agent.wait(240)
     STARTED.clear()
 
 
 def start(where: Path, protect: bool, commands: dict[str, list[str]]) -> subprocess.Popen[str]:
     where.mkdir()
-    (where / "policy.yaml").write_text(POLICY.format(protect=str(protect).lower()))
-    argv = [sys.executable, "-m", "memqos", "run", "--policy", str(where / "policy.yaml")]
-    argv += ["--state", str(where / "s"), "--grace", "0", "--json"]
-    for name, command in commands.items():
-        (where / f"{name}.yaml").write_text(POD.format(name=name, command=json.dumps(command)))
-        argv += ["--pods", str(where / f"{name}.yaml")]
-    STARTED.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-    return STARTED[-1]
+    pods = {name: SHARED.manifest(name, command) for name, command in commands.items()}
+    agent: subprocess.Popen[str] = SHARED.memqos_run(where, POLICY.format(protect=str(protect).lower()), pods)
+    STARTED.append(agent)
+    return agent
 
 
 def until(condition: Any, seconds: float = 60) -> None:
@@ -99,9 +95,9 @@ def test_a_session_is_sheltered_while_it_lasts(tmp_path: Path) -> None:
     told = f"VmRSS {status(agent.pid, 'VmRSS')} kB, VmLck {status(agent.pid, 'VmLck')} kB"
     Path(os.environ["MEMQOS_OUT"], "sheltered.txt").write_text(told + "\n")
     agent.send_signal(signal.SIGTERM)
-    out, said = agent.communicate(timeout=120)
-    assert agent.returncode == 0, said
-    assert [each for each in json.loads(out)["advice"] if each["policy"] == "agent"] == []
+    assert agent.wait(120) == 0, (tmp_path / "a/said").read_text()
+    report = json.loads((tmp_path / "a/report").read_text())
+    assert [each for each in report["advice"] if each["policy"] == "agent"] == []
     assert not OWN.exists()
     assert Path("/proc/self/cgroup").read_text() == before
 
@@ -110,14 +106,14 @@ def test_what_a_killed_agent_leaves_is_harmless_and_goes_with_the_next(tmp_path:
     agent = start(tmp_path / "a", True, {"idle": ["sleep", "600"]})
     until(lambda: list(ROOT.glob("kubepods/*/*/main/cgroup.procs")))
     agent.kill()
-    agent.communicate()
+    agent.wait()
     until(lambda: (OWN / "cgroup.procs").read_text() == "")
     second = start(tmp_path / "b", True, {"idle": ["sleep", "600"]})
     journal = tmp_path / "b/s/journal"  # not its pods: the first one's live on
     until(lambda: journal.exists() and any(each.stat().st_size for each in journal.iterdir()))
     assert (OWN / "cgroup.procs").read_text()
     second.send_signal(signal.SIGTERM)
-    second.communicate(timeout=120)
+    second.wait(120)
     assert not OWN.exists()
 
 
@@ -138,7 +134,7 @@ def thrashed(where: Path, protect: bool, pods: dict[str, list[str]]) -> tuple[li
         faults = int(Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()[9])
         time.sleep(0.5)
     agent.send_signal(signal.SIGTERM)
-    agent.communicate(timeout=240)
+    agent.wait(240)
     found = sorted(b - a for a, b in pairwise(turns(where)))
     if not found:
         return found, f"{where.name}: fewer than four turns, {faults} major faults"
@@ -158,7 +154,7 @@ def test_a_sheltered_agent_keeps_deciding_while_the_node_thrashes(tmp_path: Path
     with file.open("wb") as written:
         for _ in range(100):
             written.write(os.urandom(MIB))
-    hog = [sys.executable, "-S", "-c", THRASH.format(size=total * 11 // 20)]
+    hog = [sys.executable, "-S", "-c", SHARED.THRASH.format(size=total * 11 // 20)]
     pods = {"one": hog, "two": hog, "stream": ["sh", "-c", STREAM.format(file=file)]}
     _, bare = thrashed(tmp_path / "bare", False, pods)
     gaps, sheltered = thrashed(tmp_path / "sheltered", True, pods)
