@@ -38,7 +38,9 @@ from memqos.model.snapshot import Cgroup, Snapshot
 from memqos.node import Wake
 
 _SHARE: Final = 4
-"""Turns that pressure calls for take at most a fifth of the time."""
+"""Turns that pressure calls for take at most a fifth of one processor's time ..."""
+_DEAF_S: Final = 0.5
+"""... but pressure is never unheard for longer: who stalls for a second is to be helped within it."""
 
 
 class LinuxNode:
@@ -121,6 +123,8 @@ class LinuxNode:
         kernel = self._options is not None
         if kernel and not self._written:
             self._lowering.ready()
+            if "memory.reclaim" in self._features:
+                self._orders.ready()
         self._written = True
         if write.knob in KNOBS:
             return self._lowering.apply(write)
@@ -151,15 +155,16 @@ class LinuxNode:
         """Wait for memory pressure in a pod or the node, for `stop`, or for the time to pass.
 
         A readable descriptor of `also` ends it too, as "ready": a pidfd is when its process has ended.
-        `quiet` is made `_SHARE` times what the caller took since the last wait, if that is longer: whoever is
-        slow because the node is pressed must not press it more.
+        `quiet` is made `_SHARE` times what the caller took of a processor since the last wait, if that is
+        longer: whoever looks at a pressed node must not press it more. What it only waited is not counted.
         """
         now = time.monotonic()
         if self._woken is not None:
-            self._loud = now + max(quiet, _SHARE * (now - self._woken))
+            took = time.process_time() - self._woken
+            self._loud = now + max(quiet, min(_DEAF_S, _SHARE * took))
         self._pressed.watch(self._files, self._first)
         wake = self._pressed.wait(seconds, also, max(0.0, self._loud - now))
-        self._woken = None if wake.reason == "ready" else time.monotonic()
+        self._woken = None if wake.reason == "ready" else time.process_time()
         return wake
 
     def stop(self) -> None:

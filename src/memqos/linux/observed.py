@@ -23,7 +23,7 @@ OWN: Final = ("memory_current", "memory_stat", "memory_swap_current")
 LIVE: Final = (*OWN, "memory_pressure", "io_stat", "io_pressure")
 """Fields of `Cgroup` that move without a word, and that policies decide by: of what is in a pod by `OWN`."""
 
-EVERY: Final = 16
+EVERY: Final = 32
 """Looks after which everything of a cgroup is read."""
 
 OBSERVED: Final = {

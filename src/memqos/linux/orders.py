@@ -4,7 +4,7 @@ A write to `memory.reclaim` blocks until the kernel took what was asked for, or 
 slow swap device. So the agent hands an order to a worker (`memqos.linux.worker`) and asks later what became
 of it.
 
-Workers are forked when first needed, at most `most`, and kept: a fork needs memory, and a later order
+Workers are forked at the agent's first write, at most `most`, and kept: a fork needs memory, and an order
 comes when there is little. What comes beyond them waits its turn. A worker gives the order in pieces
 (`memqos.linux.apply`) and looks for a word from the agent before each, so a cancelled order ends within one
 piece.
@@ -35,6 +35,14 @@ class Orders:
         self._busy: dict[str, tuple[Write, Worker]] = {}
         self._queue: dict[str, Write] = {}
         self._ended: list[Outcome] = []
+
+    def ready(self) -> None:
+        """Have the workers before they are needed: a fork takes long once memory is short."""
+        while len(self._idle) + len(self._busy) < self._most:
+            try:
+                self._idle.append(Worker(self._root, kernel=self._kernel))
+            except OSError:
+                return
 
     def begin(self, order: Write) -> None:
         """See `Node.begin`."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from memqos.linux.oserror import node_error
 from memqos.linux.reading import ABSENT, pread
+from memqos.units import KIB
+
+_PIECE: Final = 16 * KIB
+"""More than what the kernel gives at once, and not so much that the heap would have to grow for it."""
 
 
 class ProcFile:
@@ -26,9 +31,9 @@ class ProcFile:
         try:
             if self._fd < 0:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            raw = piece = pread(self._fd, 65536, 0)
+            raw = piece = pread(self._fd, _PIECE, 0)
             while piece:
-                piece = pread(self._fd, 65536, len(raw))
+                piece = pread(self._fd, _PIECE, len(raw))
                 raw += piece
         except OSError as error:
             if error.errno in ABSENT:

@@ -7,8 +7,9 @@ own cgroup         `memqos.slice` beside kubepods, so that what the agent charge
 memory.min         a quarter more than the agent and its workers hold, measured again every minute
 oom_score_adj      -999, what the kubelet gives itself: killed after everything but the kernel's own
 mlockall(2)        MCL_CURRENT and MCL_FUTURE: no page of it is ever read from disk again, not even program
-                   text. The price is that all that is mapped is resident (figures: benchmarks/agent).
-                   Pages charged before the move stay charged there; locked, they stay in memory too.
+                   text, and its heap keeps what it has (`memqos.linux.locked`). The price is that all that is
+                   mapped is resident (figures: benchmarks/agent). Pages charged before the move stay charged
+                   there; locked, they stay in memory too.
 =================  ==========================================================================================
 
 Each is tried, and where it is refused the agent goes on without, with one `Advice`. `leave` undoes all
@@ -18,7 +19,6 @@ four. After `kill -9` an empty cgroup is left, which the next agent takes over a
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import time
@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from memqos.linux.locked import lock_memory, unlock_memory
 from memqos.model.plan import Advice
 from memqos.units import MIB, page_floor
 
@@ -36,19 +37,7 @@ SPARE: Final = 8 * MIB
 
 CAP_IPC_LOCK: Final = 14
 CAP_SYS_RESOURCE: Final = 24
-_MCL_CURRENT, _MCL_FUTURE = 1, 2
 _AGAIN_S: Final = 60.0
-
-
-def _mlockall() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def _munlockall() -> None:
-    ctypes.CDLL(None).munlockall()
 
 
 class Shelter:
@@ -59,8 +48,8 @@ class Shelter:
         root: str = "/sys/fs/cgroup",
         proc: str = "/proc",
         *,
-        lock: Callable[[], None] = _mlockall,
-        unlock: Callable[[], None] = _munlockall,
+        lock: Callable[[], None] = lock_memory,
+        unlock: Callable[[], None] = unlock_memory,
     ) -> None:
         self._root = Path(root)
         self._proc = Path(proc)

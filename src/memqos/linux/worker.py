@@ -23,6 +23,7 @@ import msgspec
 
 from memqos.errors import Busy, CgroupGone, NodeError
 from memqos.linux.apply import apply_write
+from memqos.linux.locked import is_locked, lock_what_is_there
 from memqos.model.plan import Reclaim, Status, Write
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -140,6 +141,9 @@ def _serve(agent: socket.socket, root: str, parent: int, *, kernel: bool) -> NoR
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() == parent:
             _become_small(agent.fileno())
+            if is_locked(parent):
+                with contextlib.suppress(OSError):
+                    lock_what_is_there()
             _rehearse(agent, root, kernel=kernel)
             while packet := agent.recv(_LONGEST):
                 if packet != _CANCEL:  # one that came too late

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from memqos.linux.observed import OBSERVED
 from memqos.linux.unread import SHOWN
 from memqos.model.plan import Reclaim, Write
 from memqos.model.snapshot import FEATURES, Cgroup, IoMax, IoStat
+from memqos.node import Wake
 from memqos.units import MIB, UNLIMITED
 
 
@@ -454,3 +456,29 @@ def test_the_first_look_walks_the_tree_whatever_the_kernel_counts(machine: Any) 
     (machine.root / "cgroup.stat").write_text("nr_descendants 0\nnr_dying_descendants 0\n")
     with node_of(machine) as node:
         assert list(node.observe().cgroups) == [""]
+
+
+@pytest.mark.parametrize(
+    ("took", "quiet"),
+    [
+        (0.0, 0.2),  # what the caller asks for
+        (0.1, 0.4),  # four times what was taken of a processor
+        (3.0, 0.5),  # but pressure is never unheard for longer than that
+    ],
+)
+def test_pressure_is_unheard_as_long_as_looking_at_it_costs_others(
+    machine: Any, monkeypatch: pytest.MonkeyPatch, took: float, quiet: float
+) -> None:
+    heard: list[float] = []
+    with LinuxNode(str(machine.root), str(machine.proc), str(machine.sys)) as node:
+
+        def wait(seconds: float, also: object, quiet: float) -> Wake:
+            heard.append(quiet)
+            return Wake("timeout")
+
+        monkeypatch.setattr(node._pressed, "wait", wait)
+        monkeypatch.setattr(time, "process_time", lambda: 10.0)
+        node.wait(1.0, 0.2)
+        monkeypatch.setattr(time, "process_time", lambda: 10.0 + took)
+        node.wait(1.0, 0.2)
+    assert heard == [0.0, pytest.approx(quiet)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memqos.linux.orders import Orders
+from memqos.linux.orders import MOST, Orders
 from memqos.model.plan import Outcome, Reclaim, Write
 from memqos.units import GIB, MIB
 
@@ -146,3 +146,13 @@ def test_a_worker_dies_with_its_agent(root: Path) -> None:
             break  # dead; whose child it is now has not asked yet
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_workers_are_there_before_the_first_order_and_are_the_ones_that_carry_it_out(orders: Orders) -> None:
+    before = set(workers())
+    orders.ready()
+    ahead = set(workers()) - before
+    assert len(ahead) == MOST
+    orders.begin(order("a"))
+    assert outcome_of(orders).status == "written"
+    assert set(workers()) - before == ahead
