@@ -79,10 +79,14 @@ class Worker:
         self._gone = False
 
     def ask(self, write: Write) -> None:
-        """Hand over an order to reclaim, or a write of bytes."""
+        """Hand over an order to reclaim, or a write of bytes; closed, with `OSError`, when it died."""
         value = write.value if isinstance(write.value, Reclaim) else Reclaim(_bytes_of(write))
         asked = _Asked(write.cgroup, write.inode, write.knob, value.size, value.swappiness)
-        self._socket.send(msgspec.msgpack.encode(asked))
+        try:
+            self._socket.send(msgspec.msgpack.encode(asked))
+        except OSError:
+            self.close()
+            raise
 
     def cancel(self) -> None:
         """Have an order to reclaim stop at its next piece."""

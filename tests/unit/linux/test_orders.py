@@ -156,3 +156,23 @@ def test_workers_are_there_before_the_first_order_and_are_the_ones_that_carry_it
     orders.begin(order("a"))
     assert outcome_of(orders).status == "written"
     assert set(workers()) - before == ahead
+
+
+def test_a_worker_that_died_while_it_was_idle_is_one_failed_order_and_another_is_started(
+    orders: Orders,
+) -> None:
+    before = set(workers())
+    orders.begin(order("a"))
+    outcome_of(orders)
+    (worker,) = set(workers()) - before
+    os.kill(worker, signal.SIGKILL)
+    while not is_zombie(worker):
+        time.sleep(0.005)
+    orders.begin(order("b"))
+    assert outcome_of(orders).status == "failed"
+    orders.begin(order("b"))
+    assert outcome_of(orders).status == "written"
+
+
+def is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
