@@ -61,6 +61,7 @@ class Machine(Arrays):
         for cpu in range(self.spec.cpus):
             m.ps[c * self.spec.cpus + cpu, k.S_LAST] = m.g[k.NOW]
         m.g[k.NCG] = c + 1
+        self.order(control.MADE, c)
         self.paths[path] = c
         self.inodes[path] = self._next_inode
         self._next_inode += 1
@@ -100,6 +101,7 @@ class Machine(Arrays):
         for field in (k.MIN, k.LOW):
             self.m.cg[c, field] = 0
         self.order(control.PROPAGATE, c)
+        self.order(control.REMOVED, c)
         if self.profile.reparents:
             self.order(control.REPARENT, c)
         del self.paths[path], self.inodes[path]

@@ -115,8 +115,8 @@ class Process:
             begin = {k.P_COUNT: own.kernel, k.P_A: own.hot, k.P_B: own.hot_stride}
             touch = region | {k.P_OP: k.OP_TOUCH, k.P_WRITE: 1}
             yield [region | begin | {k.P_OP: k.OP_BEGIN}, touch | {k.P_COUNT: own.pages}]
-            pairs = touch | {k.P_COUNT: own.warm, k.P_PATTERN: k.PAIRS, k.P_B: own.stride}
-            between = [pairs | {k.P_WRITE: 0}, pairs | {k.P_COUNT: own.warm // 2, k.P_B: 2 * own.stride}]
+            warm = touch | {k.P_COUNT: own.warm, k.P_PATTERN: k.SPREAD, k.P_B: own.stride}
+            between = [warm | {k.P_WRITE: 0}, warm | {k.P_COUNT: own.warm // 2, k.P_B: 2 * own.stride}]
         for step in steps(self.job.workload):
             self._doing, self._serving = step, None
             self._since = self.machine.now, self._accesses()

@@ -290,6 +290,9 @@ def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
     elif write and not m.w[page] & k.DIRTY:  # ->page_mkwrite
         m.cg[c, k.PGFAULT] += 1
         m.g[k.NOW] += m.g[k.NS_FAULT]
+    if write and not pagecache.take_buffers(m, page):
+        m.g[k.DISK_WAIT] = m.g[k.NOW]
+        return WAIT
     m.w[page] |= k.YOUNG
     if write:
         pagecache.set_dirty(m, c, o, page)

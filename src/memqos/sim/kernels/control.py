@@ -12,6 +12,7 @@ from memqos.sim.kernels import (
     free,
     io,
     lists,
+    memcg_lru,
     program,
     psi,
     reclaim,
@@ -27,8 +28,8 @@ from memqos.sim.kernels.layout import Mem, Row
 
 (
     ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE, LOOK, IO_MAX,
-    REPARENT,
-) = range(13)  # fmt: skip
+    REPARENT, MADE, REMOVED,
+) = range(15)  # fmt: skip
 
 
 @njit
@@ -91,6 +92,10 @@ def _order(m: Mem, clock: Row, what: int, a: int, b: int, c: int) -> int:
         psi.look(m, a, m.g[k.NOW])
     elif what == REPARENT:
         reparent.reparent(m, a)
+    elif what == MADE:
+        memcg_lru.online(m, a)
+    elif what == REMOVED:
+        memcg_lru.rotate(m, a, memcg_lru.OLD)
     elif what == IO_MAX:
         throttle.anew(m, a, m.g[k.NOW])
     return 0

@@ -86,6 +86,13 @@ def drain_stock(m: Mem) -> None:
 
 
 @njit
+def work(m: Mem) -> int:
+    """Nanoseconds of the processor for pages scanned, freed and sent to swap that are not paid for yet."""
+    out = m.g[k.WORK_OUT] * m.g[k.NS_SWAP_OUT]
+    return m.g[k.WORK_SCAN] * m.g[k.NS_SCAN] + m.g[k.WORK_STEAL] * m.g[k.NS_STEAL] + out
+
+
+@njit
 def margin(m: Mem, c: int) -> int:
     """Pages this cgroup itself may still charge."""
     return m.cg[c, k.MAX] - m.cg[c, k.USAGE]

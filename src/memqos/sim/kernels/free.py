@@ -42,6 +42,8 @@ def drop(m: Mem, page: int) -> None:
             if word & k.MAPPED:
                 m.cg[c, k.N_MAPPED] -= 1
             m.cg[c, k.N_FILE] -= 1
+            if word & k.BUFFERS:
+                nodes.account(m, c, -k.BUFFER_BYTES)
             nodes.remove(m, page, False)
         m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
         m.w[page] = 0

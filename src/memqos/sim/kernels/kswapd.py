@@ -41,42 +41,22 @@ def _save(m: Mem) -> int:
 
 
 @njit
-def _next(m: Mem, at: int) -> int:
-    """The place after `at` in the walk; -1 at its end. MGLRU walks the rows from a random one on."""
-    if m.g[k.MGLRU]:
-        return at + 1 if at + 1 < m.g[k.NCG] else -1
-    return counters.next_in(m, 0, at)
-
-
-@njit
 def _walk(m: Mem) -> bool:
     """Go on with a pass over the cgroups; False when the slice is over before its end."""
     at = m.g[k.KSWAPD_AT]
     if at < 0:
-        at = 0
         m.g[k.SC_SCANNED] = 0
         m.g[k.KSWAPD_LOOKED] = 0
         m.g[k.KSWAPD_BEGAN] = m.g[k.SC_RECLAIMED]
-        if m.g[k.MGLRU]:
-            m.g[k.KSWAPD_START] = reclaim.draw(m)
     if m.g[k.MGLRU]:
-        reclaim.protect(m)
-    else:
-        classic.prepare(m, 0)
+        m.g[k.KSWAPD_AT] = reclaim.walk(m, at)
+        return m.g[k.KSWAPD_AT] < 0
+    at = max(at, 0)
+    classic.prepare(m, 0)
     while at >= 0:
-        c = (m.g[k.KSWAPD_START] + at) % m.g[k.NCG] if m.g[k.MGLRU] else at
-        if not m.g[k.MGLRU] or reclaim.holds(m, c):
-            before = m.g[k.KSWAPD_LOOKED]
-            reclaim.shrink_one(m, c)
-            reclaim.spend(m)
-            if m.g[k.KSWAPD_LOOKED] == before:  # protected since
-                m.g[k.KSWAPD_LOOKED] = 0
-        if m.g[k.KSWAPD_LOOKED] == 0:
-            at = _next(m, at)
-            if m.g[k.MGLRU] and (
-                m.g[k.FREE] > m.g[k.WMARK_HIGH] + 64 or m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]
-            ):
-                at = -1
+        reclaim.shrink_one(m, at)
+        reclaim.spend(m)
+        at = counters.next_in(m, 0, at)
         m.g[k.KSWAPD_AT] = at
         if at >= 0 and m.g[k.NOW] >= m.g[k.SLICE_END]:
             return False

@@ -83,7 +83,8 @@ MAPPED = 1 << 58
 YOUNG = 1 << 59  # the page table's accessed bit
 SWAPCACHE = 1 << 60
 ANON = 1 << 61
-ZERO = 1 << 62  # filled with zeroes (SWP zeromap)
+ZERO = 1 << 62  # anonymous: filled with zeroes (SWP zeromap)
+BUFFERS = ZERO  # of a file: it was written to, and has a struct buffer_head since
 
 MAX_CGROUPS = 4096
 UNLIMITED_PAGES = (2**63 - 4096) >> 12
@@ -116,22 +117,27 @@ CH_COLS = 4
     SC_DEACTIVATE_FILE, SC_CACHE_TRIM, SC_FILE_TINY, SC_ANON_COST, SC_FILE_COST, SC_FULL_WALK, SC_KIND,
     SC_PAGEOUT, SC_DIRTY, SC_UNQUEUED, SC_TAKEN, SC_CREDIT,
     # work of this turn, to be turned into CPU time
-    WORK_SCAN, WORK_STEAL,
+    WORK_SCAN, WORK_STEAL, WORK_OUT,
     # answers of functions with more than one
     R0, R1, R2, R3,
     # costs in nanoseconds
-    NS_FAULT, NS_SCAN, NS_STEAL, NS_COPY, NS_READ_MISS, NS_SYSCALL, QUANTUM,
+    NS_FAULT, NS_SCAN, NS_STEAL, NS_COPY, NS_READ_MISS, NS_SYSCALL, NS_SWAP_OUT, QUANTUM,
     # counters of the whole node
     G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
     THROTTLE_SWAP, USER, TR_HEAD, TR_TAIL, HELD, HELD_SEQ,
     G_PGSCAN, G_PGSCAN_KSWAPD, G_PGSCAN_PROACTIVE, G_PGSTEAL, G_PGSTEAL_KSWAPD, G_PGSTEAL_PROACTIVE,
     SWAP_ROTATES, XA_END, HARVEST,
     # kswapd between two slices of its work; priority 0: it sleeps
-    KSWAPD_PRIORITY, KSWAPD_START, KSWAPD_AT, KSWAPD_LOOKED, KSWAPD_TOTAL, KSWAPD_BEGAN, KSWAPD_SCANNED,
+    KSWAPD_PRIORITY, KSWAPD_AT, KSWAPD_LOOKED, KSWAPD_TOTAL, KSWAPD_BEGAN, KSWAPD_SCANNED,
     KSWAPD_LOW, SLICE_END, SLEPT_IO,
-) = range(140)  # fmt: skip
-ISOLATED = SLEPT_IO + 1  # up to 64 pages that reclaim has taken off their list
-G_SIZE = ISOLATED + 64
+    # of a walk through the LRU of cgroups: its generation, the bin it began with, the one it is in
+    WALK_GEN, WALK_FIRST, WALK_BIN, MEMCG_SEQ,
+) = range(145)  # fmt: skip
+ISOLATED = MEMCG_SEQ + 1  # up to 64 pages that reclaim has taken off their list
+MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
+MEMCG_TAILS = MEMCG_HEADS + 24
+MEMCG_COUNTS = MEMCG_TAILS + 24
+G_SIZE = MEMCG_COUNTS + 3
 
 DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
 
@@ -141,7 +147,7 @@ DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
     SWAP_HIGH, SWAP_PEAK, OOM_GROUP, PROTECTED, MIN_USAGE, LOW_USAGE, KIDS_MIN, KIDS_LOW, EMIN, ELOW,
     N_ANON, N_FILE, N_MAPPED, N_DIRTY, N_WB, N_SWAPCACHED, N_PT, N_SLAB_BYTES, N_KERNEL_BYTES,
     KERNEL_PAGES, N_SHMEM, AGE, COST_ANON, COST_FILE, SNAP_ANON, SNAP_FILE, ITER, NODES, NODES_HEAD,
-    NODES_TAIL, SUM_STAMP, SUM0, SUM1, SUM2, SUM3, MEMSTALL_NS, MAX_LIST,
+    NODES_TAIL, NODES_DEFERRED, SUM_STAMP, SUM0, SUM1, SUM2, SUM3,
     # vm events
     PGFAULT, PGMAJFAULT, PGREFILL, PGSCAN, PGSCAN_KSWAPD, PGSCAN_PROACTIVE, PGSTEAL, PGSTEAL_KSWAPD,
     PGSTEAL_PROACTIVE, PGACTIVATE, PGDEACTIVATE, REFAULT_ANON, REFAULT_FILE, ACTIVATE_ANON, ACTIVATE_FILE,
@@ -151,7 +157,9 @@ DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
     L_OOM_GROUP_KILL, E_SWAP_HIGH, E_SWAP_MAX, E_SWAP_FAIL,
     # MGLRU
     MAX_SEQ, MIN_SEQ_ANON, MIN_SEQ_FILE, WALKED,
-) = range(91)  # fmt: skip
+    # its place in the LRU of cgroups (`memcg_lru`): generation, bin, where it was put, neighbours + 1
+    LRU_GEN, LRU_BIN, LRU_SEG, LRU_PREV, LRU_NEXT,
+) = range(95)  # fmt: skip
 EVENTS = range(PGFAULT, SWPOUT_ZERO + 1)
 LOCAL_OF = L_LOW - E_LOW
 TIERS = 4
@@ -185,6 +193,7 @@ XA_COLS = 3
 NODE_PAGES = 0xFF
 NODE_SHADOW = 1 << 8
 XA_NODE_BYTES = 584
+BUFFER_BYTES = 112  # of struct buffer_head and its obj_cgroup
 
 # m.sw: page | cgroup << 32 | in use << 44 | zero << 45
 SW_CG_SHIFT = 32
@@ -258,7 +267,7 @@ PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)
     P_END, P_FILE, P_FCOUNT, P_FA, P_PACE, P_WRAP, P_RA,
 ) = range(20)  # fmt: skip
 PROG_COLS = 20
-SEQUENTIAL, TRACE, PAIRS = range(3)
+SEQUENTIAL, TRACE, SPREAD = range(3)
 
 COLUMNS = {
     "cg": CG_COLS, "ch": CH_COLS, "ls": LS_COLS, "xa": XA_COLS, "blk": BLK_COLS, "obj": OBJ_COLS,

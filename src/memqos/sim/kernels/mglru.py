@@ -273,7 +273,8 @@ def swappiness_for(m: Mem, c: int) -> int:
 
 
 @njit
-def _evictable(m: Mem, c: int, swappiness: int) -> int:
+def evictable(m: Mem, c: int, swappiness: int) -> int:
+    """Pages of all generations of the types that may be reclaimed."""
     total = 0
     for kind in range(2):
         if (kind == ANON and swappiness == 0) or (kind == FILE and swappiness == 201):
@@ -288,7 +289,7 @@ def _nr_to_scan(m: Mem, c: int, swappiness: int) -> int:
     """6.12's get_nr_to_scan: pages to scan now, or -1 after aging."""
     newest = m.cg[c, k.MAX_SEQ]
     oldest = _oldest(m, c, swappiness)
-    total = _evictable(m, c, swappiness)
+    total = evictable(m, c, swappiness)
     must_age = oldest + MIN_GENS > newest
     if must_age:
         total = 0
@@ -321,8 +322,7 @@ def _interrupted(m: Mem, looked: int) -> bool:
     """Whether kswapd's slice is over; it goes on with this cgroup from where it is."""
     if m.g[k.SC_KIND] != k.KSWAPD:
         return False
-    spent = m.g[k.WORK_SCAN] * m.g[k.NS_SCAN] + m.g[k.WORK_STEAL] * m.g[k.NS_STEAL]
-    if m.g[k.NOW] + spent < m.g[k.SLICE_END]:
+    if m.g[k.NOW] + counters.work(m) < m.g[k.SLICE_END]:
         return False
     m.g[k.KSWAPD_LOOKED] = looked
     return True
@@ -339,7 +339,7 @@ def _looked(m: Mem) -> int:
 
 
 @njit
-def _shrink_612(m: Mem, c: int, swappiness: int) -> None:
+def _shrink_612(m: Mem, c: int, swappiness: int) -> bool:
     scanned = _looked(m)
     while True:
         count = _nr_to_scan(m, c, swappiness)
@@ -351,11 +351,13 @@ def _shrink_612(m: Mem, c: int, swappiness: int) -> None:
             break
         if _interrupted(m, scanned):
             break
+    return count < 0
 
 
 @njit
-def _shrink_72(m: Mem, c: int, swappiness: int) -> None:
-    total = _evictable(m, c, swappiness)
+def _shrink_72(m: Mem, c: int, swappiness: int) -> bool:
+    rotate = False
+    total = evictable(m, c, swappiness)
     if c != m.g[k.SC_TARGET] and (m.cg[c, k.EMIN] or m.cg[c, k.ELOW]):
         shield = m.cg[c, k.EMIN]
         if m.cg[c, k.ELOW] > shield and not m.g[k.SC_LOW_RECLAIM]:
@@ -372,20 +374,21 @@ def _shrink_72(m: Mem, c: int, swappiness: int) -> None:
         if oldest + MIN_GENS > newest or (m.g[k.SC_PRIORITY] < 12 and oldest + MIN_GENS == newest):
             generations.age(m, c, swappiness)
             aged = True
+            rotate = True
         delta = evict_folios(m, c, swappiness, left)
         if delta == 0 or _enough(m) or (aged and m.g[k.SC_TARGET] == 0):
             break
         left -= delta
         if left > 0 and _interrupted(m, whole - left):
             break
+    return rotate
 
 
 @njit
-def shrink_lruvec(m: Mem, c: int) -> None:
-    """lru_gen_shrink_lruvec of one cgroup."""
+def shrink_lruvec(m: Mem, c: int) -> bool:
+    """Reclaim from one cgroup (try_to_shrink_lruvec); True when it was aged."""
     swappiness = swappiness_for(m, c)
     m.g[k.HARVEST] = 0 if m.g[k.SC_KIND] == k.DIRECT else 1  # set_mm_walk
     if m.g[k.MGLRU_72]:
-        _shrink_72(m, c, swappiness)
-    else:
-        _shrink_612(m, c, swappiness)
+        return _shrink_72(m, c, swappiness)
+    return _shrink_612(m, c, swappiness)

@@ -12,10 +12,13 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
+BATCH = 128
+"""SHRINK_BATCH"""
+
 
 @njit
-def _account(m: Mem, c: int, size: int) -> None:
-    """Account kernel memory that is already within its charged pages, or shrinks."""
+def account(m: Mem, c: int, size: int) -> None:
+    """Account slab memory that is already within its charged pages, or shrinks."""
     m.cg[c, k.N_SLAB_BYTES] += size
     m.cg[c, k.N_KERNEL_BYTES] += size
     pages = (m.cg[c, k.N_KERNEL_BYTES] + 4095) >> 12
@@ -90,7 +93,7 @@ def need(m: Mem, page: int) -> int:
 def _drop_node(m: Mem, page: int) -> None:
     node = page >> 6
     levels = levels_of(m, page)
-    _account(m, m.xa[node, k.X_OWNER] - 1, -k.XA_NODE_BYTES)
+    account(m, m.xa[node, k.X_OWNER] - 1, -k.XA_NODE_BYTES)
     m.xa[node, k.X_OWNER] = 0
     shift = 12
     above = m.g[k.XA2] + (page >> shift)
@@ -98,7 +101,7 @@ def _drop_node(m: Mem, page: int) -> None:
         m.xn[above] -= 1
         if m.xn[above]:
             break
-        _account(m, m.xa[above, k.X_OWNER] - 1, -k.XA_NODE_BYTES)
+        account(m, m.xa[above, k.X_OWNER] - 1, -k.XA_NODE_BYTES)
         shift += 6
         above = m.g[k.XA3] + (page >> shift)
 
@@ -115,7 +118,7 @@ def add(m: Mem, c: int, page: int, had_shadow: bool) -> None:
             unlist(m, node)
         else:
             m.xa[node, k.X_OWNER] = c + 1
-            _account(m, c, k.XA_NODE_BYTES)
+            account(m, c, k.XA_NODE_BYTES)
             shift = 12
             above = m.g[k.XA2] + (page >> shift)
             for _ in range(levels - 1):
@@ -123,7 +126,7 @@ def add(m: Mem, c: int, page: int, had_shadow: bool) -> None:
                 if m.xn[above] > 1:
                     break
                 m.xa[above, k.X_OWNER] = c + 1
-                _account(m, c, k.XA_NODE_BYTES)
+                account(m, c, k.XA_NODE_BYTES)
                 shift += 6
                 above = m.g[k.XA3] + (page >> shift)
     m.xn[node] += 1 - k.NODE_SHADOW if had_shadow else 1
@@ -165,26 +168,42 @@ def may_shrink(m: Mem, c: int, pages: int, left: int) -> bool:
 
 @njit
 def shrink(m: Mem, c: int) -> None:
-    """Free the oldest nodes that hold only shadows beyond one per 8 pages of `c` (count_shadow_nodes)."""
+    """Free the oldest nodes that hold only shadows beyond one per 8 pages of `c` (count_shadow_nodes).
+
+    Half of what is too much each time, but in batches of 128 only (do_shrink_slab): what that leaves undone
+    is deferred, and done when reclaim is hard pressed, a share of it that doubles with each priority.
+    """
     pages = m.cg[c, k.N_SLAB_BYTES] >> 12
-    if m.cg[c, k.NODES] - (pages >> 3) < 256:
+    if m.cg[c, k.NODES] <= pages >> 3:
         return
     if not m.g[k.SHADOW_SLAB_ONLY]:
         for i in range(k.LISTS):
             pages += m.ls[c * k.LISTS + i, k.SIZE]
     excess = m.cg[c, k.NODES] - (pages >> 3)
-    scan = excess // 2
-    while scan >= 128:
-        for _ in range(128):
-            node = m.cg[c, k.NODES_HEAD]
-            if node < 0:
-                return
-            first = node << 6
-            unlist(m, node)
-            for page in range(first, first + 64):
-                if m.w[page] & k.SHADOW:
-                    m.w[page] = 0
-            m.xn[node] = 0
-            m.cg[c, k.NODERECLAIM] += 1
-            _drop_node(m, first)
-        scan -= 128
+    if excess <= 0:
+        return
+    deferred = m.cg[c, k.NODES_DEFERRED]
+    new = excess // 2
+    scan = min((deferred >> m.g[k.SC_PRIORITY]) + new, 2 * excess)
+    scanned = 0
+    while scan >= BATCH or scan >= excess:
+        some = min(BATCH, scan)
+        for _ in range(min(some, m.cg[c, k.NODES])):
+            _forget(m, c)
+        scan -= some
+        scanned += some
+    m.cg[c, k.NODES_DEFERRED] = min(max(deferred + new - scanned, 0), 2 * excess)
+
+
+@njit
+def _forget(m: Mem, c: int) -> None:
+    """Free the oldest node with its shadows (shadow_lru_isolate)."""
+    node = m.cg[c, k.NODES_HEAD]
+    first = node << 6
+    unlist(m, node)
+    for page in range(first, first + 64):
+        if m.w[page] & k.SHADOW:
+            m.w[page] = 0
+    m.xn[node] = 0
+    m.cg[c, k.NODERECLAIM] += 1
+    _drop_node(m, first)

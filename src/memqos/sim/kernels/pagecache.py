@@ -38,7 +38,7 @@ def into_lru(m: Mem, page: int, active: bool) -> None:
 @njit
 def add_page(m: Mem, c: int, o: int, page: int, noretry: bool, write: bool) -> bool:
     """Bring a file page into memory, charged to `c`; False when it cannot be charged."""
-    need = nodes.need(m, page)
+    need = nodes.need(m, page) + (k.BUFFER_BYTES if write else 0)
     if need and not charge.kernel_memory(m, c, need):
         return False
     if not charge.new_page(m, c, noretry):
@@ -58,6 +58,9 @@ def enter(m: Mem, c: int, o: int, page: int, write: bool) -> None:
     if had and not write:
         flags = workingset.refault(m, c, old, 1)
         active = m.g[k.R0] != 0
+    if write:
+        nodes.account(m, c, k.BUFFER_BYTES)
+        flags |= k.BUFFERS
     m.w[page] = k.RES | (c << k.CG_SHIFT) | flags
     m.cg[c, k.N_FILE] += 1
     m.obj[o, k.O_RESIDENT] += 1
@@ -238,6 +241,24 @@ def read_page(m: Mem, t: int, o: int, index: int, want: int) -> int:
 
 
 @njit
+def take_buffers(m: Mem, page: int) -> bool:
+    """The first write to a page takes a buffer head, charged to the page's owner (alloc_page_buffers).
+
+    It lasts until the page is freed. False when reclaim for it has freed the page.
+    """
+    word = m.w[page]
+    if word & k.BUFFERS:
+        return True
+    c = (word & k.CG_MASK) >> k.CG_SHIFT
+    charge.kernel_memory(m, c, k.BUFFER_BYTES)
+    there = m.w[page] & k.RES != 0
+    nodes.account(m, c, k.BUFFER_BYTES if there else 0)
+    if there:
+        m.w[page] |= k.BUFFERS
+    return there
+
+
+@njit
 def set_dirty(m: Mem, c: int, o: int, page: int) -> None:
     """A file page is written to in memory."""
     word = m.w[page]
@@ -264,6 +285,9 @@ def write_page(m: Mem, t: int, o: int, index: int) -> int:
         if not add_page(m, c, o, page, False, True):
             return FAILED
     elif m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):
+        return WAIT
+    elif not take_buffers(m, page):
+        m.g[k.DISK_WAIT] = m.g[k.NOW]
         return WAIT
     set_dirty(m, c, o, page)
     return DONE

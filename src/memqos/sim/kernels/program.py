@@ -27,7 +27,7 @@ def choose(m: Mem, row: int, turn: int) -> int:
     """The page access number `turn` goes to, counted from the operation's first page."""
     if m.prog[row, k.P_PATTERN] == k.SEQUENTIAL:
         return turn % m.prog[row, k.P_CHUNK]
-    if m.prog[row, k.P_PATTERN] == k.PAIRS:
+    if m.prog[row, k.P_PATTERN] == k.SPREAD:
         return footprint.place(turn, m.prog[row, k.P_B])
     return m.tab[m.prog[row, k.P_A] + turn]
 

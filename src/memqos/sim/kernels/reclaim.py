@@ -6,7 +6,7 @@ kernel.md 2.1, 2.2, 4.7, 5.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, generations, io, mglru, nodes, rounds
+from memqos.sim.kernels import classic, counters, generations, io, memcg_lru, mglru, nodes, rounds
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -14,10 +14,11 @@ from memqos.sim.kernels.layout import Mem
 
 @njit
 def spend(m: Mem) -> None:
-    """Turn pages scanned and freed into CPU time stalled for memory; writes end meanwhile."""
-    cost = m.g[k.WORK_SCAN] * m.g[k.NS_SCAN] + m.g[k.WORK_STEAL] * m.g[k.NS_STEAL]
+    """Turn pages scanned, freed and sent to swap into CPU time stalled for memory; writes end meanwhile."""
+    cost = counters.work(m)
     m.g[k.WORK_SCAN] = 0
     m.g[k.WORK_STEAL] = 0
+    m.g[k.WORK_OUT] = 0
     if m.g[k.SC_KIND] == k.DIRECT:
         m.g[k.MEMSTALL] += cost
     m.g[k.NOW] += cost
@@ -81,34 +82,74 @@ def _shrink_memcgs(m: Mem) -> None:
 
 
 @njit
-def draw(m: Mem) -> int:
-    """The next cgroup that node reclaim by MGLRU begins with (get_memcg_bin of a random number)."""
-    x = m.g[k.RNG]
-    x = x ^ ((x << 13) & 0xFFFFFFFF)
-    x = x ^ (x >> 17)
-    x = x ^ ((x << 5) & 0xFFFFFFFF)
-    m.g[k.RNG] = x
-    return x % m.g[k.NCG]
+def _shrink_ranked(m: Mem, c: int) -> int:
+    """shrink_one of mm/vmscan.c: reclaim from `c` for the whole node, and say where it goes in the order.
+
+    What memory.low covers is passed over once, and reclaimed from when it is met again.
+    """
+    usage = m.cg[c, k.USAGE]
+    if c and m.cg[c, k.EMIN] >= usage:  # also what is empty
+        return memcg_lru.YOUNG
+    if c and m.cg[c, k.ELOW] >= usage:
+        if m.cg[c, k.LRU_SEG] != memcg_lru.TAIL:
+            return memcg_lru.TAIL
+        counters.event(m, c, k.E_LOW)
+    aged = mglru.shrink_lruvec(m, c)
+    nodes.shrink(m, c)
+    if aged and m.cg[c, k.ONLINE]:
+        return memcg_lru.YOUNG
+    if not aged:
+        total = mglru.evictable(m, c, mglru.swappiness_for(m, c))
+        if total >> m.g[k.SC_PRIORITY] or (total and not m.cg[c, k.ONLINE]):
+            return memcg_lru.STAY
+    return memcg_lru.YOUNG if m.cg[c, k.LRU_SEG] == memcg_lru.TAIL else memcg_lru.TAIL
 
 
 @njit
-def holds(m: Mem, c: int) -> bool:
-    """Whether there is anything to reclaim from, a removed one's rest too."""
-    return m.cg[c, k.USAGE] != 0 and (m.cg[c, k.ONLINE] != 0 or m.cg[c, k.PARENT] >= 0 or c == 0)
+def _next_bin(m: Mem) -> bool:
+    """Go on to the next bin of the generation; False when the walk has been through all."""
+    m.g[k.WALK_BIN] = (m.g[k.WALK_BIN] + 1) % memcg_lru.BINS
+    return m.g[k.WALK_BIN] != m.g[k.WALK_FIRST]
 
 
 @njit
-def _shrink_root_mglru(m: Mem) -> None:
-    """lru_gen_shrink_node: from a random cgroup on, until enough is free."""
+def walk(m: Mem, resumed: int) -> int:
+    """shrink_many: visit cgroups until enough is free; `resumed` is where kswapd's last slice ended, or -1.
+
+    Returns the cgroup at which kswapd's slice is over (it goes on there), -1 when the walk is done.
+    """
     protect(m)
-    start = draw(m)
-    for offset in range(m.g[k.NCG]):
-        c = (start + offset) % m.g[k.NCG]
-        if not holds(m, c):
+    kswapd = m.g[k.SC_KIND] == k.KSWAPD
+    c = resumed
+    if c < 0:
+        m.g[k.WALK_GEN] = memcg_lru.oldest(m)
+        m.g[k.WALK_FIRST] = memcg_lru.draw(m, memcg_lru.BINS)
+        m.g[k.WALK_BIN] = m.g[k.WALK_FIRST]
+        c = memcg_lru.first_of(m, m.g[k.WALK_GEN], m.g[k.WALK_BIN])
+    elif m.cg[c, k.LRU_GEN] != m.g[k.WALK_GEN] or m.cg[c, k.LRU_BIN] != m.g[k.WALK_BIN]:  # moved since
+        m.g[k.KSWAPD_LOOKED] = 0
+        c = memcg_lru.first_of(m, m.g[k.WALK_GEN], m.g[k.WALK_BIN])
+    while True:
+        if c < 0:
+            if not _next_bin(m):
+                return -1
+            c = memcg_lru.first_of(m, m.g[k.WALK_GEN], m.g[k.WALK_BIN])
             continue
-        shrink_one(m, c)
-        if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]:
-            return
+        before = m.g[k.KSWAPD_LOOKED]
+        op = _shrink_ranked(m, c)
+        if kswapd:
+            spend(m)
+            if m.g[k.KSWAPD_LOOKED] != before and m.g[k.KSWAPD_LOOKED]:
+                return c
+            m.g[k.KSWAPD_LOOKED] = 0
+        after = memcg_lru.next_of(m, c)
+        if op != memcg_lru.STAY:
+            memcg_lru.rotate(m, c, op)
+        if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM] or (kswapd and m.g[k.FREE] > m.g[k.WMARK_HIGH] + 64):
+            return -1
+        c = after
+        if kswapd and c >= 0 and m.g[k.NOW] >= m.g[k.SLICE_END]:
+            return c
 
 
 @njit
@@ -124,7 +165,7 @@ def protect(m: Mem) -> None:
 def _shrink_node(m: Mem) -> None:
     if m.g[k.MGLRU]:
         if m.g[k.SC_TARGET] == 0:
-            _shrink_root_mglru(m)
+            walk(m, -1)
         else:
             _shrink_memcgs(m)
     else:

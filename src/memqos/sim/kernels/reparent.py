@@ -60,6 +60,7 @@ def _move_nodes(m: Mem, c: int, parent: int) -> None:
     m.cg[c, k.NODES_HEAD] = -1
     m.cg[c, k.NODES_TAIL] = -1
     m.cg[c, k.NODES] = 0
+    m.cg[parent, k.NODES_DEFERRED] += m.cg[c, k.NODES_DEFERRED]  # reparent_shrinker_deferred
 
 
 @njit

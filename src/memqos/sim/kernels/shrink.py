@@ -5,15 +5,13 @@ mm/vmscan.c `shrink_folio_list`, `folio_check_references`; mm/swapfile.c; kernel
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, io, tables, workingset
+from memqos.sim.kernels import counters, io, nodes, tables, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 FREED, KEEP, ACTIVATE = range(3)
 CLUSTER = 512
-SWAP_OUT = 8
-"""Pages freed that take as long as one sent to swap: its mappings, the TLB, a slot and a bio, some 2 µs."""
 
 
 @njit
@@ -79,7 +77,7 @@ def _start_writeback(m: Mem, page: int, c: int) -> None:
     m.cg[c, k.N_WB] += 1
     m.g[k.NWB] += 1
     m.cg[c, k.PSWPOUT] += 1
-    m.g[k.WORK_STEAL] += SWAP_OUT
+    m.g[k.WORK_OUT] += 1
     io.swap_out(m, c, page)
 
 
@@ -101,9 +99,9 @@ def _references(m: Mem, word: int, page: int, c: int) -> int:
         m.w[page] = word
         if young:
             tables.look_around(m, page, c)
-            if not m.g[k.MGLRU_72]:  # it met its own entry too, so that the page has been referenced twice
+            if not m.g[k.MGLRU_72]:  # isolation has cleared REF
                 m.g[k.R1] = word | k.REF
-                return 2
+                return 1
     if m.g[k.MGLRU_72]:
         if not young:
             m.g[k.R1] = word
@@ -175,5 +173,8 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
         m.g[k.FREE] += 1
         m.g[k.CHANGES] += 1
     else:
+        if word & k.BUFFERS:  # filemap_release_folio
+            m.w[page] &= ~k.BUFFERS
+            nodes.account(m, c, -k.BUFFER_BYTES)
         workingset.evict_file(m, page, c)
     return FREED

@@ -187,7 +187,7 @@ class Generations(Aging):
             self._look_around(page)
             if not self.rework:
                 page.referenced = True
-                return self.activate(page)
+                return "keep"
             if not page.referenced and not page.workingset:
                 page.referenced, page.refs = True, 0
                 return "keep"
