@@ -163,7 +163,7 @@ def forget_shadow(m: Mem, page: int) -> None:
 def may_shrink(m: Mem, c: int, pages: int, left: int) -> bool:
     """Whether `shrink` could have anything to do while `pages` pages go from lists that then hold `left`."""
     left = 0 if m.g[k.SHADOW_SLAB_ONLY] else left
-    return m.cg[c, k.NODES] + pages - (((m.cg[c, k.N_SLAB_BYTES] >> 12) + left) >> 3) >= 256
+    return m.cg[c, k.NODES] + pages > ((m.cg[c, k.N_SLAB_BYTES] >> 12) + left) >> 3
 
 
 @njit
