@@ -141,3 +141,19 @@ def memqos_run(
         argv += ["--pods", str(where / f"{name}.yaml")]
     with (where / "report").open("w") as report, (where / "said").open("w") as errors:
         return subprocess.Popen(argv, stdout=report, stderr=errors, text=True)
+
+
+def looks(where: Path) -> list[float]:
+    """Return when the agent of `memqos_run` looked, by the monotonic clock, from its third turn on.
+
+    By then its pods have begun, however long all of them took to start.
+    """
+    from memqos.agent.journal import read
+
+    journal = where / "s/journal"
+    return [tick.snapshot.time_us / 1e6 for tick in read(journal)][2:] if journal.exists() else []
+
+
+def major_faults(pid: int) -> int:
+    """Return how many pages of a process were read from a disk so far (proc(5): majflt)."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[9])

@@ -134,7 +134,7 @@ def measure(pods: int, turns: int, busy: float, *, real: bool) -> dict[str, Any]
                 for _ in range(turns):
                     tree.stir(busy)
                     c_ns = read_in_c()
-                    tree.stir(busy)
+                    tree.stir(busy, again=True)
                     before = sum(path.stat().st_size for path in segments(where / "journal"))
                     begun = time.process_time_ns()
                     tick: Tick = agent.tick()

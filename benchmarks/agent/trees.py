@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from observe.run import KernelTree
@@ -65,22 +66,17 @@ def grown(text: str, chance: random.Random) -> str:
     )
 
 
-def move_on(cgroups: dict[Path, Path], busy: float, chance: random.Random) -> None:
-    """Let the counters of some containers grow, and of the cgroups they are in, as a node at work does.
-
-    They move without a word to who watches the cgroup's directory, as a kernel's do, by their other name.
-    """
+def chosen(cgroups: Iterable[Path], busy: float, chance: random.Random) -> list[tuple[Path, bool]]:
+    """Choose containers that do something; return them and the cgroups they are in, and who is at a limit."""
+    known = set(cgroups)
     leaves = [directory for directory in cgroups if directory.parent.name.startswith("pod")]
-    chosen = chance.sample(leaves, int(len(leaves) * busy))
-    limited = set(chosen[: math.ceil(len(chosen) * AT_LIMIT)])
-    above = {parent for directory in chosen for parent in directory.parents if parent in cgroups}
-    limited |= {parent for directory in limited for parent in directory.parents if parent in cgroups}
-    for directory in (*chosen, *sorted(above)):
-        files = [cgroups[directory] / name for name in COUNTERS]
-        files += [directory / "memory.events"] if directory in limited else []
-        for file in files:
-            if file.exists():
-                file.write_text(grown(file.read_text(), chance))
+    busy_ones = chance.sample(leaves, int(len(leaves) * busy))
+    limited = busy_ones[: math.ceil(len(busy_ones) * AT_LIMIT)]
+    moving, at_limit = (
+        {above for directory in some for above in (directory, *directory.parents) if above in known}
+        for some in (busy_ones, limited)
+    )
+    return [(directory, directory in at_limit) for directory in cgroups if directory in moving]
 
 
 class Plain:
@@ -91,9 +87,20 @@ class Plain:
         self.roots = (str(self.cgroups[0]), str(where / "proc"), str(where / "sys"))
         self._chance = chance
         self._counters = link_counters(self.cgroups[1:], where / "counters")
+        self._chosen: list[tuple[Path, bool]] = []
 
-    def stir(self, busy: float) -> None:
-        move_on(self._counters, busy, self._chance)
+    def stir(self, busy: float, *, again: bool = False) -> None:
+        """Let counters grow, of others than the last time or of the same ones.
+
+        They move without a word to who watches the cgroup's directory, as a kernel's do, by their other name.
+        """
+        if not again:
+            self._chosen = chosen(list(self._counters), busy, self._chance)
+        for directory, limited in self._chosen:
+            files = [self._counters[directory] / name for name in COUNTERS]
+            for file in (*files, *([directory / "memory.events"] if limited else [])):
+                if file.exists():
+                    file.write_text(grown(file.read_text(), self._chance))
 
     def remove(self) -> None:
         """The temporary directory goes by itself."""
@@ -116,7 +123,8 @@ class Real:
         self._tree = KernelTree(root / "kubepods", 0, make=False)
         chance.shuffle(self._tree.paths)
 
-    def stir(self, busy: float) -> None:
+    def stir(self, busy: float, *, again: bool = False) -> None:
+        """Go through the same containers every time, whether again or not."""
         self._tree.stir(int(len(self._tree.paths) * busy))
 
     def remove(self) -> None:

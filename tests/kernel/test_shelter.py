@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from memqos.agent.journal import read
 from memqos.units import MIB
 
 ROOT = Path("/sys/fs/cgroup")
@@ -117,25 +116,19 @@ def test_what_a_killed_agent_leaves_is_harmless_and_goes_with_the_next(tmp_path:
     assert not OWN.exists()
 
 
-def turns(where: Path) -> list[float]:
-    """Seconds at which the agent looked, from its third turn on: its pods had begun."""
-    journal = where / "s/journal"
-    return [tick.snapshot.time_us / 1e6 for tick in read(journal)][2:] if journal.exists() else []
-
-
 def thrashed(where: Path, protect: bool, pods: dict[str, list[str]]) -> tuple[list[float], str]:
     """Watch an agent for 25 s from its third turn on; return the seconds between turns, and a sentence."""
     agent = start(where, protect, pods)
     ready = time.monotonic() + 120
-    while not turns(where) and time.monotonic() < ready and agent.poll() is None:
+    while not SHARED.looks(where) and time.monotonic() < ready and agent.poll() is None:
         time.sleep(1)
     faults, end = 0, time.monotonic() + 25
     while time.monotonic() < end and agent.poll() is None:
-        faults = int(Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()[9])
+        faults = SHARED.major_faults(agent.pid)
         time.sleep(0.5)
     agent.send_signal(signal.SIGTERM)
     agent.wait(240)
-    found = sorted(b - a for a, b in pairwise(turns(where)))
+    found = sorted(b - a for a, b in pairwise(SHARED.looks(where)))
     if not found:
         return found, f"{where.name}: fewer than four turns, {faults} major faults"
     return found, (
