@@ -27,8 +27,8 @@ _NEVER: Final = 2**31 - 1
 _LARGEST: Final = 32 * MIB
 """What glibc takes for M_MMAP_THRESHOLD at most (HEAP_MAX_SIZE / 2, malloc/malloc.c)."""
 _SPARE: Final = MIB
-_ARENAS: Final = 4
-"""Arenas of 1 MiB each (Objects/obmalloc.c) that are kept: more than what the turns of 110 pods vary by."""
+_ARENAS: Final = 2
+"""Arenas of 1 MiB each (Objects/obmalloc.c) that are kept."""
 
 _pins: list[bytes] = []
 
