@@ -91,7 +91,7 @@ class Arrays:
             k.RECLAIM_QUARTER: int(profile.reclaim_by_quarters),
             k.NS_FAULT: costs.fault, k.NS_SCAN: costs.scan, k.NS_STEAL: costs.steal,
             k.NS_SWAP_OUT: costs.swap_out, k.NS_READ_MISS: costs.read_miss,
-            k.NS_COPY: costs.copy, k.NS_SYSCALL: costs.syscall,
+            k.NS_COPY: costs.copy, k.NS_SYSCALL: costs.syscall, k.STALE_STATS: int(profile.stale_stats),
             k.THROTTLE_SWAP: int(profile.throttles_swap_writes), k.QUANTUM: costs.quantum,
         }  # fmt: skip
         for index, value in settings.items():

@@ -49,6 +49,8 @@ class Profile:
     """A removed cgroup's pages go to its parent (0; 7.2)."""
     swap_peak: bool
     """memory.swap.peak exists (6.5)."""
+    stale_stats: bool
+    """Dirty limits of a cgroup are reckoned with statistics up to two seconds old (0, 6; 6.12)."""
     throttles_swap_writes: bool
     """io.max holds swap-out back (testbed.md; later kernels only debit it)."""
 
@@ -79,6 +81,7 @@ PROFILES = {
         read_around_hits="mapped",
         reparents=False,
         swap_peak=False,
+        stale_stats=False,
         throttles_swap_writes=True,
     ),
     "6.12": Profile(
@@ -98,6 +101,7 @@ PROFILES = {
         read_around_hits="new",
         reparents=False,
         swap_peak=True,
+        stale_stats=True,
         throttles_swap_writes=False,
     ),
     "7.2": Profile(
@@ -117,6 +121,7 @@ PROFILES = {
         read_around_hits="faulted",
         reparents=True,
         swap_peak=True,
+        stale_stats=True,
         throttles_swap_writes=False,
     ),
 }

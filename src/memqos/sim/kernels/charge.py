@@ -6,7 +6,7 @@ kernel.md 1, 5, 9.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, free, io, reclaim
+from memqos.sim.kernels import counters, dirty, free, io, reclaim
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -215,6 +215,10 @@ def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
     while over >= 0:
         counters.event(m, over, k.E_MAX)
         freed = reclaim.memcg(m, over, pages, k.DIRECT, 1, m.g[k.SWAPPINESS])
+        if (
+            m.g[k.FLUSH_WAKE] == k.FLUSH_ALL
+        ):  # the flusher works beside this, and may save it from the OOM killer
+            dirty.flush(m, True)
         if counters.margin(m, over) >= pages:
             pass
         elif not drained:

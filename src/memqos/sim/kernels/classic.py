@@ -179,7 +179,7 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
     if cost:
         workingset.note_cost(m, c, kind, cost)
     if count and m.g[k.SC_UNQUEUED] == count:
-        m.g[k.FLUSH_WAKE] = 1
+        m.g[k.FLUSH_WAKE] = k.FLUSH_ALL
     return freed
 
 

@@ -196,6 +196,14 @@ def tree_sum(m: Mem, c: int, field: int) -> int:
 
 
 @njit
+def flush_stats(m: Mem) -> None:
+    """css_rstat_flush: from here on cgroups' file pages are what they are now, for who reads them late."""
+    for c in range(m.g[k.NCG]):
+        m.cg[c, k.SEEN_FILE] = m.cg[c, k.N_FILE]
+        m.cg[c, k.SEEN_DIRTY] = m.cg[c, k.N_DIRTY] + m.cg[c, k.N_WB]
+
+
+@njit
 def swap_room(m: Mem, c: int) -> int:
     """Pages that may still be swapped out for `c`: free slots and `swap.max` up the tree."""
     room = m.g[k.SW_FREE]

@@ -2,7 +2,9 @@
 
 mm/page-writeback.c (`balance_dirty_pages`, `domain_dirty_limits`), fs/fs-writeback.c; kernel.md 6.
 The pause follows the kernel's control curve with the disk's real write speed in place of its
-estimate; statistics are exact on every kernel here (6.12 and later read them seconds late).
+estimate. On 6.12 and later a cgroup's pages are counted as of the last flush of statistics, every two
+seconds or when somebody reads memory.stat (`mem_cgroup_flush_stats_ratelimited`): who fills its limit
+within that time is not paused, and may have all of its page cache under writeback.
 """
 
 from __future__ import annotations
@@ -28,8 +30,12 @@ def domain(m: Mem, c: int) -> int:
     if c == 0:
         m.g[k.R0] = dirty_all
         return avail_all
-    dirty = counters.tree_sum(m, c, k.N_DIRTY) + counters.tree_sum(m, c, k.N_WB)
-    file = counters.tree_sum(m, c, k.N_FILE)
+    if m.g[k.STALE_STATS]:
+        dirty = counters.tree_sum(m, c, k.SEEN_DIRTY)
+        file = counters.tree_sum(m, c, k.SEEN_FILE)
+    else:
+        dirty = counters.tree_sum(m, c, k.N_DIRTY) + counters.tree_sum(m, c, k.N_WB)
+        file = counters.tree_sum(m, c, k.N_FILE)
     headroom = k.UNLIMITED_PAGES
     i = c
     while i > 0:
@@ -51,7 +57,7 @@ def _ratio(m: Mem, c: int) -> int:
     freerun = (background + limit) // 2
     if dirty <= freerun:
         return -1
-    m.g[k.FLUSH_WAKE] = 1
+    m.g[k.FLUSH_WAKE] = max(k.FLUSH_OVER, m.g[k.FLUSH_WAKE])
     if dirty >= limit:
         return 0
     setpoint = (freerun + limit) // 2

@@ -140,6 +140,7 @@ MEMCG_COUNTS = MEMCG_TAILS + 24
 G_SIZE = MEMCG_COUNTS + 3
 
 DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
+FLUSH_OVER, FLUSH_ALL = 1, 2  # FLUSH_WAKE: who is over a limit, or (wakeup_flusher_threads) everybody
 
 # m.cg, sizes in pages
 (
@@ -159,7 +160,9 @@ DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
     MAX_SEQ, MIN_SEQ_ANON, MIN_SEQ_FILE, WALKED,
     # its place in the LRU of cgroups (`memcg_lru`): generation, bin, where it was put, neighbours + 1
     LRU_GEN, LRU_BIN, LRU_SEG, LRU_PREV, LRU_NEXT,
-) = range(95)  # fmt: skip
+    # as of the last flush of statistics
+    SEEN_FILE, SEEN_DIRTY,
+) = range(97)  # fmt: skip
 EVENTS = range(PGFAULT, SWPOUT_ZERO + 1)
 LOCAL_OF = L_LOW - E_LOW
 TIERS = 4

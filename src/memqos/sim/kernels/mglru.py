@@ -221,7 +221,7 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
     m.g[k.WORK_SCAN] += refilled
     m.g[k.SC_RECLAIMED] += freed
     if kind == FILE and isolated + m.g[k.SC_TAKEN] > 0 and m.g[k.SC_UNQUEUED] == isolated + m.g[k.SC_TAKEN]:
-        m.g[k.FLUSH_WAKE] = 1
+        m.g[k.FLUSH_WAKE] = k.FLUSH_ALL
     m.g[k.R3] = isolated
     if isolated or looked >= most:
         return looked

@@ -7,7 +7,7 @@ effect at once; when it has to wait, it waits from there. Who is in what state s
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, dirty, free, io, kswapd, program, psi
+from memqos.sim.kernels import charge, counters, dirty, free, io, kswapd, program, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -27,8 +27,7 @@ def _kthread(m: Mem, t: int) -> int:
             return IDLE
         m.g[k.DISK_WAIT] = m.g[k.NOW] + SECOND // 10
         return NAP
-    everything = m.g[k.FLUSH_WAKE] == 2
-    again = dirty.flush(m, everything)
+    again = dirty.flush(m, m.g[k.FLUSH_WAKE] == k.FLUSH_ALL)
     if again:
         m.g[k.DISK_WAIT] = max(again, m.g[k.NOW] + 1_000_000)
     else:
@@ -201,6 +200,7 @@ def advance(m: Mem, clock: k.Row, until: int) -> int:
         if m.g[k.NEXT_PSI] <= now:
             psi.tick(m, m.g[k.NEXT_PSI])
             m.g[k.NEXT_PSI] += psi.PERIOD
+            counters.flush_stats(m)
         psi.flush(m, now)
         if best < 0:
             clock[cpu] = max(now + 1, soonest)
