@@ -24,6 +24,7 @@ from memqos.lab.spec import OUT, Setup, Spec
 CGROUP = Path("/sys/fs/cgroup")
 DATA = Path("/data")
 """Where the data disk is mounted."""
+SWAP_FILE = ".swap"
 
 
 def main(argv: list[str]) -> NoReturn:
@@ -89,7 +90,7 @@ def prepare(setup: Setup) -> None:
         DATA.mkdir(exist_ok=True)
         call("mount", "-o", "noatime", device, str(DATA))
     if setup.swap_file:
-        file = str(DATA / ".swap")
+        file = str(DATA / SWAP_FILE)
         call("fallocate", "-l", str(setup.swap_file), file)
         Path(file).chmod(0o600)
         call("mkswap", "-q", file)
