@@ -52,7 +52,7 @@ class Arrays:
             q=_zeros(3 * len(spec.disks) * k.Q_CAP, k.Q_COLS), held=_zeros(k.H_CAP, k.H_COLS),
             ps=_zeros(spec.cpus, k.PS_COLS),
             tr=_zeros(k.TR_CAP, k.TR_COLS), ev=_zeros(k.EV_CAP, k.EV_COLS),
-            tab=_zeros(1, dtype=np.int32), lat=_zeros(1),
+            tab=_zeros(1, dtype=np.int32), lat=_zeros(1), pad=_zeros(k.PAD_SIZE),
         )  # fmt: skip
         self.m = m
         ls: Any = m.ls

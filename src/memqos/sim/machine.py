@@ -12,7 +12,7 @@ import numpy as np
 
 from memqos.errors import CgroupGone, ExperimentError
 from memqos.sim.arrays import PAGE, SECOND, Arrays
-from memqos.sim.kernels import control
+from memqos.sim.kernels import control, trace
 from memqos.sim.kernels import layout as k
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
@@ -273,7 +273,7 @@ class Machine(Arrays):
         No time passes and no disk is asked (`kernels.trace`). Raises `CgroupGone`, `ExperimentError` for a
         page the file does not have or that the cgroup's limits leave no room for.
         """
-        rows = np.zeros((len(readers), 5), np.int64)
+        rows = np.zeros((len(readers), trace.COLUMNS), np.int64)
         parts: list[Any] = []
         places = 0
         for i, (path, file, pages) in enumerate(readers):
@@ -282,7 +282,7 @@ class Machine(Arrays):
                 raise ExperimentError(
                     f"a trace beyond the {self.pages_of(file)} pages of its file", field="pages"
                 )
-            rows[i] = self.cgroup(path), file, places, places + len(wanted), 0
+            rows[i, :4] = self.cgroup(path), file, places, places + len(wanted)
             places += len(wanted)
             parts.append(wanted)
         starts = rows[:, 2].copy()

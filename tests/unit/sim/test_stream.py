@@ -50,7 +50,7 @@ orders = st.one_of(
 )
 
 
-def carried_out(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> dict[str, Any]:
+def carried_out(kernel: str, lag: int, turn: int, done: list[tuple[Any, ...]]) -> dict[str, Any]:
     machine = Machine(KINDS[kernel], NodeSpec(memory=16 * MIB, read_ahead=0))
     machine.m.g[k.RSTAT_LAG] = lag
     for path in GROUPS:
@@ -58,7 +58,7 @@ def carried_out(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> dict[str,
     machine.set_limit("a", k.MAX, 120 * 4096)
     machine.set_limit("p", k.MAX, 160 * 4096)
     files = [machine.file(pages * 4096) for pages in FILES]
-    misses = []
+    misses: list[int | str] = []
     for what, path, *rest in done:
         if path not in machine.paths:
             continue
@@ -68,7 +68,7 @@ def carried_out(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> dict[str,
             if what == "skew":
                 places = (np.random.default_rng(first).random(count) ** 3 * 900).astype(int)
             try:
-                misses.append(machine.trace(path, files[number], places % FILES[number]))
+                misses += machine.traces([(path, files[number], places % FILES[number])], turn)
             except ExperimentError as error:
                 misses.append(str(error))
         elif what == "dirty":
@@ -124,28 +124,33 @@ def state(machine: Machine) -> dict[str, Any]:
     }
 
 
-def compared(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> None:
-    def one_by_one(m: k.Mem, c: int, o: int, i: int, end: int) -> int:
+def compared(kernel: str, lag: int, turn: int, done: list[tuple[Any, ...]]) -> None:
+    def one_by_one(m: k.Mem, c: int, o: int, i: int, end: int, hits: bool) -> int:
         m.g[k.R0] = 0
         return i
 
-    together = carried_out(kernel, lag, done)
+    together = carried_out(kernel, lag, turn, done)
     with (
         mock.patch.object(stream, "reads", one_by_one),
         mock.patch.object(evict, "batch", return_value=0),
         mock.patch.object(rounds, "shrink", return_value=False),
     ):
-        apart = carried_out(kernel, lag, done)
+        apart = carried_out(kernel, lag, turn, done)
     for name, part in apart.items():
         assert np.array_equal(together[name], part), name
 
 
 @settings(max_examples=30)
 @given(
-    st.sampled_from(sorted(KINDS)), st.sampled_from([0, 7, 128]), st.lists(orders, min_size=4, max_size=12)
+    st.sampled_from(sorted(KINDS)),
+    st.sampled_from([0, 7, 128]),
+    st.sampled_from([16, 1024]),
+    st.lists(orders, min_size=4, max_size=12),
 )
-def test_many_at_once_is_the_same_as_one_by_one(kernel: str, lag: int, done: list[tuple[Any, ...]]) -> None:
-    compared(kernel, lag, done)
+def test_many_at_once_is_the_same_as_one_by_one(
+    kernel: str, lag: int, turn: int, done: list[tuple[Any, ...]]
+) -> None:
+    compared(kernel, lag, turn, done)
 
 
 reads = st.tuples(st.just("skew"), st.just("a"), st.integers(1, 2), st.integers(0, 99), st.integers(200, 400))
@@ -157,4 +162,26 @@ spoils = st.tuples(st.just("dirty"), st.just("a"), st.integers(1, 2), st.integer
 def test_all_rounds_of_a_reclaim_at_once_are_the_same_as_one_after_the_other(
     limit: int, done: list[tuple[Any, ...]]
 ) -> None:
-    compared("6.1", 0, [("MAX", "a", limit), *done])
+    compared("6.1", 0, 64, [("MAX", "a", limit), *done])
+
+
+@settings(max_examples=12)
+@given(
+    st.integers(100, 300),
+    st.lists(st.tuples(st.sampled_from(("a", "p/b")), st.integers(0, 99)), min_size=3, max_size=6),
+)
+def test_pages_read_in_passing_are_read_in_their_order(limit: int, turns: list[tuple[str, int]]) -> None:
+    done = [("skew", group, 2, first, 800) for group, first in turns]
+    compared("6.1", 0, 256, [("MAX", "a", limit), ("MAX", "p", 500), *done])
+
+
+def test_a_page_read_in_passing_is_not_read_twice_when_one_before_it_needs_a_tree_node() -> None:
+    machine = Machine(KINDS["6.1"], NodeSpec(memory=16 * MIB, read_ahead=0))
+    machine.mkdir("a")
+    file = machine.file(900 * 4096)
+    page = machine.m.obj[file, k.O_BASE] + 3
+    machine.trace("a", file, [3])
+    machine.m.w[page] &= ~k.REF  # as one that was active long ago
+    machine.trace("a", file, [500, 3])
+    assert machine.m.w[page] & k.REF
+    assert (machine.m.w[page] & k.LIST_MASK) >> k.LIST_SHIFT == k.INACTIVE_FILE

@@ -60,6 +60,7 @@ class Mem(NamedTuple):
     ev: Table  # int64: what happened, for the host to read
     tab: Row  # int32: which pages a program touches, drawn by the host
     lat: Row  # int64: latencies of requests, nanoseconds
+    pad: Row  # int64: scratch of a loop over `tab` (`reading`)
 
 
 # the page word
@@ -241,6 +242,10 @@ Q_SWAP = 1
 H_TIME, H_SEQ, H_DEV, H_CG, H_PAGE, H_N, H_KIND = range(7)
 H_COLS = 7
 H_CAP = 1 << 14
+
+# m.pad: the words of up to so many pages as they were, then which of them are not looked at in passing
+PAD = 64
+PAD_SIZE = 2 * PAD
 
 # m.ev: time, kind, task, cgroup
 EV_CAP = 1 << 12

@@ -8,7 +8,8 @@ from memqos.sim.kernels.jit import inlined
 from memqos.sim.kernels.layout import Mem
 
 AHEAD = 32
-BLOCK = 64  # reads until eights are looked for again
+BLOCK = k.PAD  # reads until eights are looked for again
+FIRST_BLOCK = 8  # of those that are read in passing, doubled while that goes well
 CHARGED, REFUSED = 1, 2
 GO, ROOM, FULL, EVICTOR, OTHER = range(5)
 """Why a loop stops: not; no more pages may be charged; a full chunk; another's shadow; anything else."""

@@ -17,11 +17,14 @@ CHARGED, REFUSED = reading.CHARGED, reading.REFUSED
 
 
 @njit
-def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
+def reads(m: Mem, c: int, o: int, i: int, end: int, hits: bool) -> int:
     """Read the pages `tab[i:end]` of file `o` for `c`; return where it stopped, `g[R0]` misses in.
 
     `g[R1]` is what has become of the page it stopped at: nothing, `CHARGED`, or `REFUSED` as read-ahead.
+    `hits` is a guess that most pages are in memory: it changes how fast this is, not what it does.
     """
     if m.g[k.MGLRU]:
         return stream_generations.reads(m, c, o, i, end)
+    if hits:
+        return stream_lists.reads_that_hit(m, c, o, i, end)
     return stream_lists.reads(m, c, o, i, end)

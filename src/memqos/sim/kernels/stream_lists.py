@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, lease, lists, nodes, reading, runs, workingset
+from memqos.sim.kernels import counters, lease, lists, nodes, passing, reading, runs, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
@@ -43,9 +43,9 @@ def _misses(m: Mem, page: int, word: int, evictor: int, born: int, rivals: int) 
     return not word & k.SHADOW or (word & OWNER == evictor and runs.all_farther(m, page, born, rivals))
 
 
-@njit
-def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
-    """As `stream.reads`."""
+@inlined
+def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
+    """As `stream.reads`; `dense` (known where this is inlined): one by one, as suits many misses."""
     base = m.obj[o, k.O_BASE]
     counted = nodes.levels_of(m, base) != 0
     mine = c << k.CG_SHIFT
@@ -55,7 +55,8 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
     fresh2 = k.RES | k.REF | mine | ACTIVE
     total = 0
     hand = 0
-    who = -1
+    who = -1 if m.cg[c, k.FIRST_CHILD] >= 0 else c
+    span = reading.FIRST_BLOCK
     while i < end:
         # what `c` may take, and where it adds
         limit = lease.room(m, c) + hand
@@ -110,21 +111,30 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 page = base + m.tab[i]
             block = reading.block_end(m, i, end)
             far = reading.reach(m, block)
-            while i < block:
+            start = i
+            if dense:
+                ahead, n = block, block - i
+            else:
+                block = min(block, i + span)
+                ahead, n = passing.touch(m, base, i, block, far, min(bound - at, stop2 - at2))
+                i = ahead
+            for place in range(n):
+                if dense:
+                    i = start + place
+                    prefetch(m.w, base + m.tab[i + far])
+                else:
+                    i = m.pad[k.PAD + place]
                 page = base + m.tab[i]
                 word = m.w[page]
-                prefetch(m.w, base + m.tab[i + far])
+                if at2 == stop2:
+                    why = FULL
+                    break
                 if word & k.RES:
                     if word & (k.REF | k.LIST_MASK) != k.REF | INACTIVE:
-                        if not word & k.REF:  # else the line stays clean
-                            m.w[page] = word | k.REF
-                        i += 1
+                        m.w[page] = word | k.REF
                         continue
                     if word & k.CG_MASK != mine:
                         why = OTHER
-                        break
-                    if at2 == stop2:
-                        why = FULL
                         break
                     m.pool[word & k.POS] = -1
                     m.pool[at2] = page
@@ -133,7 +143,6 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                     promoted += 1
                     born += up
                     rivals += own
-                    i += 1
                     continue
                 if at == bound:
                     why = FULL if at == stop else ROOM
@@ -146,9 +155,6 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 if word & OWNER == evictor:
                     known = 1
                     if (born - word) & k.POS <= rivals:
-                        if at2 == stop2:
-                            why = FULL
-                            break
                         if word & k.WS:
                             m.ls[lid, k.SIZE] = size + at - first - promoted
                             m.ls[lid2, k.SIZE] = size2 + activated + promoted
@@ -162,7 +168,6 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                         bound = min(stop, first + limit - activated)
                         born += up
                         rivals += own
-                        i += 1
                         continue
                 elif word & k.SHADOW:
                     why = EVICTOR
@@ -173,9 +178,15 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 m.pool[at] = page
                 m.w[page] = fresh | at
                 at += 1
-                i += 1
-            if why != GO:
-                break
+            if why == GO:
+                i = ahead
+                span = min(2 * span, reading.BLOCK)
+                continue
+            if not dense:
+                passing.undo(m, base, start, i + 1, ahead)
+                if why >= EVICTOR:
+                    span = reading.FIRST_BLOCK
+            break
         # all that was counted
         added = at - first + activated
         lists.set_head(m, lid, at)
@@ -216,3 +227,15 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
     m.g[k.R0] = total
     m.g[k.R1] = hand
     return i
+
+
+@njit
+def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
+    """As `stream.reads`, for reads that mostly miss."""
+    return _reads(m, c, o, i, end, True)
+
+
+@njit
+def reads_that_hit(m: Mem, c: int, o: int, i: int, end: int) -> int:
+    """As `stream.reads`, for reads that mostly hit."""
+    return _reads(m, c, o, i, end, False)

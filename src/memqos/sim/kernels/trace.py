@@ -15,6 +15,8 @@ from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.pagecache import add_page, enter
 
+COLUMNS = 6
+
 
 @njit
 def _miss(m: Mem, c: int, o: int, page: int, hand: int) -> bool:
@@ -36,7 +38,7 @@ def _miss(m: Mem, c: int, o: int, page: int, hand: int) -> bool:
 
 
 @njit
-def _trace(m: Mem, c: int, o: int, i: int, end: int) -> int:
+def _trace(m: Mem, c: int, o: int, i: int, end: int, hits: bool) -> int:
     """Read the pages `tab[i:end]` of file `o` for cgroup `c`; return the misses.
 
     A page that could not be charged ends it: the answer is -1 minus its place in `tab`.
@@ -47,7 +49,7 @@ def _trace(m: Mem, c: int, o: int, i: int, end: int) -> int:
         prefetch(m.w, base + m.tab[near])
     misses = 0
     while True:
-        i = stream.reads(m, c, o, i, end)
+        i = stream.reads(m, c, o, i, end, hits)
         misses += m.g[k.R0]
         if i == end:
             return misses
@@ -64,20 +66,23 @@ def _trace(m: Mem, c: int, o: int, i: int, end: int) -> int:
 def traces(m: Mem, count: int, turn: int) -> int:
     """Go through `count` traces, `turn` reads of each at a time; 0, or -1 minus the place that found no room.
 
-    A trace is five numbers of `m.lat`: cgroup, file, its first and last place in `m.tab`, its misses.
+    A trace is six numbers of `m.lat`: cgroup, file, its first and last place in `m.tab`, its misses, and
+    those of its last turn, a guess at the next.
     """
-    m.g[k.NTAB] = m.lat[5 * count - 2]
+    m.g[k.NTAB] = m.lat[COLUMNS * count - 3]
     going = True
     while going:
         going = False
-        for row in range(0, 5 * count, 5):
+        for row in range(0, COLUMNS * count, COLUMNS):
             at = m.lat[row + 2]
             stop = min(at + turn, m.lat[row + 3])
             if at < stop:
                 going = True
-                misses = _trace(m, m.lat[row], m.lat[row + 1], at, stop)
+                hits = 2 * m.lat[row + 5] < turn
+                misses = _trace(m, m.lat[row], m.lat[row + 1], at, stop, hits)
                 if misses < 0:
                     return misses
                 m.lat[row + 2] = stop
                 m.lat[row + 4] += misses
+                m.lat[row + 5] = misses
     return 0
