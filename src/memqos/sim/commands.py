@@ -94,7 +94,7 @@ def _plain(buffer: int) -> Own:
 
 PYTHON = Own(903, 21, 30, 90)
 """A bare interpreter in a loop: `memqos.lab.load`."""
-WORKLOAD = Own(3198, 33, 130, 340)
+WORKLOAD = Own(3198, 33, 155, 340)
 """`memqos workload`."""
 _TABLE = 85
 """Pages more that it works with when it draws by a power law (a table of some 1,200 classes)."""
