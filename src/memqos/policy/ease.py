@@ -12,10 +12,10 @@ be reclaimed stays the user's affair, and there the limit kills as it should, ra
 stopping the program for good.
 
 On a real 7.2 a program that wrote and read files of 96 MiB under 48 MiB, without swap and beside a
-disk of 16 MiB/s, was OOM-killed in 4 of 6 runs under the kubelet, 2 to 13 s after its start, and in none of
-6 with memory.high 3 % below its limit from the start (e12's writer, `kubelet-memory-qos`). This rung saved it
-in 5 of 6: once the kernel was as fast as the first look. Who fills memory and swap without writing files is
-not held: nobody was seen to be saved by it (four loads, 6.1 and 6.12).
+disk of 16 MiB/s (e12's writer), was OOM-killed in 5 of 9 runs under the kubelet, most within 6 s; in none of
+9 with memory.high 3 % below its limit from the start (`kubelet-memory-qos`); and in 1 of 9 under this rung:
+once the kernel was as fast as the first look. Who fills memory and swap without writing files is not held:
+nobody was seen to be saved by it (four loads, 6.1 and 6.12).
 """
 
 from __future__ import annotations
