@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memqos.sim.kernels import layout as k
@@ -69,6 +69,7 @@ operations = st.one_of(
 @pytest.mark.parametrize("kernel", PROFILES)
 @settings(max_examples=settings().max_examples // 5)
 @given(done=st.lists(operations, min_size=4, max_size=14))
+@example(done=[("read", "p/a", 0), ("grow", "p/a", 528), ("grow", "p/a", 594), ("MAX", "p/a", 200)])
 def test_the_books_of_a_node_balance_whatever_happens(
     check: Any, kernel: str, done: list[tuple[str, str, int]]
 ) -> None:
