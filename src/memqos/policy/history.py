@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from memqos.model.snapshot import Cgroup, IoStat, NodeFacts, Pressure
 from memqos.model.view import View
-from memqos.policy.stat import Lines
+from memqos.policy.stat import Lines, swapping_out
 
 WINDOW_US: Final = 1_000_000
 """Over how long rates are taken; the window of the kernel's own PSI triggers is as long at the default."""
@@ -126,7 +126,7 @@ def sample_of(cgroup: Cgroup) -> Sample:
 def _node_sample(node: NodeFacts) -> NodeSample:
     return NodeSample(
         node.meminfo.get("MemAvailable", 0),
-        node.meminfo.get("SwapFree", 0) + node.meminfo.get("SwapCached", 0),
+        node.meminfo.get("SwapFree", 0) + swapping_out(node.meminfo),
         {device: disk.io_time_us for device, disk in node.disks.items()},
     )
 

@@ -13,8 +13,10 @@ Every rung that asks whether the node is short asks here, of what matters to it:
 page cache that is kept from everybody, or of free memory alone, which is what the kernel's own reclaim
 starts by (`wanted_free`).
 
-A page in the swap cache has a slot and its memory yet: it counts as either, once. So a burst of swap-out
-that runs ahead of its disk (kswapd under a fast processor: 130 MiB in half a second) is no shortage.
+A page on its way to swap has a slot and its memory yet: it counts as either, once. So a burst of swap-out
+that runs ahead of its disk (kswapd under a fast processor: 130 MiB in half a second) is no shortage. A page
+that came back from swap and kept its slot is in use, and counts as neither: with 25 MiB of those and
+nothing else to be had, a real 7.2 under fifty growing pods (e11) was left to its OOM killer.
 
 The forecast is the slope over the last window: time until nothing can be had any more, and until
 swap is full. It is `None` while the node does not run towards it.
@@ -29,6 +31,7 @@ from typing import Final
 from memqos.model.snapshot import NodeFacts
 from memqos.policy.rung import Situation
 from memqos.policy.signals import PodSignals, Signals
+from memqos.policy.stat import swapping_out
 from memqos.units import format_bytes
 
 _CACHE_FLOOR: Final = 0.02
@@ -74,7 +77,7 @@ def outlook(signals: Signals) -> Outlook:
     available, swap = signals.node_rate("available"), signals.node_rate("swap_free")
     return Outlook(
         total=node.meminfo.get("MemTotal", 0),
-        obtainable=without_swap(node) + swap_room + node.meminfo.get("SwapCached", 0),
+        obtainable=without_swap(node) + swap_room + swapping_out(node.meminfo),
         swap_room=swap_room,
         slope=available + min(0.0, swap),
         swap_slope=swap,
@@ -121,7 +124,7 @@ def without_swap(node: NodeFacts) -> int:
     reserve = _high(node)
     free = max(0, info.get("MemFree", 0) - reserve)
     cache = info.get("Active(file)", 0) + info.get("Inactive(file)", 0)
-    writing = max(0, info.get("Writeback", 0) - info.get("SwapCached", 0))  # it counts swap's writes, too
+    writing = info.get("Writeback", 0) - swapping_out(info)
     clean = cache - info.get("Dirty", 0) - writing
     floor = int(info.get("MemTotal", 0) * _CACHE_FLOOR)
     had = free + max(0, clean - floor) + info.get("SReclaimable", 0) // 2

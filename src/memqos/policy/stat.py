@@ -43,6 +43,14 @@ def stat_of(cgroup: Cgroup, key: str) -> int:
     return 0 if cgroup.memory_stat is None else cgroup.memory_stat.get(key, 0)
 
 
+def swapping_out(meminfo: Mapping[str, int]) -> int:
+    """Return the bytes on their way to swap: in the swap cache, and being written.
+
+    What is in the swap cache and is not written came back and kept its slot, or was read ahead.
+    """
+    return min(meminfo.get("SwapCached", 0), meminfo.get("Writeback", 0))
+
+
 def swappable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
     """Return the bytes that a cgroup's own swap.max, and `free` bytes of swap, still let out."""
     limit, stat = cgroup.memory_swap_max, cgroup.memory_stat

@@ -61,6 +61,14 @@ def test_nobody_goes_while_there_is_memory(busy: Scene) -> None:
     assert plan == Plan()
 
 
+@pytest.mark.parametrize(("written", "gone"), [(300, []), (0, ["batch"])])
+def test_pages_on_their_way_to_swap_are_memory_to_be_had_and_those_that_came_back_are_not(
+    short: Scene, written: int, gone: list[str]
+) -> None:
+    short.meminfo |= {"SwapCached": 300 * MIB, "Writeback": written * MIB}
+    assert names(turn(short, EASY.initial())[1]) == gone
+
+
 def test_the_lowest_priority_that_frees_enough_to_matter_goes_first(short: Scene) -> None:
     memory, plan = turn(short, EASY.initial())
     assert names(plan) == ["batch"]
