@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from memqos.errors import CgroupGone, ExperimentError
-from memqos.sim.arrays import PAGE, SECOND, Arrays
+from memqos.sim.arrays import PAGE, SECOND
 from memqos.sim.kernels import control, trace
 from memqos.sim.kernels import layout as k
+from memqos.sim.objects import Objects
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
 from memqos.units import UNLIMITED
@@ -21,17 +22,15 @@ from memqos.units import UNLIMITED
 __all__ = ["PAGE", "SECOND", "Machine"]
 
 
-class Machine(Arrays):
+class Machine(Objects):
     """One simulated node under one kernel profile."""
 
     def __init__(self, profile: Profile, spec: NodeSpec | None = None, costs: Costs | None = None) -> None:
         super().__init__(profile, spec or NodeSpec(), costs or Costs())
-        self.pages = 0
         self.paths: dict[str, int] = {}
         self.inodes: dict[str, int] = {}
         self._next_inode = 1
         self._programs: dict[int, tuple[int, int]] = {}
-        self._table_end = 0
         self._add_row("", -1)
         self.kswapd = self._kernel_task(k.KSWAPD_TASK, k.T_HOLD)
         self.flusher = self._kernel_task(k.FLUSHER_TASK, k.T_SLEEP)
@@ -118,91 +117,10 @@ class Machine(Arrays):
         if field in (k.HIGH, k.MAX):
             self.order(control.SHRINK_TO, c, field)
 
-    def order(self, what: int, a: int = 0, b: int = 0, c: int = 0) -> int:
-        """Have the compiled kernels do something (`kernels.control`)."""
-        return int(control.order(self.m, self.clock, what, int(a), int(b), int(c)))
-
     def reclaim(self, path: str, size: int, swappiness: int = -1) -> bool:
         """memory.reclaim; False is the kernel's EAGAIN."""
         pages = size // PAGE
         return self.order(control.RECLAIM, self.cgroup(path), pages, swappiness) >= pages
-
-    # -- files and memory
-
-    def _add_object(self, kind: int, size: int, align: int) -> int:
-        pages = -(-size // PAGE)
-        base = -(-self.pages // align) * align
-        self.pages = base + -(-pages // 512) * 512
-        if self.pages >= 1 << 31:
-            raise ExperimentError("more than 8 TiB of files and memory", remedy="make the scenario smaller")
-        self._room(self.pages)
-        o = self.m.g[k.NOBJ]
-        self._more_rows("obj", o + 1)
-        m = self.m
-        m.obj[o, k.O_KIND] = kind
-        m.obj[o, k.O_BASE] = base
-        m.obj[o, k.O_PAGES] = pages
-        m.obj[o, k.O_TASK] = -1
-        m.obj[o, k.O_MAPCG] = -1
-        blk: Any = m.blk
-        blk[base >> 9 : self.pages >> 9, k.B_OBJ] = o
-        m.g[k.NOBJ] = o + 1
-        return o
-
-    def file(self, size: int, disk: str = "") -> int:
-        """Create a file of so many bytes on a disk (the first by default); return its object number."""
-        o = self._add_object(k.FILE_OBJ, size, 512 if size <= 64 * PAGE else 4096)
-        self.m.obj[o, k.O_DEV] = self.disk_numbers[disk] if disk else 0
-        self.m.obj[o, k.O_WBCG] = -1
-        return o
-
-    def own_inode(self, o: int) -> None:
-        """The root cgroup was the first to write the file, and its inode has been in memory since."""
-        self.m.obj[o, k.O_WBCG] = 0
-
-    def pages_of(self, o: int) -> int:
-        """How many pages a file or region has."""
-        return int(self.m.obj[o, k.O_PAGES])
-
-    def free_object(self, o: int) -> None:
-        """Drop all pages of a file or region, shadows and dirty ones too."""
-        self.order(control.FREE_OBJECT, o)
-
-    def region(self, task: int, size: int, *, zero: bool = False) -> int:
-        """Map anonymous memory into a task; nothing is charged until it is touched."""
-        o = self._add_object(k.ANON_OBJ, size, 512)
-        self.m.obj[o, k.O_TASK] = task
-        self.m.obj[o, k.O_MAPCG] = self.m.task[task, k.T_CG]
-        self.m.obj[o, k.O_ZERO] = int(zero)
-        return o
-
-    def mapping(self, task: int, file: int, size: int) -> int:
-        """Map the first bytes of a file, shared, into a task; return the mapping's object number."""
-        o = self.m.g[k.NOBJ]
-        self._more_rows("obj", o + 1)
-        m = self.m
-        row = {
-            k.O_KIND: k.MAP_OBJ, k.O_BASE: m.obj[file, k.O_BASE], k.O_PAGES: -(-size // PAGE),
-            k.O_TASK: task, k.O_MAPCG: m.task[task, k.T_CG], k.O_DEV: m.obj[file, k.O_DEV],
-        }  # fmt: skip
-        for field, value in row.items():
-            m.obj[o, field] = value
-        m.g[k.NOBJ] = o + 1
-        return o
-
-    def table(self, size: int) -> int:
-        """Set aside `size` places of `tab` (pages to touch) and of `lat`; return the first."""
-        first = self._table_end
-        self._table_end += size
-        self._more_rows("tab", self._table_end)
-        self._more_rows("lat", self._table_end)
-        return first
-
-    def drop_caches(self) -> None:
-        """`echo 1 > /proc/sys/vm/drop_caches`: clean, unmapped page cache goes."""
-        for o in range(self.m.g[k.NOBJ]):
-            if self.m.obj[o, k.O_KIND] == k.FILE_OBJ:
-                self.order(control.FREE_OBJECT, o, 1)
 
     # -- tasks and time
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
 from memqos.model.plan import Outcome, Reclaim, Value, Write
-from memqos.model.snapshot import Cgroup, Counters, Disk, IoMax, NodeFacts, Snapshot, Swap, Zone
+from memqos.model.snapshot import Cgroup, Counters, IoMax, Snapshot
 from memqos.node import Wake
+from memqos.sim.facts import facts
 from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND, Machine
@@ -86,7 +87,7 @@ class SimNode:
         return Snapshot(
             time_us=self.machine.now // 1000,
             boot_id=f"simulated-{self.machine.profile.name}-{self.machine.spec.seed}",
-            node=self._facts(look),
+            node=facts(self.machine, look),
             cgroups={path: self._cgroup(look, path) for path in paths},
             features=self._features(),
         )
@@ -147,90 +148,6 @@ class SimNode:
             memory_swap_max=_size(row[c, k.SWAP_MAX]),
             memory_swap_events=look.swap_events(c),
             io_max=look.io_max(c),
-        )
-
-    def _facts(self, look: Look) -> NodeFacts:
-        machine = self.machine
-        g, dev = machine.m.g, machine.m.dev
-        root = look.total[0]
-        lru = look.lru(0)
-        free, total = int(g[k.FREE]) * PAGE, int(g[k.TOTAL]) * PAGE
-        file = int(root[k.N_FILE]) * PAGE
-        swap_total, swap_free = max(0, int(g[k.SW_TOTAL]) - 1) * PAGE, int(g[k.SW_FREE]) * PAGE
-        reclaimable = lru["inactive_file"] + lru["active_file"]
-        low = int(g[k.WMARK_LOW]) * PAGE
-        reserve = int(g[k.TOTALRESERVE]) * PAGE
-        # si_mem_available (mm/show_mem.c)
-        available = max(0, free - reserve + reclaimable - min(reclaimable // 2, low))
-        meminfo = {
-            "MemTotal": total,
-            "MemFree": free,
-            "MemAvailable": available,
-            "Buffers": 0,
-            "Cached": file,
-            "SwapCached": int(root[k.N_SWAPCACHED]) * PAGE,
-            "Active": lru["active_anon"] + lru["active_file"],
-            "Inactive": lru["inactive_anon"] + lru["inactive_file"],
-            "Active(anon)": lru["active_anon"],
-            "Inactive(anon)": lru["inactive_anon"],
-            "Active(file)": lru["active_file"],
-            "Inactive(file)": lru["inactive_file"],
-            "SwapTotal": swap_total,
-            "SwapFree": swap_free,
-            "Dirty": int(g[k.NDIRTY]) * PAGE,
-            "Writeback": int(g[k.NWB]) * PAGE,
-            "AnonPages": int(root[k.N_ANON]) * PAGE,
-            "Mapped": int(root[k.N_MAPPED]) * PAGE,
-            "Slab": int(root[k.N_SLAB_BYTES]),
-            "PageTables": int(root[k.N_PT]) * PAGE,
-        }
-        stat = look.memory_stat(0)
-        vmstat = {name: stat[name] for name in stat if name.startswith(("pg", "workingset_"))}
-        vmstat |= {
-            "nr_free_pages": int(g[k.FREE]),
-            "nr_dirty": int(g[k.NDIRTY]),
-            "nr_writeback": int(g[k.NWB]),
-            "nr_dirtied": int(g[k.G_DIRTIED]),
-            "nr_written": int(g[k.G_WRITTEN]),
-            "pswpin": int(root[k.PSWPIN]),
-            "pswpout": int(root[k.PSWPOUT]),
-            "oom_kill": int(g[k.G_OOM_KILL]),
-            "allocstall_normal": int(g[k.G_ALLOCSTALL]),
-            "pageoutrun": int(g[k.G_PAGEOUTRUN]),
-        }
-        if not machine.profile.counts_memcg_reclaim_in_vmstat:
-            for name, first in (("pgscan", k.G_PGSCAN), ("pgsteal", k.G_PGSTEAL)):
-                vmstat[f"{name}_direct"] = int(g[first] + g[first + 2])
-                vmstat[f"{name}_kswapd"] = int(g[first + 1])
-        swaps: tuple[Swap, ...] = ()
-        if swap_total:
-            name = machine.spec.swap_disk or machine.spec.disks[0].name
-            device = look.device(machine.disk_numbers[name])
-            swaps = (Swap(f"/dev/{name}", "partition", swap_total, swap_total - swap_free, -2, device),)
-        disks = {}
-        for d, disk in enumerate(machine.spec.disks):
-            busy = int(dev[d, k.D_BUSY]) // 1000
-            disks[look.device(d)] = Disk(
-                device=look.device(d),
-                name=disk.name,
-                rios=int(dev[d, k.D_RIOS]),
-                rbytes=int(dev[d, k.D_RBYTES]),
-                wios=int(dev[d, k.D_WIOS]),
-                wbytes=int(dev[d, k.D_WBYTES]),
-                in_flight=int(sum(dev[d, k.D_TAIL + ring] - dev[d, k.D_HEAD + ring] for ring in range(3))),
-                io_time_us=busy,
-                weighted_time_us=busy,
-            )
-        marks = (int(g[column]) for column in (k.FREE, k.WMARK_MIN, k.WMARK_LOW, k.WMARK_HIGH, k.TOTAL))
-        return NodeFacts(
-            meminfo=Counters.of(meminfo),
-            vmstat=Counters.of(vmstat),
-            memory_pressure=look.pressure(0, 0),
-            io_pressure=look.pressure(0, 2),
-            cpu_pressure=look.pressure(0, 4),
-            swaps=swaps,
-            disks=disks,
-            zones=(Zone(0, "Normal", *marks),),
         )
 
     def apply(self, write: Write) -> Value | None:
