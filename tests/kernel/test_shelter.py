@@ -133,7 +133,8 @@ def thrashed(where: Path, protect: bool, pods: dict[str, list[str]]) -> tuple[li
         return found, f"{where.name}: fewer than four turns, {faults} major faults"
     return found, (
         f"{where.name}: {len(found)} turns, longest gap {found[-1]:.2f} s, "
-        f"median {found[len(found) // 2]:.2f} s, {faults} major faults"
+        f"median {found[len(found) // 2]:.2f} s, {faults} major faults; it ended with {agent.returncode}: "
+        f"{(where / 'said').read_text()[-1500:]}"
     )
 
 

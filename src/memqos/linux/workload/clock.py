@@ -21,16 +21,21 @@ BURST_SECONDS: Final = 0.01
 
 
 class Stop:
-    """Whether the program was told to stop. Sleep ends at once then; a burst of accesses is finished."""
+    """Whether the program was told to stop. Sleep ends at once then; a burst of accesses is finished.
+
+    `wakes` is the descriptor that Python writes to as a signal comes (`signal.set_wakeup_fd`): a handler runs
+    only between two steps of a program, and the one that enters the sleep may wait for its own pages to be
+    swapped in.
+    """
 
     def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._read, self.wakes = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.asked = False
 
     def ask(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Tell the program to stop; a signal handler."""
         self.asked = True
-        os.write(self._write, b"x")
+        os.write(self.wakes, b"x")
 
     def sleep(self, seconds: float | None) -> None:
         """Sleep so long, or without end when `None`; less when told to stop."""
@@ -40,19 +45,21 @@ class Stop:
     def close(self) -> None:
         """Give the descriptors back."""
         os.close(self._read)
-        os.close(self._write)
+        os.close(self.wakes)
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Stop]:
     """Give a `Stop` that SIGTERM and SIGINT ask, as long as the block lasts."""
     stop = Stop()
+    woken = signal.set_wakeup_fd(stop.wakes, warn_on_full_buffer=False)
     before = {number: signal.signal(number, stop.ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(woken)
         stop.close()
 
 
