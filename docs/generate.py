@@ -12,7 +12,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import click
 
@@ -35,6 +35,7 @@ def settings_page() -> str:
 
 
 def _settings(group: type[Any], prefix: str) -> Iterator[tuple[Cell, ...]]:
+    hints = get_type_hints(group)
     for field in dataclasses.fields(group):
         first, *rest = field.name.split("_")
         name = prefix + first + "".join(word.capitalize() for word in rest)
@@ -47,6 +48,9 @@ def _settings(group: type[Any], prefix: str) -> Iterator[tuple[Cell, ...]]:
             "null" if default is None else "{}" if dataclasses.is_dataclass(default) else json.dumps(default)
         )
         yield (f"`{name}`", f"`{shown}`", about.get("unit") or None, about["text"], about["reason"] or None)
+        for item in get_args(hints[field.name]):
+            if dataclasses.is_dataclass(item):
+                yield from _settings(item, f"{name}[].")  # type: ignore[arg-type]
 
 
 def cli_page() -> str:

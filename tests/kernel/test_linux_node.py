@@ -18,6 +18,8 @@ from memqos.linux.cgroupfs import FILES, decode
 from memqos.linux.node import LinuxNode
 from memqos.model.plan import Outcome, Reclaim, Write
 from memqos.model.snapshot import IoMax
+from memqos.policy.io_settings import DiskSettings
+from memqos.policy.weigh_io import model, qos
 from memqos.units import MIB
 
 ROOT = Path("/sys/fs/cgroup")
@@ -144,6 +146,23 @@ def test_io_max_is_set_and_taken_away_as_a_whole(node: LinuxNode) -> None:
     assert node.apply(Write(POD, "io.max", limit, "")) == limit
     assert node.observe().cgroups[POD].io_max == limit
     assert node.apply(Write(POD, "io.max", {}, "")) == {}
+
+
+def test_a_disk_is_shared_by_weight_and_no_more_afterwards(node: LinuxNode) -> None:
+    seen = node.observe()
+    device = next(device for device, disk in seen.node.disks.items() if disk.name.startswith("vd"))
+    assert {"io.weight", "io.cost"} <= seen.features
+    assert seen.cgroups[""].io_cost_qos == seen.cgroups[""].io_cost_model == {}
+    disk = DiskSettings("vd*", 40 * MIB, 400)
+    for knob, text in (("io.cost.model", model(disk)), ("io.cost.qos", qos(disk))):
+        assert node.apply(Write("", knob, {device: text}, "")) == {device: text}
+    assert node.apply(Write(POD, "io.weight", 1000, "")) == 1000
+    seen = node.observe()
+    assert seen.cgroups[""].io_cost_qos == {device: qos(disk)}
+    assert (seen.cgroups[POD].io_weight, seen.cgroups[POD].io_cost_qos) == (1000, None)
+    assert device in (seen.cgroups[""].io_stat or {})  # its lines now have what io.cost counts, too
+    for knob in ("io.cost.qos", "io.cost.model"):
+        assert node.apply(Write("", knob, {}, "")) == {}
 
 
 def test_limits_are_read_back_rounded_down_to_pages(node: LinuxNode) -> None:

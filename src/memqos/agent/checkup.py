@@ -22,7 +22,7 @@ _REMEDIES: Final = {
     "psi": "boot with psi=1",
     "psi trigger": "run as root, or with CAP_SYS_RESOURCE; without it pressure is sampled",
     "io.max": "enable the io controller: echo +io > cgroup.subtree_control, from the root down",
-    "io.weight": "load BFQ or configure io.cost; memqos limits I/O with io.max then",
+    "io.weight": "needs CONFIG_BLK_CGROUP_IOCOST; memqos limits I/O with io.max then",
     "io.cost": "needs CONFIG_BLK_CGROUP_IOCOST; memqos limits I/O with io.max then",
     "memory.swap": "boot without swapaccount=0",
     "memory_recursiveprot": "mount -o remount,memory_recursiveprot /sys/fs/cgroup (systemd does)",

@@ -140,7 +140,8 @@ def _kind(hint: Any, about: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     if get_origin(hint) is Literal:
         return Annotated[hint, BeforeValidator(lambda value: "0" if value == 0 else value)], {}
     if get_origin(hint) is tuple:
-        return list[str], {}
+        (item, _) = get_args(hint)
+        return list[_model(item) if dataclasses.is_dataclass(item) else item], {}  # type: ignore[arg-type,misc]
     bounds = {} if about["least"] is None else {"ge": about["least"]}
     return hint, bounds | ({"allow_inf_nan": False} if hint is float else {})
 
@@ -165,6 +166,8 @@ def _build(settings: Any, checked: Any) -> Any:
                 value = config_from_dict(value, version=checked.version)
             elif dataclasses.is_dataclass(hint):
                 value = _build(hint, value)
+            elif isinstance(value, list) and dataclasses.is_dataclass(item := get_args(hint)[0]):
+                value = [_build(item, each) for each in value]
         except InputError as error:
             raise PolicyError(
                 error.problem, field=_dotted(_camel(each.name), error.field), remedy=error.remedy
@@ -197,8 +200,10 @@ def _policy_error(error: ValidationError, source: str) -> PolicyError:
 def _nearest(place: tuple[int | str, ...]) -> str:
     """Name the settings there are where an unknown one was found."""
     known: dict[str, Any] = {"apiVersion": None, "kind": None, "metadata": None, "spec": Settings}
-    for part in place[:-1]:
-        inside = known.get(str(part))
+    for part in (each for each in place[:-1] if isinstance(each, str)):
+        inside = known.get(part)
+        if get_origin(inside) is tuple:
+            inside = get_args(inside)[0]
         known = {}
         if dataclasses.is_dataclass(inside):
             hints = get_type_hints(inside)

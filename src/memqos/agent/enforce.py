@@ -23,8 +23,8 @@ from memqos.agent.contest import Contests
 from memqos.agent.order import as_kept, held, ordered
 from memqos.agent.originals import Intent, Key, Original, Originals
 from memqos.errors import CgroupGone, NodeError
-from memqos.model.plan import Outcome, Plan, Reclaim, Status, Value, Write
-from memqos.model.snapshot import IoMax, Snapshot
+from memqos.model.plan import Outcome, Plan, Reclaim, Status, Value, Write, unset
+from memqos.model.snapshot import Snapshot
 from memqos.node import Node
 from memqos.policy.compose import show
 
@@ -106,7 +106,7 @@ class Enforcer:
         if known is not None and known.before == before and (known.write is write or known.write == write):
             self._contests.holds(key)
             return known
-        if holds(before, as_kept(write.value, snapshot.node.page_size)):
+        if holds(before, as_kept(write, snapshot.node.page_size)):
             self._contests.holds(key)
             return Outcome(write, "kept", before, before)
         if self.dry_run:
@@ -141,7 +141,7 @@ class Enforcer:
             cgroup = snapshot.cgroups[write.cgroup]
             before = held(cgroup, write.knob)
             if _lasts(write) and before is not None:
-                value = as_kept(write.value, snapshot.node.page_size)
+                value = as_kept(write, snapshot.node.page_size)
                 intents.append(Intent(write.cgroup, cgroup.inode, write.knob, before, value))
         try:
             self.originals.remember(intents)
@@ -164,7 +164,7 @@ class Enforcer:
             if not isinstance(write.value, Reclaim):
                 self._contests.lose(key, "failed", str(error))
             return Outcome(write, "failed", before, error=str(error))
-        value = as_kept(write.value, snapshot.node.page_size)
+        value = as_kept(write, snapshot.node.page_size)
         if after is None or holds(after, value):
             if _lasts(write):
                 self._ours[key] = value
@@ -219,9 +219,9 @@ class Enforcer:
 
 
 def holds(found: Value | None, value: Value) -> bool:
-    """True when a knob that reads `found` holds `value`; a device that `io.max` leaves out is unlimited."""
+    """True when a knob that reads `found` holds `value`; a device that it leaves out is unset."""
     if isinstance(found, Mapping) and isinstance(value, Mapping):
-        return all(found.get(device, IoMax()) == limits for device, limits in value.items())
+        return all(found.get(device, type(each)()) == each for device, each in value.items())
     return found == value
 
 
@@ -233,6 +233,6 @@ def _lasts(write: Write) -> bool:
 def _back(original: Original, found: Value | None) -> Write:
     value: Value = original.value
     if isinstance(original.value, dict) and isinstance(found, Mapping):
-        value = {device: IoMax() for device in found} | original.value
+        value = dict.fromkeys(found, unset(original.knob)) | original.value
     why = f"no policy asks for it; it held {show(original.knob, value)} before memqos"
     return Write(original.cgroup, original.knob, value, why, SIGNATURE, original.inode)

@@ -33,9 +33,10 @@ def held(cgroup: Cgroup | None, knob: str) -> Value | None:
     return None if cgroup is None or field is None else getattr(cgroup, field)
 
 
-def as_kept(value: Value, page_size: int) -> Value:
-    """Return a value as the kernel keeps it: sizes in whole pages, at most `UNLIMITED`."""
-    if isinstance(value, int) and not isinstance(value, bool):
+def as_kept(write: Write, page_size: int) -> Value:
+    """Return what a write asks for as the kernel keeps it: sizes in whole pages, at most `UNLIMITED`."""
+    value = write.value
+    if write.knob.startswith("memory.") and isinstance(value, int) and not isinstance(value, bool):
         return page_floor(min(value, UNLIMITED), page_size)
     return value
 

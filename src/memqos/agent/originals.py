@@ -32,7 +32,7 @@ from memqos.model.snapshot import IoMax
 NAME: Final = "originals"
 _COMPACT_ABOVE: Final = 4096
 
-Kept: TypeAlias = bool | int | dict[str, IoMax]
+Kept: TypeAlias = bool | int | dict[str, IoMax | str]
 Key: TypeAlias = tuple[str, int, str]
 """Cgroup, inode, knob."""
 

@@ -53,7 +53,7 @@ class ReplayNode:
             raise CgroupGone("it was not there", cgroup=write.cgroup, knob=write.knob)
         if isinstance(write.value, Reclaim):
             return None
-        return as_kept(write.value, self.tick.snapshot.node.page_size)
+        return as_kept(write, self.tick.snapshot.node.page_size)
 
     def begin(self, order: Write) -> None:
         """Refuse what was not there; nothing is begun in the past."""

@@ -27,7 +27,7 @@ from memqos.model.plan import (
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import IoMax
 
-WireValue: TypeAlias = bool | int | dict[str, IoMax] | tuple[int, int | None] | None
+WireValue: TypeAlias = bool | int | dict[str, IoMax | str] | tuple[int, int | None] | None
 
 
 class WireWrite(msgspec.Struct, array_like=True):

@@ -21,8 +21,7 @@ from memqos.errors import CgroupGone, InvalidValue
 from memqos.linux.cgroupfs import FILES, decode, encode
 from memqos.linux.oserror import node_error
 from memqos.linux.reading import read_whole
-from memqos.model.plan import Reclaim, Value, Write
-from memqos.model.snapshot import IoMax
+from memqos.model.plan import Reclaim, Value, Write, unset
 from memqos.units import MIB
 
 write_fd = os.write
@@ -43,7 +42,7 @@ def apply_write(
 ) -> Value | None:
     """Carry out `write` below the cgroup root `root`; see `Node.apply` for what it raises.
 
-    `io.max` is the whole state of the file: devices not named in the value lose their limits.
+    `io.max` and `io.cost.*` are the whole state of the file: devices not named in the value lose theirs.
     `kernel` is false for a tree of plain files, where a write has to take the place of the text.
     Once `stopped`, an order to reclaim is `Busy` at its next piece; what was reclaimed stays so, and
     `taken` has heard of each whole piece of it.
@@ -81,9 +80,9 @@ def apply_write(
 
 def _apply(directory: int, write: Write, flags: int) -> Value | None:
     value: Any = write.value
-    if write.knob == "io.max" and isinstance(value, Mapping):
+    if isinstance(value, Mapping):
         held = _read(directory, write) or {}
-        value = {**dict.fromkeys(held, IoMax()), **value}
+        value = {**dict.fromkeys(held, unset(write.knob)), **value}
     fd = os.open(write.knob, flags | os.O_CLOEXEC, dir_fd=directory)
     try:
         for text in encode(write.knob, value, cgroup=write.cgroup):

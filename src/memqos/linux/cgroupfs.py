@@ -15,6 +15,7 @@ from typing import Any
 
 from memqos.errors import InvalidValue, KnobMissing, Unreadable
 from memqos.linux.codec import Codec, Ids, Number, Order, ReclaimOrder, Switch, Word, Words
+from memqos.linux.iocost import Costs, Weight
 from memqos.linux.keyed import Flat, IoMaxes, IoStats, Nested, Pressures
 
 
@@ -69,10 +70,10 @@ FILES: dict[str, File] = {
         File("io.max", IoMaxes(), "bytes/s, requests/s", "rw", "no", "", "v2"),
         File("io.low", Nested(), "bytes/s, requests/s, µs", "rw", "no", "4.12 to 6.8", "v2"),
         File("io.latency", Nested(), "µs", "rw", "no", "", "v2"),
-        File("io.weight", Flat(), "weight", "rw", "no", "", "v2"),
+        File("io.weight", Weight(), "weight", "rw", "no", "", "v2"),
         File("io.bfq.weight", Flat(), "weight", "rw", "no", "5.0", "bfq"),
-        File("io.cost.qos", Nested(), "percent, µs", "rw", "only", "5.4", "v2"),
-        File("io.cost.model", Nested(), "bytes/s, requests/s", "rw", "only", "5.4", "v2"),
+        File("io.cost.qos", Costs(off="enable=0"), "percent, µs", "rw", "only", "5.4", "v2"),
+        File("io.cost.model", Costs(off="ctrl=auto"), "bytes/s, requests/s", "rw", "only", "5.4", "v2"),
         File(
             "io.prio.class",
             Word("no-change", "promote-to-rt", "restrict-to-be", "idle", "none-to-rt"),

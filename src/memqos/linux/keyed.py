@@ -106,7 +106,7 @@ class Flat:
         return lines
 
     def encode(self, value: Any) -> tuple[bytes, ...]:
-        """Write each pair by itself (`io.weight`: `default 100`, `8:16 200`)."""
+        """Write each pair by itself."""
         if not isinstance(value, Mapping):
             raise ValueError(f"takes numbers by key, not {value!r}")
         return tuple(_name(key) + b" %d" % whole(number) for key, number in value.items())
@@ -161,7 +161,9 @@ _IO_MAX: Final = (b"rbps", b"wbps", b"riops", b"wiops")
 
 
 _IO_LINE: Final = re.compile(
-    rb"([0-9]{1,10}:[0-9]{1,10})" + b"".join(b" %b=([0-9]{1,19})" % key for key in _IO_STAT) + rb"\n"
+    rb"([0-9]{1,10}:[0-9]{1,10})"
+    + b"".join(b" %b=([0-9]{1,19})" % key for key in _IO_STAT)
+    + rb"(?: cost\.[!-~ ]*)?\n"
 ).match
 
 
@@ -237,8 +239,7 @@ class IoMaxes:
 class Nested:
     """Nested keyed files of the rarer sort, values as numbers where they are numbers, else as text.
 
-    `io.latency` `8:16 target=75000`, `io.cost.qos`, `io.cost.model`, `memory.numa_stat`
-    `anon N0=4096`.
+    `io.latency` `8:16 target=75000`, `memory.numa_stat` `anon N0=4096`.
     """
 
     kind = "nested keyed"

@@ -21,8 +21,13 @@ class Reclaim:
     swappiness: int | None = None
 
 
-Value: TypeAlias = int | bool | Reclaim | Mapping[str, IoMax]
-"""What a knob takes: bytes, a switch, a reclaim order, or I/O limits by device."""
+Value: TypeAlias = int | bool | Reclaim | Mapping[str, IoMax | str]
+"""What a knob takes: bytes, a weight, a switch, a reclaim order, I/O limits or io.cost's words by device."""
+
+
+def unset(knob: str) -> IoMax | str:
+    """Return what a device is written as in a knob of several devices, so that it is as if never named."""
+    return IoMax() if knob == "io.max" else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,8 @@ class IoMax(Struct, frozen=True, gc=False):
 class Cgroup(Struct, frozen=True, kw_only=True):
     """One cgroup. `path` is below the cgroup root ("" is the root itself); `inode` its identity.
 
-    Devices in `io_stat` and `io_max` are "major:minor".
+    Devices in `io_stat`, `io_max` and `io_cost_*` are "major:minor". `io_cost_qos` and `io_cost_model`, the
+    root's alone, are the kernel's text for each disk that somebody set them for.
     """
 
     path: str
@@ -125,6 +126,9 @@ class Cgroup(Struct, frozen=True, kw_only=True):
     memory_zswap_current: int | None = None
     io_stat: Mapping[str, IoStat] | None = None
     io_max: Mapping[str, IoMax] | None = None
+    io_weight: int | None = None
+    io_cost_qos: Mapping[str, str] | None = None
+    io_cost_model: Mapping[str, str] | None = None
     io_pressure: Pressure | None = None
     cpu_pressure: Pressure | None = None
 

@@ -4,8 +4,46 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memqos.errors import InputError
 from memqos.policy.setting import setting
 from memqos.units import MIB
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSettings:
+    """A disk whose time is shared by weight, and what it can do: the volume's or the maker's own figures."""
+
+    name: str = setting(
+        "",
+        "The disk's kernel name (vda, nvme0n1); a shell pattern stands for all disks it fits.",
+        "no disk is named by itself",
+    )
+    bytes_per_second: int = setting(
+        200 * MIB,
+        "What it reads or writes in a second.",
+        "a usual cloud volume's",
+        unit="bytes",
+        least=4096,
+    )
+    requests_per_second: int = setting(
+        2000,
+        "How many small requests it serves in a second.",
+        "a usual cloud volume's",
+        unit="requests",
+        least=1,
+    )
+    read_milliseconds: float = setting(
+        10.0,
+        "How long 95 % of its reads may take; while they take longer, everybody gets less of it.",
+        "several times what a disk that is not overrun takes",
+        unit="milliseconds",
+        least=0.1,
+    )
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a disk without a name."""
+        if not self.name:
+            raise InputError("is empty", field="name", remedy="name a disk as lsblk does, such as nvme0n1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +53,12 @@ class IoSettings:
     enabled: bool = setting(
         True,
         "Limit the reads and writes of less important pods while a more important one waits for a disk.",
-        "nothing else does: Kubernetes has no I/O limits, and the kernel's own scheduler knows no priority",
+        "nothing else does: Kubernetes has no I/O limits",
+    )
+    disks: tuple[DiskSettings, ...] = setting(
+        (),
+        "Disks that the kernel shall share by weight (io.cost): each with its name and figures.",
+        "io.cost must know what a disk can do, and where its figures are wrong it wastes the disk",
     )
     blame_percent: float = setting(
         20.0,

@@ -21,6 +21,7 @@ from memqos.policy.rung import AnyRung
 from memqos.policy.settings import Settings
 from memqos.policy.swap import SwapPolicy
 from memqos.policy.throttle import Throttle
+from memqos.policy.weigh_io import WeighIo
 
 
 def ladder(settings: Settings) -> tuple[AnyPolicy, ...]:
@@ -42,6 +43,7 @@ def rungs(settings: Settings) -> tuple[AnyRung, ...]:
     if settings.throttle.enabled:
         found.append(Throttle(settings.throttle))
     if settings.io.enabled:
+        found.append(WeighIo(settings.io.disks))
         found.append(LimitIo(settings.io))
     if settings.relax.enabled:
         swap = settings.swap

@@ -17,15 +17,8 @@ others; one that only grows reads nothing back, and is braked by `memory.swap.hi
 (`memqos.policy.brake`). Writes to a disk that is swapped to are limited only where the pod notably writes
 files, too.
 
-On a real 6.12 (e7: a pod that swaps and writes files on the disk of a service's reads) the service's p99, the
-processor left out, was 27 ms under memqos and under the kubelet alone (three runs each; 1.7 and 4.9 times
-that of the minutes before): who waits for less than a tenth of its time is in no trouble, and nobody is
-limited for it. Where the storm hurt more, on a busy host, it took 8 s to see it, swap writes passed, and what
-the pod began to write after a cut was held at the next.
-
-`io.weight` is not used. The file is there on every kernel built with io.cost, but nothing stands behind
-it until an admin turned io.cost on for the disk, or gave it the BFQ scheduler, and neither can be told from
-the cgroup's files; a first step that may do nothing would only delay the second.
+Where the admin named the disk with its figures, `memqos.policy.weigh_io` has it shared by weight from the
+start; this rung comes where a more important pod waits all the same, and on disks that nobody named.
 """
 
 from __future__ import annotations

@@ -11,21 +11,23 @@ from memqos.report.table import ABSENT, Column, Table, table
 from memqos.units import UNLIMITED, format_bytes
 
 
-def value_text(value: Value | None) -> str:
+def value_text(knob: str, value: Value | None) -> str:
     """Write a knob's value for people; `None` (unreadable, or never set) as `-`."""
     if value is None:
         return ABSENT
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, int):
-        return format_bytes(value)
+        return format_bytes(value) if knob.startswith("memory.") else str(value)
     if isinstance(value, Reclaim):
         swappiness = "" if value.swappiness is None else f", swappiness {value.swappiness}"
         return f"reclaim {format_bytes(value.size)}{swappiness}"
-    return "; ".join(f"{device} {_io_max(limits)}" for device, limits in sorted(value.items())) or ABSENT
+    return "; ".join(f"{device} {_of_disk(each)}" for device, each in sorted(value.items())) or ABSENT
 
 
-def _io_max(limits: IoMax) -> str:
+def _of_disk(limits: IoMax | str) -> str:
+    if isinstance(limits, str):
+        return limits or "off"
     parts = []
     for name in ("rbps", "wbps", "riops", "wiops"):
         limit = getattr(limits, name)
@@ -63,7 +65,9 @@ def plan_table(
         if changes_only and now == write.value:
             continue
         name = names.get(write.cgroup, write.cgroup or "/")
-        rows.append((name, write.knob, value_text(now), value_text(write.value), write.why))
+        rows.append(
+            (name, write.knob, value_text(write.knob, now), value_text(write.knob, write.value), write.why)
+        )
     columns = [Column(key, key) for key in ("cgroup", "knob", "now", "then", "why")]
     return table(
         columns, rows, title="Plan", empty="nothing to change: every knob holds what the policy wants"
@@ -87,8 +91,8 @@ def outcomes_table(
         (
             names.get(outcome.write.cgroup, outcome.write.cgroup or "/"),
             outcome.write.knob,
-            value_text(outcome.before),
-            value_text(outcome.after),
+            value_text(outcome.write.knob, outcome.before),
+            value_text(outcome.write.knob, outcome.after),
             outcome.status,
             outcome.error or outcome.write.why,
         )

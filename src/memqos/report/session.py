@@ -66,9 +66,9 @@ def tick_lines(tick: Tick, last: Tick | None = None) -> Iterator[str]:
         write = outcome.write
         subject = names.get(write.cgroup, write.cgroup or "/")
         if outcome.status == "begun":
-            yield f"{subject}: {value_text(write.value)} begun: {write.why}"
+            yield f"{subject}: {value_text(write.knob, write.value)} begun: {write.why}"
             continue
-        change = f"{value_text(outcome.before)} -> {value_text(write.value)}"
+        change = f"{value_text(write.knob, outcome.before)} -> {value_text(write.knob, write.value)}"
         reason = f"{outcome.status}: {outcome.error}" if outcome.error else write.why
         mark = "" if outcome.status == "written" else f" [{outcome.status}]"
         yield f"{subject}: {write.knob} {change}{mark}: {reason}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
 from memqos.model.plan import Outcome, Reclaim, Value, Write
@@ -175,7 +175,7 @@ class SimNode:
             row[c, k.OOM_GROUP] = int(value is True)
             return bool(row[c, k.OOM_GROUP])
         if isinstance(value, Mapping):
-            return self._io_max(c, value, place)
+            return self._io_max(c, cast("Mapping[str, IoMax]", value), place)
         self.machine.set_limit(path, LIMITS[knob], int(value))
         return _size(self.machine.m.cg[c, LIMITS[knob]])
 

@@ -76,7 +76,7 @@ class FakeNode:
         name = field_of(write.knob)
         if name is None or getattr(cgroup, name) is None:
             raise KnobMissing("no such file", cgroup=write.cgroup, knob=write.knob)
-        value = as_kept(write.value, 4096)
+        value = as_kept(write, 4096)
         self.set(write.cgroup, write.knob, value)
         return value
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from memqos.agent.config import load_policy, read_policy, schema
 from memqos.errors import PolicyError
+from memqos.policy.io_settings import DiskSettings
 from memqos.policy.settings import Settings, SwapSettings
 from memqos.units import GIB, MIB
 
@@ -33,6 +34,14 @@ def test_sizes_are_quantities_or_bytes() -> None:
 def test_lists_and_words_are_read() -> None:
     swap = spec("{swap: {mode: None, default: 0, namespaces: [a, 'team-*']}}").swap
     assert (swap.mode, swap.default, swap.namespaces) == ("None", "0", ("a", "team-*"))
+
+
+def test_disks_are_read_with_their_figures() -> None:
+    disks = "[{name: vda, bytesPerSecond: 40Mi, requestsPerSecond: 400}, {name: nvme*}]"
+    assert spec(f"{{io: {{disks: {disks}}}}}").io.disks == (
+        DiskSettings("vda", 40 * MIB, 400),
+        DiskSettings("nvme*"),
+    )
 
 
 def test_a_kubelets_configuration_is_read_as_the_kubelet_spells_it() -> None:
@@ -69,6 +78,12 @@ def test_a_kubelets_configuration_is_read_as_the_kubelet_spells_it() -> None:
         ),
         ("{agent: {intervalSeconds: .inf}}", "spec.agent.intervalSeconds: inf is not right"),
         ("{agent: {intervalSeconds: '5'}}", "spec.agent.intervalSeconds: '5' is not right"),
+        ("{io: {disks: [{}]}}", "spec.io.disks.name: is empty; name a disk as lsblk does"),
+        (
+            "{io: {disks: [{name: vda, bytesPerSecond: fast}]}}",
+            "spec.io.disks[0].bytesPerSecond: 'fast' is not a quantity; write a size such as 512Mi",
+        ),
+        ("{io: {disks: [{nam: vda}]}}", "spec.io.disks[0].nam: is no setting; did you mean name?"),
         ("{bogus: 1}", "p.yaml: spec.bogus: is no setting; write one of kubelet, swap, hierarchy, "),
         ("{kubelet: {version: '1.2'}}", "spec.kubelet.version: '1.2' is not known; write '1.34',"),
         (

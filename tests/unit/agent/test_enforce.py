@@ -265,6 +265,16 @@ def test_a_device_that_had_no_io_limit_gets_none_back(enforcer: Enforcer, node: 
     assert outcome.write.value == {"8:0": IoMax(rbps=MIB), "8:16": IoMax()}
 
 
+def test_a_disk_that_nobody_shared_by_weight_is_not_afterwards(enforcer: Enforcer, node: Any) -> None:
+    theirs = {"8:0": "enable=1 ctrl=user rlat=5000"}
+    node.set("a", "io.cost.qos", theirs)
+    ours = theirs | {"8:16": "enable=1 ctrl=user rlat=10000"}
+    assert statuses(turn(enforcer, ("a", "io.cost.qos", ours))) == ["written"]
+    assert statuses(turn(enforcer, ("a", "io.cost.qos", ours))) == ["kept"]
+    (outcome,) = turn(enforcer)
+    assert outcome.write.value == theirs | {"8:16": ""}
+
+
 def test_without_room_for_the_original_there_is_no_write(
     enforcer: Enforcer, node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,10 @@ def test_high_frames_max_and_swap_is_squeezed_last(node: Any) -> None:
 
 
 def test_sizes_are_kept_in_whole_pages_up_to_max() -> None:
-    assert as_kept(8191, 4096) == 4096
-    assert as_kept(2**63 - 1, 4096) == UNLIMITED
-    assert as_kept(True, 4096) is True
+    assert as_kept(Write("a", "memory.max", 8191, ""), 4096) == 4096
+    assert as_kept(Write("a", "memory.max", 2**63 - 1, ""), 4096) == UNLIMITED
+    assert as_kept(Write("a", "memory.oom.group", True, ""), 4096) is True
+
+
+def test_a_weight_is_kept_as_it_is() -> None:
+    assert as_kept(Write("a", "io.weight", 1000, ""), 4096) == 1000

@@ -98,6 +98,12 @@ def slowly(name: str, raw: bytes) -> object:
         return [int(line) for line in lines]
     if kind == "switch":
         return {"0": False, "1": True}[lines[0]]
+    if kind == "weight":
+        return int(lines[0].removeprefix("default "))
+    if kind == "costs":
+        off = FILES[name].codec.off  # type: ignore[attr-defined]
+        entries = {device: text for device, _, text in (line.partition(" ") for line in lines)}
+        return {device: text for device, text in entries.items() if off not in str(text).split()}
     return number(lines[0])
 
 
@@ -125,6 +131,8 @@ VALUES = {
     "id list": st.lists(st.integers(0, 1 << 22)).map(tuple),
     "reclaim order": st.builds(Reclaim, amounts, st.none() | st.integers(0, 201)),
     "write-only": st.just(True),
+    "weight": st.integers(1, 10_000),
+    "costs": st.dictionaries(devices, st.from_regex(r"[a-z]{1,9}=[0-9a-z]{2,9}", fullmatch=True), max_size=9),
 }
 NESTED = {
     "io.stat": st.dictionaries(devices, st.builds(IoStat, *[counts] * 6), max_size=30),
@@ -219,9 +227,11 @@ def test_a_damaged_file_is_refused_or_means_exactly_what_it_says(pair: tuple[str
             {"8:16": IoMax(rbps=2097152, wiops=120)},
             b"8:16 rbps=2097152 wbps=max riops=max wiops=120",
         ),
-        ("io.weight", {"default": 100}, b"default 100"),
+        ("io.weight", 100, b"default 100"),
         ("io.latency", {"8:16": {"target": 75000}}, b"8:16 target=75000"),
-        ("io.cost.qos", {"8:16": {"enable": 1, "rpct": "95.00"}}, b"8:16 enable=1 rpct=95.00"),
+        ("io.cost.qos", {"8:16": "enable=1 rpct=95.00"}, b"8:16 enable=1 rpct=95.00"),
+        ("io.cost.qos", {"8:16": ""}, b"8:16 enable=0"),
+        ("io.cost.model", {"8:16": ""}, b"8:16 ctrl=auto"),
     ],
 )
 def test_a_value_is_written_in_the_kernels_form(name: str, value: object, text: bytes) -> None:
@@ -243,7 +253,12 @@ def test_a_value_is_written_in_the_kernels_form(name: str, value: object, text: 
         ("io.max", {"sda": IoMax()}),
         ("io.max", {"8:0": {"rbps": 5}}),
         ("io.latency", {"8:0": 5}),
-        ("io.weight", {"default 100\n8:0": 5}),
+        ("io.weight", {"default": 5}),
+        ("io.weight", 0),
+        ("io.weight", True),
+        ("io.cost.qos", {"8:0": "enable=1\n8:16 enable=1"}),
+        ("io.cost.qos", {"sda": "enable=1"}),
+        ("io.cost.model", {"8:0": {"ctrl": "user"}}),
         ("cgroup.kill", False),
         ("cgroup.type", "domain\n"),
         ("cgroup.procs", 5),

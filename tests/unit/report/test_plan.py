@@ -28,10 +28,10 @@ def test_a_cgroup_that_is_not_there_yet_has_no_value_now() -> None:
 
 
 def test_every_kind_of_value_has_a_text() -> None:
-    assert value_text(True) == "1"
-    assert value_text(Reclaim(1 << 20, 60)) == "reclaim 1 MiB, swappiness 60"
-    assert value_text({"8:0": IoMax(rbps=1 << 20, wiops=100)}) == "8:0 rbps=1 MiB/s wiops=100/s"
-    assert value_text({"8:0": IoMax()}) == "8:0 max"
+    assert value_text("memory.oom.group", True) == "1"
+    assert value_text("memory.reclaim", Reclaim(1 << 20, 60)) == "reclaim 1 MiB, swappiness 60"
+    assert value_text("io.max", {"8:0": IoMax(rbps=1 << 20, wiops=100)}) == "8:0 rbps=1 MiB/s wiops=100/s"
+    assert value_text("io.max", {"8:0": IoMax()}) == "8:0 max"
 
 
 def test_a_failed_write_shows_its_error_instead_of_its_why() -> None:
