@@ -28,9 +28,14 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/t
 @EXPORTS@cd /tmp
 @COMMAND@
 END
+clock() {
+    echo "$(cut -d' ' -f1 /root/proc/uptime) $(cat /root/sys/class/rtc/rtc0/since_epoch)" >> /root@SHARE@/clock
+}
 echo "memqos: start"
+clock
 chroot /root /bin/sh -s < /bin/run
 status=$?
+clock
 echo $status > /root@SHARE@/status.new && mv /root@SHARE@/status.new /root@SHARE@/status
 sync
 echo "memqos: status $status"

@@ -1,6 +1,7 @@
 """Run a command on a real kernel: `run_in_guest`, and an interactive `shell`.
 
-A lost machine is tried once more, without KVM; lost again it is `VmLost`, never a failed command.
+A lost machine, or one whose clock went wrong, is tried once more, without KVM; lost again it is `VmLost`,
+never a failed command.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 
 import memqos
 from memqos.errors import VmLost
+from memqos.lab import clock
 from memqos.lab.accel import accelerator
 from memqos.lab.initramfs import SHARE
 from memqos.lab.kernels import Kernel, fetch
@@ -90,6 +92,7 @@ def run_in_guest(
         try:
             with vm:
                 status = vm.wait(timeout, _follow(out_dir / "stdout", watch) if watch else None)
+            clock.check(out_dir)
         except VmLost:
             if attempt == 2:
                 raise
@@ -161,7 +164,7 @@ def _clear(out_dir: Path, *, keep: bool) -> None:
     """Take away what an earlier run left, so that no old file is read as a new one."""
     (out_dir / "out").mkdir(parents=True, exist_ok=True)
     left = [] if keep else out_dir.glob("out/**/*")
-    for path in [*left, out_dir / "stdout", out_dir / "status"]:
+    for path in [*left, *(out_dir / name for name in ("stdout", "status", clock.NAME))]:
         if path.is_file():
             path.unlink()
 

@@ -35,7 +35,7 @@ def order(cgroup: str, size: int = MIB, swappiness: int | None = None) -> Write:
 
 
 def outcome_of(orders: Orders) -> Outcome:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (found := orders.ended()):
         assert time.monotonic() < deadline
         time.sleep(0.005)
