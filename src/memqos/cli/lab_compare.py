@@ -12,8 +12,8 @@ from memqos.cli.options import chosen_experiments, experiments_options, json_opt
 from memqos.errors import LabError
 
 if TYPE_CHECKING:
-    from memqos.lab.compare import Row
     from memqos.lab.experiment import Experiment
+    from memqos.lab.row import Row
 
 
 @click.command("compare")

@@ -19,6 +19,7 @@ from typing import Final
 
 from memqos.lab.experiment import Experiment
 from memqos.lab.recording import Look, Recording
+from memqos.lab.row import Row, within
 from memqos.model.snapshot import Cgroup
 
 BATCH: Final = 64
@@ -44,31 +45,6 @@ class Counter:
     read: Callable[[Recording, Look, str], int | None]
     level: bool = False
     file_load: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One counter of one pod (or the node) between two marks."""
-
-    experiment: str
-    kernel: str
-    variant: str
-    span: str
-    subject: str
-    counter: str
-    unit: str
-    real: float
-    simulated: float
-    bar: float | None
-    met: bool | None
-    runs: int
-
-    @property
-    def error(self) -> float | None:
-        """Simulated against real, as a share; `None` when there was nothing."""
-        if self.real == 0:
-            return None if self.simulated == 0 else float("inf")
-        return self.simulated / self.real - 1
 
 
 def _cgroup(recording: Recording, look: Look, pod: str) -> Cgroup | None:
@@ -182,15 +158,12 @@ def compare(
                         real=theirs,
                         simulated=ours,
                         bar=bar,
-                        met=None if bar is None else _met(bar, counter.floor, theirs, ours),
-                        runs=len(known),
+                        met=None if bar is None else within(bar, counter.floor, theirs, ours),
+                        runs=tuple(known),
+                        floor=counter.floor,
                     )
                 )
     return rows
-
-
-def _met(bar: float, floor: int, real: float, simulated: float) -> bool:
-    return abs(simulated - real) <= max(floor, bar * abs(real))
 
 
 def _spans(simulated: Recording, real: Sequence[Recording]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from memqos.lab.compare import BATCH, Row
+from memqos.lab.compare import BATCH
+from memqos.lab.row import Row
 from memqos.report.table import Cell, Column, Table, table
 from memqos.units import format_bytes
 
@@ -15,6 +16,7 @@ ROWS = (
     Column("subject", "of"),
     Column("counter", "counter"),
     Column("real", "real"),
+    Column("runs", "real runs"),
     Column("simulated", "simulated"),
     Column("error", "error"),
     Column("bar", "bar"),
@@ -44,7 +46,7 @@ def rows_table(rows: Sequence[Row], title: str, *, placed: bool = True) -> Table
         verdict = "-" if row.met is None else "yes" if row.met else "MISS"
         bar = "-" if row.bar is None else "exact" if row.bar == 0 else f"{row.bar:.0%}"
         names = [row.variant, row.span, row.subject, row.counter]
-        lines.append([*place, *names, real, simulated, error_text(row), bar, verdict])
+        lines.append([*place, *names, real, runs_text(row), simulated, error_text(row), bar, verdict])
     return table(columns, lines, title=title, empty="nothing to compare")
 
 
@@ -55,6 +57,14 @@ def value_text(row: Row, value: float) -> str:
     return format_bytes(int(value)) if row.unit == "bytes" else f"{value:,.10g}"
 
 
+def runs_text(row: Row) -> str:
+    """Write the least and the most of the real runs, and whether one of them misses the bar itself."""
+    if len(row.runs) < 2:
+        return "one"
+    least, most = value_text(row, min(row.runs)), value_text(row, max(row.runs))
+    return (least if least == most else f"{least} to {most}") + (", apart" if row.apart else "")
+
+
 def error_text(row: Row) -> str:
     """Write how far simulated is off."""
     if row.counter == "exit code" or row.error is None:
@@ -63,7 +73,11 @@ def error_text(row: Row) -> str:
 
 
 def summary_table(rows: Sequence[Row]) -> Table:
-    """Per experiment and kernel: how many bars are met."""
+    """Per experiment and kernel: how many bars are met, and how many a real run meets on the average.
+
+    That is against the median of all real runs, then against the median of the others; nothing where there
+    was but one run.
+    """
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         found.setdefault((row.experiment, row.kernel), []).append(row)
@@ -71,10 +85,37 @@ def summary_table(rows: Sequence[Row]) -> Table:
     for (experiment, kernel), mine in found.items():
         judged = [row for row in mine if row.met is not None]
         met = sum(row.met is True for row in judged)
-        runs = min(row.runs for row in mine)
-        lines.append((experiment, kernel, f"{met} of {len(judged)}", runs))
-    columns = [*PLACE, Column("met", "bars met"), Column("runs", "real runs", "count")]
+        runs = min(len(row.runs) for row in mine)
+        floors = ("-", "-") if runs < 2 else (f"{each:.1f}" for each in _floors(judged))
+        lines.append((experiment, kernel, f"{met} of {len(judged)}", *floors, runs))
+    columns = [
+        *PLACE,
+        Column("met", "bars met"),
+        Column("own", "a real run, of all's median"),
+        Column("others", "a real run, of the others' median"),
+        Column("runs", "real runs", "count"),
+    ]
     return table(columns, lines, title="Bars met")
+
+
+def _floors(judged: Sequence[Row]) -> tuple[float, float]:
+    return sum(row.own or 0.0 for row in judged), sum(row.others or 0.0 for row in judged)
+
+
+def _noise(rows: Sequence[Row]) -> str:
+    """What all bars with two real runs or more come to, for real runs and for simulated."""
+    several = [row for row in rows if row.met is not None and len(row.runs) > 1]
+    own, others = _floors(several)
+    misses = [row for row in several if row.met is False]
+    apart = sum(row.apart for row in misses)
+    within = sum(min(row.runs) <= row.simulated <= max(row.runs) for row in misses)
+    met = len(several) - len(misses)
+    return (
+        f"Of these, {len(several)} bars have two real runs or more: simulated meets {met}, a real run on the "
+        f"average {own:.0f} against the median of all and {others:.0f} against the median of the others. No "
+        f"simulator can be judged more finely. On {apart} of the {len(misses)} missed ones a real run misses "
+        f"the bar too (marked `apart`), and {within} lie between the least and the most of the real runs."
+    )
 
 
 def _first(then: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[str]:
@@ -115,6 +156,7 @@ def page(
         f"Written by `{command}`. Misses are left in.",
         _SAID,
         f"**{met} of {len(judged)} bars are met.**",
+        *([_noise(rows)] if any(len(row.runs) > 1 for row in judged) else ()),
         summary_table(rows).markdown(),
     ]
     if missing:

@@ -1,6 +1,9 @@
+import pytest
+
 from memqos.lab.compare import compare
 from memqos.lab.experiment import Experiment
 from memqos.lab.recording import Look, PodLook, Recording
+from memqos.lab.row import Row
 from memqos.model.snapshot import Cgroup, Counters, IoStat, NodeFacts, Snapshot
 from memqos.report.fidelity import page, rows_table, summary_table
 from memqos.units import MIB
@@ -62,7 +65,7 @@ def test_kills_are_exact_and_the_swap_disk_is_swap() -> None:
 def test_the_median_of_several_runs_counts() -> None:
     runs = [recording(look(1, pgsteal=pages)) for pages in (100_000, 200_000, 900_000)]
     row = next(each for each in compare(EXPERIMENT, "6.12", runs, recording(look(1, pgsteal=200_000))))
-    assert (row.real, row.error, row.runs) == (200_000, 0, 3)
+    assert (row.real, row.error, row.runs) == (200_000, 0, (100_000, 200_000, 900_000))
 
 
 def test_the_node_is_not_compared_where_nobody_saw_it_begin() -> None:
@@ -86,7 +89,7 @@ def test_the_page_leaves_misses_in() -> None:
     rows = compare(EXPERIMENT, "6.12", [real], ours)
     assert "MISS" in rows_table(rows, "t").plain()
     assert "-50.0%" in page(rows, command="c")
-    assert ("x", "6.12", "1 of 2", 1) in summary_table(rows).rows
+    assert ("x", "6.12", "1 of 2", "-", "-", 1) in summary_table(rows).rows
 
 
 def test_the_page_tells_how_scenarios_came_out_at_first() -> None:
@@ -97,3 +100,41 @@ def test_the_page_tells_how_scenarios_came_out_at_first() -> None:
     assert "**1 of 3 bars were met at first.**" in text
     met = sum(row.met is True for row in rows)
     assert f"| x | 6.12 | 1 of 3 | {met} of {sum(row.met is not None for row in rows)} |" in text
+
+
+def pgsteal_of(real: tuple[int, ...], simulated: int) -> Row:
+    runs = [recording(look(1, pgsteal=pages)) for pages in real]
+    (row,) = compare(EXPERIMENT, "6.12", runs, recording(look(1, pgsteal=simulated)))[:1]
+    assert row.counter == "pgsteal"
+    return row
+
+
+def test_real_runs_are_judged_against_their_own_median_and_against_each_other() -> None:
+    row = pgsteal_of((100_000, 100_900, 101_800), 0)
+    assert (row.own, row.apart) == (1, False)
+    assert row.others == pytest.approx(1 / 3)  # the first is 1.35 % below the others, the last as far above
+
+
+def test_real_runs_that_miss_the_bar_are_apart_and_the_miss_stays() -> None:
+    row = pgsteal_of((100_000, 100_000, 150_000), 120_000)
+    assert row.own == pytest.approx(2 / 3)
+    assert (row.apart, row.met) == (True, False)
+    text = page([row], command="c")
+    assert "| 100,000 to 150,000, apart |" in text
+    assert (
+        "On 1 of the 1 missed ones a real run misses the bar too (marked `apart`), and 1 lie between" in text
+    )
+
+
+def test_the_summary_says_how_many_bars_a_real_run_meets() -> None:
+    rows = [pgsteal_of((100_000, 100_000, 150_000), 100_000), pgsteal_of((7, 8, 9), 8)]
+    assert summary_table(rows).rows == (("x", "6.12", "2 of 2", "1.7", "1.0", 3),)
+    text = page(rows, command="c")
+    assert "simulated meets 2, a real run on the average 2 against" in text
+
+
+def test_one_real_run_has_nothing_to_be_judged_against() -> None:
+    row = pgsteal_of((100_000,), 1)
+    assert (row.own, row.others) == (1, None)
+    assert "two real runs" not in page([row], command="c")
+    assert "| one |" in page([row], command="c")
