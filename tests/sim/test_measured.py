@@ -80,18 +80,23 @@ def test_a_resident_256_mib_file_costs_617_kib_of_tree_nodes(kernel: str) -> Non
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_128_mib_of_memory_under_64_mib_with_swap(kernel: str) -> None:
-    """At the speed of the guest that gave the figures: a fast processor outruns the disk, and swaps more."""
+    """At the speed of the guest that gave the figures: a fast processor outruns the disk, and swaps more.
+
+    From 6.12 on a plug may gather 31 requests of up to 254 pages, 5,400 where clusters end them, before one
+    is written (k2 on real kernels: 500 to 4,000 pages more after the first pass than must be).
+    """
+    ahead = 0 if kernel == "6.1" else 5400
     b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60)
     b.group("a", MAX=64 * MIB)
     task = b.hog("a", 128 * MIB, "w")
     b.settle(task)
     after_first = b.get("a", k.PSWPOUT)
-    assert after_first == pytest.approx(32768 - 16384 + 200, rel=0.03)
+    assert 0.97 * (32768 - 16384 + 200) <= after_first <= 1.03 * (32768 - 16384 + 200) + ahead
     b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60)
     b.group("a", MAX=64 * MIB)
     b.settle(b.hog("a", 128 * MIB, "ww"))
     assert b.get("a", k.PSWPIN) == pytest.approx(32794, rel=0.02)
-    assert b.get("a", k.PSWPOUT) == pytest.approx(49262, rel=0.02)
+    assert 0.98 * 49262 <= b.get("a", k.PSWPOUT) <= 1.02 * 49262 + ahead
     assert b.get("a", k.PGMAJFAULT) == pytest.approx(4102, rel=0.03)
 
 

@@ -61,5 +61,6 @@ def test_e3_400_mib_of_memory_under_100_mib_with_swap(tmp_path: Path, kernel: st
     assert swapped[0][1] == pytest.approx(written, rel=0.1)
     for (before_in, before_out), (after_in, after_out) in pairwise(swapped):
         assert after_in - before_in == pytest.approx(102_400, rel=0.02)
-        assert after_out - before_out == pytest.approx(102_400, rel=0.1)
+        # a processor as fast as this one's sends more ahead of need, where a plug gathers it (6.12 and later)
+        assert after_out - before_out == pytest.approx(102_400, rel=0.1 if kernel == "6.1" else 0.15)
     assert looks[-1].pods["hog"].oom_kills == 0

@@ -13,6 +13,7 @@ import numpy as np
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import psi
+from memqos.sim.kernels.slots import CELLS, CLUSTER
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
 from memqos.sim.zeros import zeros
@@ -46,7 +47,7 @@ class Arrays:
             pool=_zeros((chunks + 1) * k.CHUNK, dtype=np.int32), ch=_zeros(chunks, k.CH_COLS, np.int32),
             ls=_zeros(groups * k.LISTS, k.LS_COLS), xa=_zeros(1, k.XA_COLS, np.int32),
             xn=_zeros(1, dtype=np.int16),
-            sw=_zeros(max(1, slots)),
+            sw=_zeros(max(1, slots) + CELLS * (slots // CLUSTER + 1)),
             blk=_zeros(1, k.BLK_COLS, np.int32), obj=_zeros(16, k.OBJ_COLS), task=_zeros(16, k.TASK_COLS),
             prog=_zeros(16, k.PROG_COLS), dev=_zeros(len(spec.disks), k.DEV_COLS),
             q=_zeros(3 * len(spec.disks) * k.Q_CAP, k.Q_COLS), held=_zeros(k.H_CAP, k.H_COLS),
@@ -92,13 +93,15 @@ class Arrays:
             k.NS_FAULT: costs.fault, k.NS_SCAN: costs.scan, k.NS_STEAL: costs.steal,
             k.NS_SWAP_OUT: costs.swap_out, k.NS_READ_MISS: costs.read_miss,
             k.NS_COPY: costs.copy, k.NS_SYSCALL: costs.syscall, k.STALE_STATS: int(profile.stale_stats),
+            k.PLUG_FIFO: int(profile.plug_is_a_queue), k.SW_HOLES_FIRST: int(profile.swap_fills_holes),
+            k.SW_KEPT: int(profile.swap_keeps_written),
             k.THROTTLE_SWAP: int(profile.throttles_swap_writes), k.QUANTUM: costs.quantum,
         }  # fmt: skip
         for index, value in settings.items():
             m.g[index] = value
         if slots:
             m.sw[0] = k.SW_USED  # the header page of a swap area
-            m.g[k.SW_NEXT] = 1
+            m.g[k.SW_NEXT] = m.g[k.SW_FRESH] = 1
 
     def _string_chunks(self, first: int, end: int, last: int) -> None:
         """Put chunks on the free list, lowest first."""

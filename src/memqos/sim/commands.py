@@ -27,6 +27,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from memqos.errors import ExperimentError
+from memqos.sim import own
+from memqos.sim.own import Own
 from memqos.units import MIB
 from memqos.workload.spec import (
     Allocate,
@@ -47,60 +49,6 @@ KNOWN = "md5sum, sha256sum, cat, dd, sleep, stress-ng --vm, memqos workload"
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """What a process holds besides the memory it is asked to hold, in pages.
-
-    `pages` of heap, stack and written library data, `kernel` of kernel stack, page tables and slab beyond
-    the tables of `pages`. It touches `hot` of them all the time while it works and `warm` between two phases,
-    half of them to write.
-    Measured in guests: memory.stat, and smaps' Referenced after clear_refs, of each program at work. Of
-    `memqos workload` 300 to 390 pages were in memory (smaps) while its heap was swapped in and out, some 200
-    of them brought back.
-    """
-
-    pages: int = 0
-    kernel: int = 0
-    hot: int = 0
-    warm: int = 0
-
-    @property
-    def stride(self) -> int:
-        """How far apart the warm pages lie."""
-        return max(1, self.pages // max(1, self.warm))
-
-    @property
-    def hot_stride(self) -> int:
-        """How far apart the hot pages lie, each of them a warm one too."""
-        return self.stride * max(1, self.warm // max(1, self.hot))
-
-
-def _workload(phases: Sequence[Phase]) -> Own:
-    if not any(_by_power_law(phase) for phase in phases):
-        return WORKLOAD
-    return replace(WORKLOAD, hot=WORKLOAD.hot + _TABLE, warm=WORKLOAD.warm + _TABLE)
-
-
-def _by_power_law(phase: Phase) -> bool:
-    if isinstance(phase, Repeat):
-        return any(map(_by_power_law, phase.phases))
-    return isinstance(phase, Touch | ReadFile | Requests) and phase.order.kind == "zipf"
-
-
-def _plain(buffer: int) -> Own:
-    """One of coreutils, with so many bytes of buffer."""
-    pages = buffer >> 12
-    return Own(27 + pages, 16, 4 + pages, 4 + pages)
-
-
-PYTHON = Own(903, 21, 30, 90)
-"""A bare interpreter in a loop: `memqos.lab.load`."""
-WORKLOAD = Own(3198, 33, 155, 340)
-"""`memqos workload`."""
-_TABLE = 85
-"""Pages more that it works with when it draws by a power law (a table of some 1,200 classes)."""
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """What a process does: phases, its own CPU time a page (ns), how many processes, whether it is respawned.
 
@@ -117,7 +65,7 @@ class Job:
     fadvise: bool = False
     results: bool = False
     says: Callable[[int], str] | None = None
-    own: Own = Own()
+    own: Own = own.NOTHING
     refused: int = 1
 
 
@@ -156,7 +104,7 @@ def _read(argv: Sequence[str], workloads: Mapping[str, Workload] | None) -> Job:
         found = (workloads or {}).get(argv[2])
         if found is None:
             raise ExperimentError(f"the workload file {argv[2]} is not given", remedy="add it to workloads")
-        return Job(found, 300, results=True, own=_workload(found.phases), refused=2)
+        return Job(found, 300, results=True, own=own.of_workload(found.phases), refused=2)
     if name.startswith("python") and list(argv[1:3]) == ["-m", "memqos.lab.load"]:
         name, argv = "memqos.lab.load", argv[2:]
     parser = _PARSERS.get(name)
@@ -185,7 +133,7 @@ def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
         if len(args) != 1 or args[0].startswith("-"):
             return None
         workload = Workload((ReadFile(args[0], block=32 << 10),))
-        return Job(workload, page_ns, fadvise=True, own=_plain(32 << 10))
+        return Job(workload, page_ns, fadvise=True, own=own.plain(32 << 10))
 
     return parse
 
@@ -193,7 +141,7 @@ def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
 def _cat(args: list[str]) -> Job | None:
     if not args or any(arg.startswith("-") for arg in args):
         return None
-    return Job(Workload(tuple(ReadFile(arg) for arg in args)), 100, fadvise=True, own=_plain(128 << 10))
+    return Job(Workload(tuple(ReadFile(arg) for arg in args)), 100, fadvise=True, own=own.plain(128 << 10))
 
 
 def _dd(args: list[str]) -> Job | None:
@@ -214,7 +162,7 @@ def _dd(args: list[str]) -> Job | None:
         if size is None or not zero:
             return None
         phases.append(WriteFile(target, size, block=block, sync="fsync" in options.get("conv", "")))
-    return Job(Workload(tuple(phases)), 200, own=_plain(block)) if phases else None
+    return Job(Workload(tuple(phases)), 200, own=own.plain(block)) if phases else None
 
 
 def seconds_of(text: str) -> float | None:
@@ -228,11 +176,11 @@ def seconds_of(text: str) -> float | None:
 
 def _sleep(args: list[str]) -> Job | None:
     if args in (["infinity"], ["inf"]):
-        return Job(Workload((Hold(),)), own=_plain(0))
+        return Job(Workload((Hold(),)), own=own.plain(0))
     times = [seconds_of(arg) for arg in args]
     if not times or None in times:
         return None
-    return Job(Workload((Sleep(sum(time for time in times if time)),)), own=_plain(0))
+    return Job(Workload((Sleep(sum(time for time in times if time)),)), own=own.plain(0))
 
 
 def _stress(args: list[str]) -> Job | None:
@@ -286,7 +234,7 @@ def _load(args: list[str]) -> Job | None:
             return f"held {ends[turn]} MiB\n"
         return f"pass {turn - len(ends) + 1}\n"
 
-    return Job(Workload(tuple(phases)), 400, says=says, own=PYTHON)
+    return Job(Workload(tuple(phases)), 400, says=says, own=own.PYTHON)
 
 
 _PARSERS: dict[str, Callable[[list[str]], Job | None]] = {

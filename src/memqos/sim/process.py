@@ -88,6 +88,7 @@ class Process:
         """Start (again) from the first phase, as a new task."""
         self.task = self.machine.task(self.path, self.adj)
         self._regions: dict[str, Region] = {}
+        self._seen: set[bool] = set()
         self._batches = self._run()
         self.go_on()
 
@@ -109,22 +110,17 @@ class Process:
 
     def _run(self) -> Iterator[list[Row]]:
         own = self.job.own
-        between: list[Row] = []
         if own.pages:
-            region = {k.P_OBJ: self.machine.region(self.task, own.pages * PAGE), k.P_CHUNK: own.pages}
-            begin = {k.P_COUNT: own.kernel, k.P_A: own.hot, k.P_B: own.hot_stride}
-            touch = region | {k.P_OP: k.OP_TOUCH, k.P_WRITE: 1}
-            yield [region | begin | {k.P_OP: k.OP_BEGIN}, touch | {k.P_COUNT: own.pages}]
-            warm = touch | {k.P_COUNT: own.warm, k.P_PATTERN: k.SPREAD, k.P_B: own.stride}
-            between = [warm | {k.P_WRITE: 0}, warm | {k.P_COUNT: own.warm // 2, k.P_B: 2 * own.stride}]
+            region = self.machine.region(self.task, own.pages * PAGE)
+            yield own.begin(region)
         for step in steps(self.job.workload):
             self._doing, self._serving = step, None
             self._since = self.machine.now, self._accesses()
             yield from self._phase(step)
             self._tell(step)
             self._doing = None
-            if between:
-                yield between
+            if own.warm:
+                yield own.between(region, step.action, self._seen)
 
     def interrupted(self) -> None:
         """Be told to stop: leave a result of what is done of the present phase, as the real program does."""

@@ -53,6 +53,13 @@ class Profile:
     """Dirty limits of a cgroup are reckoned with statistics up to two seconds old (0, 6; 6.12)."""
     throttles_swap_writes: bool
     """io.max holds swap-out back (testbed.md; later kernels only debit it)."""
+    plug_is_a_queue: bool
+    """Requests go to the end of a plug, so that its flush looks at the oldest (6.13, stable 6.12; `plug`)."""
+    swap_fills_holes: bool
+    """A partly free cluster of swap is used before a free one (6.13; `slots`)."""
+    swap_keeps_written: bool
+    """A page written to as it is swapped in keeps its slot: do_swap_page asks should_try_to_free_swap when it
+    is mapped already, and its count of references another (mm/memory.c, 6.19)."""
 
     def classic(self) -> Profile:
         """The same kernel with `echo 0 > /sys/kernel/mm/lru_gen/enabled`."""
@@ -83,6 +90,9 @@ PROFILES = {
         swap_peak=False,
         stale_stats=False,
         throttles_swap_writes=True,
+        plug_is_a_queue=False,
+        swap_fills_holes=False,
+        swap_keeps_written=False,
     ),
     "6.12": Profile(
         name="6.12",
@@ -103,6 +113,9 @@ PROFILES = {
         swap_peak=True,
         stale_stats=True,
         throttles_swap_writes=False,
+        plug_is_a_queue=True,
+        swap_fills_holes=False,
+        swap_keeps_written=False,
     ),
     "7.2": Profile(
         name="7.2",
@@ -123,6 +136,9 @@ PROFILES = {
         swap_peak=True,
         stale_stats=True,
         throttles_swap_writes=False,
+        plug_is_a_queue=True,
+        swap_fills_holes=True,
+        swap_keeps_written=True,
     ),
 }
 

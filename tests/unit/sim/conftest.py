@@ -45,7 +45,7 @@ def check_invariants(machine: Machine) -> None:
     usage = [owned[c] + int(m.cg[c, k.KERNEL_PAGES]) for c in range(groups)]
     if m.g[k.STOCK_N]:
         usage[int(m.g[k.STOCK_CG])] += int(m.g[k.STOCK_N])
-    slots = [int(entry) for entry in m.sw[1:] if entry & k.SW_USED]
+    slots = [int(entry) for entry in m.sw[1 : m.g[k.SW_TOTAL]] if entry & k.SW_USED]
     swap = Counter((entry >> k.SW_CG_SHIFT) & 0xFFF for entry in slots)
     swapped = [swap[c] for c in range(groups)]
     for c in range(groups - 1, 0, -1):

@@ -49,10 +49,12 @@ def test_with_swap_it_lives_and_every_pass_moves_what_the_kernels_move(bench: An
             b.check()
     (in1, out1, _), (in2, out2, major2), (in3, out3, _), (in4, out4, major4) = seen
     assert in1 <= 0.01 * pages
-    # so small a limit is a few batches of reclaim, and the last one takes more than it must
-    assert pages - inside <= out1 <= 1.4 * (pages - inside)
+    # so small a limit is a few batches of reclaim, and the last one takes more than it must; from 6.12 on it
+    # takes all there is, when it runs inside a read-ahead's plug
+    ahead = 0 if kernel == "6.1" else inside
+    assert pages - inside <= out1 <= 1.4 * (pages - inside) + ahead
     assert in2 - in1 == pytest.approx(pages, rel=0.02)
-    assert out2 - out1 == pytest.approx(pages, rel=0.2)
+    assert abs(out2 - out1 - pages) <= 0.2 * pages + ahead
     assert in3 - in2 == pytest.approx(pages, rel=0.02)
     assert out3 == 2 * pages  # all that was written to
     assert (in4 - in3, out4 - out3) == (pytest.approx(pages, rel=0.02), 0)

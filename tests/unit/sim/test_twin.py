@@ -54,7 +54,7 @@ class Pair:
             read_ahead=0,
             page_cluster=0,
         )
-        free_of_charge = Costs(fault=0, scan=0, steal=0, read_miss=0, copy=0, syscall=0)
+        free_of_charge = Costs(fault=0, scan=0, steal=0, swap_out=0, read_miss=0, copy=0, syscall=0)
         self.machine = Machine(PROFILES[kernel], spec, free_of_charge)
         self.machine.m.g[k.RSTAT_LAG] = 0  # the twin's sums are never late
         self.twin: Classic | Generations = (

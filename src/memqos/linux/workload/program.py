@@ -21,6 +21,7 @@ from memqos.linux.workload.files import BlockReader, read_file, write_file
 from memqos.linux.workload.memory import Region, Walk
 from memqos.linux.workload.requests import serve
 from memqos.workload.draws import phase_key, places
+from memqos.workload.many import FEW_PER_REQUEST, draws_many
 from memqos.workload.result import RequestStats, Result
 from memqos.workload.spec import (
     KINDS,
@@ -29,9 +30,7 @@ from memqos.workload.spec import (
     Free,
     Hold,
     MapFile,
-    Phase,
     ReadFile,
-    Repeat,
     Requests,
     Sleep,
     Touch,
@@ -42,14 +41,8 @@ from memqos.workload.steps import Step, steps
 
 _log = logging.getLogger(__name__)
 
-FEW: Final = 20_000
-"""A phase that touches fewer random pages than this draws them in plain Python, at microseconds each."""
-
 BURST: Final = 512
 """Most pages touched between two looks at the stop flag: a second, when each one waits for a disk."""
-
-FEW_PER_REQUEST: Final = 64
-"""Below this many pages a request, a Python loop is as fast as numpy's calls."""
 
 
 def run_workload(workload: Workload, emit: Callable[[Result], None], stop: Stop) -> None:
@@ -154,15 +147,6 @@ class _Program:
             return serve(action, walk, reader, meter, self._stop, self._emit)
         finally:
             reader.close()
-
-
-def draws_many(phase: Phase) -> bool:
-    """Whether a phase is worth loading numpy for."""
-    if isinstance(phase, Repeat):
-        return any(map(draws_many, phase.phases))
-    if isinstance(phase, Touch):
-        return phase.order.kind != "sequential" and (phase.accesses is None or phase.accesses >= FEW)
-    return isinstance(phase, Requests) and phase.order.kind != "sequential" and phase.pages >= FEW_PER_REQUEST
 
 
 def load_numpy() -> bool:

@@ -6,7 +6,7 @@ kernel.md 1.1, 7, 8.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, counters, io, pagecache, shrink, workingset
+from memqos.sim.kernels import charge, counters, io, pagecache, plug, shrink, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -96,11 +96,13 @@ def _cluster(m: Mem, c: int, page: int) -> None:
     if size == 1:
         return
     first = slot & ~(size - 1)
+    mine = plug.start(m)
     for s in range(max(first, 1), min(first + size, m.g[k.SW_TOTAL])):
         entry = m.sw[s]
         other = entry & k.POS
         if entry & k.SW_USED and not m.w[other] & k.RES and not _read_ahead(m, c, other, page):
-            return
+            break
+    plug.finish(m, mine)
 
 
 @njit
@@ -124,10 +126,12 @@ def _neighbours(m: Mem, c: int, o: int, page: int) -> None:
     elif prev == index + 1:
         first = index - size + 1
     table = index & ~511
+    mine = plug.start(m)
     for i in range(max(first, table), min(first + size, table + 512, m.obj[o, k.O_PAGES])):
         other = base + i
         if m.aux[other] and not m.w[other] & k.RES and not _read_ahead(m, c, other, page):
-            return
+            break
+    plug.finish(m, mine)
 
 
 @njit
@@ -165,10 +169,11 @@ def _map(m: Mem, c: int, page: int, write: bool) -> None:
     m.cg[c, k.PGFAULT] += 1
     m.g[k.NOW] += m.g[k.NS_FAULT]
     if word & k.SWAPCACHE:
-        if word & k.WB:
-            m.w[page] = word | (k.DIRTY if write else 0)
-        elif write or counters.swap_full(m, owner):
+        kept = word & k.WB or m.g[k.SW_KEPT]
+        if not word & k.WB and ((write and not kept) or counters.swap_full(m, owner)):
             shrink.leave_swapcache(m, page, owner)
+        elif write:
+            m.w[page] = word | k.DIRTY
 
 
 @njit
@@ -182,12 +187,8 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
             return WAIT
         if not m.w[page] & k.MAPPED:
             _map(m, c, page, write)
-        elif write and m.w[page] & k.SWAPCACHE:
-            if m.w[page] & k.WB:
-                m.w[page] |= k.DIRTY
-            else:
-                m.cg[c, k.PGFAULT] += 1
-                shrink.leave_swapcache(m, page, (word & k.CG_MASK) >> k.CG_SHIFT)
+        elif write:  # the entry is writable (pte_swp_exclusive): no fault, and it keeps its slot
+            m.w[page] |= k.DIRTY
         m.w[page] |= k.YOUNG
         return DONE
     m.g[k.IN_FAULT] = 1

@@ -5,7 +5,7 @@ mm/vmscan.c; kernel.md 2.3-2.5. Costs: 6.1 counts pages sent to swap, 6.12 also 
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, evict, lists, shrink, workingset
+from memqos.sim.kernels import counters, evict, io, lists, plug, shrink, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -218,6 +218,7 @@ def shrink_lruvec(m: Mem, c: int) -> None:
     wanted = m.g[k.SC_TO_RECLAIM]
     proportional = m.g[k.SC_TARGET] == 0 and m.g[k.SC_KIND] != k.KSWAPD and m.g[k.SC_PRIORITY] == 12
     freed = 0
+    mine = plug.start(m)
     while n0 or n2 or n3:
         if n0:
             part = min(n0, 32)
@@ -235,6 +236,8 @@ def shrink_lruvec(m: Mem, c: int) -> None:
             part = min(n3, 32)
             n3 -= part
             freed += _shrink_list(m, c, 3, part)
+        if m.g[k.WORK_OUT] and m.g[k.NS_SWAP_OUT]:
+            io.spend(m)
         if freed < wanted or proportional:
             continue
         file = n2 + n3
@@ -253,6 +256,7 @@ def shrink_lruvec(m: Mem, c: int) -> None:
             n3 = 0
             n0 = max(0, t0 * (100 - left) // 100 - (t0 - n0))
             n1 = max(0, t1 * (100 - left) // 100 - (t1 - n1))
+    plug.finish(m, mine)
     m.g[k.SC_RECLAIMED] += freed
     if m.g[k.SW_TOTAL] and inactive_is_low(m, m.ls[first, k.SIZE], m.ls[first + 1, k.SIZE]):
         shrink_active(m, c, 0, 32)

@@ -17,7 +17,7 @@ swapped out in one request on 6.1 and 6.12, 20 on 7.2, and 7.5 of a read-ahead's
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists
+from memqos.sim.kernels import lists, slots
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 
@@ -199,8 +199,7 @@ def joins(m: Mem, d: int, c: int, slot: int, kind: int, now: int) -> int:
     if m.q[row, k.Q_TIME] != now or m.q[row, k.Q_KIND] != kind or m.q[row, k.Q_CG] != c:
         return -1
     pages = m.q[row, k.Q_N]
-    beside = slot == m.q[row, k.Q_FIRST] - 1 or slot == m.q[row, k.Q_FIRST] + pages
-    return row if pages < MOST and beside else -1
+    return row if pages < MOST and slots.follows(slot, m.q[row, k.Q_FIRST], pages) else -1
 
 
 @njit
@@ -235,7 +234,6 @@ def send(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int) -> 
     row = joins(m, d, c, first, kind, now) if kind & k.Q_SWAP else -1
     if row >= 0:
         pages = m.q[row, k.Q_N]
-        m.q[row, k.Q_FIRST] = min(first, m.q[row, k.Q_FIRST])
         m.q[row, k.Q_N] = pages + 1
         m.dev[d, k.D_AWAIT] += _bytes_ns(m, d, ring, pages + 1) - _bytes_ns(m, d, ring, pages)
         return

@@ -2,8 +2,8 @@
 
 A program that works needs some of its own pages all the time (`T_HOT` of them): reclaim finds them accessed
 whenever it looks, and when they were swapped out all the same the program stands still until they are back.
-They lie spread over its region, two of three beside each other: in guests 1.5 to 2 pages came back from swap
-with each fault of an interpreter.
+They lie spread over its region, two of five beside each other: in guests 1.2 pages came back from swap with
+each fault of an interpreter, of which one may be in vain.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from memqos.sim.kernels.pagecache import DONE, FAILED
 @njit
 def place(number: int, stride: int) -> int:
     """Where page `number` of those in use lies."""
-    return number * stride - (stride - 1 if number % 3 == 1 else 0)
+    return number * stride - (stride - 1 if number % 5 == 1 else 0)
 
 
 @njit

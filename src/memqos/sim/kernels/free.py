@@ -5,7 +5,7 @@ mm/truncate.c, mm/memory.c (`zap_pte_range`), exit.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, lists, nodes, psi, shrink
+from memqos.sim.kernels import counters, lists, nodes, psi, slots
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import njit
@@ -53,7 +53,7 @@ def drop(m: Mem, page: int) -> None:
     elif word & k.SHADOW and not word & k.ANON:
         nodes.forget_shadow(m, page)
     if m.aux[page]:
-        shrink.free_slot(m, page)
+        slots.free(m, page)
     m.w[page] = 0
 
 

@@ -7,14 +7,22 @@ long as no other comes: who waited in vain looks again.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import disk, throttle
+from memqos.sim.kernels import counters, disk, plug, throttle
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 
 UNDER_WAY = 256
-"""Pages on their way to swap before reclaim waits for the first. Chosen on compared runs: no kernel has such
-a bound, and guests had 64 under way as a rule, but up to 5,400 where the disk stood still."""
+"""Pages sent to swap before reclaim waits for the first of them; what a plug gathers is not sent yet. Chosen
+on compared runs: no kernel has a bound but that of requests, and guests had 64 under way as a rule."""
+
+
+@njit
+def _full(m: Mem, d: int, alone: bool) -> bool:
+    """Whether a disk takes no more of reclaim's writes for now."""
+    if m.dev[d, k.D_WPAGES] >= UNDER_WAY:
+        return True
+    return alone and m.dev[d, k.D_WQ] + plug.writes(m) >= disk.depth(m, d, m.g[k.NOW])
 
 
 @njit
@@ -42,6 +50,19 @@ def complete(m: Mem, until: int) -> None:
 
 
 @njit
+def spend(m: Mem) -> None:
+    """Turn pages scanned, freed and sent to swap into CPU time stalled for memory; writes end meanwhile."""
+    cost = counters.work(m)
+    m.g[k.WORK_SCAN] = 0
+    m.g[k.WORK_STEAL] = 0
+    m.g[k.WORK_OUT] = 0
+    if m.g[k.SC_KIND] == k.DIRECT:
+        m.g[k.MEMSTALL] += cost
+    m.g[k.NOW] += cost
+    complete(m, m.g[k.NOW])
+
+
+@njit
 def stall(m: Mem, until: int) -> None:
     """The running task sleeps inside the kernel for want of memory until `until`."""
     if until > m.g[k.NOW]:
@@ -65,7 +86,11 @@ def _next_write(m: Mem, d: int) -> int:
 
 @njit
 def wait_write(m: Mem) -> bool:
-    """Sleep until the next write ends, or passes io.max; False when there is none."""
+    """Sleep until the next write ends, or passes io.max; False when there is none.
+
+    Who sleeps sends first what he has gathered (sched_submit_work).
+    """
+    plug.flush(m)
     complete(m, m.g[k.NOW])
     first = -1
     for d in range(m.g[k.NDEV]):
@@ -94,21 +119,21 @@ def submit(m: Mem, d: int, c: int, page: int, pages: int, kind: int) -> None:
         if m.g[k.HELD] == k.H_CAP:
             _release(m, m.held[0, k.H_TIME])
         throttle.hold(m, when, d, c, page, pages, kind)
+    elif m.g[k.PLUG] and kind & k.Q_SWAP:
+        plug.add(m, c, m.aux[page] - 1, kind)
     else:
         disk.send(m, d, c, page, pages, kind, now)
 
 
 @njit
 def swap_out(m: Mem, c: int, page: int) -> None:
-    """Send a page to its slot; sleep first, for memory and for the disk, until it takes one more write."""
+    """Send a page to its slot; sleep first, for memory and for the disk, until it takes one more request."""
     d = m.g[k.SWAP_DEV]
-    now = m.g[k.NOW]
-    alone = disk.joins(m, d, c, m.aux[page] - 1, k.Q_SWAPOUT, now) < 0
-    while m.dev[d, k.D_WPAGES] >= UNDER_WAY or (alone and m.dev[d, k.D_WQ] >= disk.depth(m, d, now)):
+    slot = m.aux[page] - 1
+    while _full(m, d, plug.joins(m, c, slot, k.Q_SWAPOUT) < 0):
         m.g[k.SLEPT_IO] = 1
         if not wait_write(m):
             break
-        now = m.g[k.NOW]
     submit(m, d, c, page, 1, k.Q_SWAPOUT)
 
 

@@ -7,7 +7,7 @@ after a quantum of its own time and goes on at its next turn: at the same cgroup
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, reclaim
+from memqos.sim.kernels import classic, counters, io, reclaim
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -55,7 +55,7 @@ def _walk(m: Mem) -> bool:
     classic.prepare(m, 0)
     while at >= 0:
         reclaim.shrink_one(m, at)
-        reclaim.spend(m)
+        io.spend(m)
         at = counters.next_in(m, 0, at)
         m.g[k.KSWAPD_AT] = at
         if at >= 0 and m.g[k.NOW] >= m.g[k.SLICE_END]:

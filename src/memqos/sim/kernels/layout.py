@@ -133,12 +133,18 @@ CH_COLS = 4
     KSWAPD_LOW, SLICE_END, SLEPT_IO,
     # of a walk through the LRU of cgroups: its generation, the bin it began with, the one it is in
     WALK_GEN, WALK_FIRST, WALK_BIN, MEMCG_SEQ,
-) = range(145)  # fmt: skip
-ISOLATED = MEMCG_SEQ + 1  # up to 64 pages that reclaim has taken off their list
+    # the plug of the running task (`plug`): whether there is one, requests in it
+    PLUG, PLUGGED, PLUG_FIFO,
+    # swap clusters (`slots`): where a free one is looked for, the queue of partly free ones, + 1
+    SW_HOLES_FIRST, SW_KEPT, SW_FRESH, SW_QUEUE_HEAD, SW_QUEUE_TAIL,
+) = range(153)  # fmt: skip
+ISOLATED = SW_QUEUE_TAIL + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS = MEMCG_HEADS + 24
 MEMCG_COUNTS = MEMCG_TAILS + 24
-G_SIZE = MEMCG_COUNTS + 3
+PLUG_ROWS = MEMCG_COUNTS + 3  # its requests, oldest first: first slot, pages, kind, cgroup
+PLUG_MOST = 32
+G_SIZE = PLUG_ROWS + 4 * PLUG_MOST
 
 DIRECT, KSWAPD, PROACTIVE = range(3)  # SC_KIND
 FLUSH_OVER, FLUSH_ALL = 1, 2  # FLUSH_WAKE: who is over a limit, or (wakeup_flusher_threads) everybody
@@ -199,7 +205,7 @@ NODE_SHADOW = 1 << 8
 XA_NODE_BYTES = 584
 BUFFER_BYTES = 112  # of struct buffer_head and its obj_cgroup
 
-# m.sw: page | cgroup << 32 | in use << 44 | zero << 45
+# m.sw: page | cgroup << 32 | in use << 44 | zero << 45; behind them what is known of clusters (`slots`)
 SW_CG_SHIFT = 32
 SW_USED = 1 << 44
 SW_ZERO = 1 << 45

@@ -6,7 +6,18 @@ mm/vmscan.c (`evict_folios`, `get_nr_to_scan`, `get_type_to_scan`, `sort_folio`)
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, evict, generations, lists, placement, shrink, workingset
+from memqos.sim.kernels import (
+    classic,
+    counters,
+    evict,
+    generations,
+    io,
+    lists,
+    placement,
+    plug,
+    shrink,
+    workingset,
+)
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -346,6 +357,8 @@ def _shrink_612(m: Mem, c: int, swappiness: int) -> bool:
         if count <= 0:
             break
         delta = evict_folios(m, c, swappiness, count)
+        if m.g[k.WORK_OUT] and m.g[k.NS_SWAP_OUT]:
+            io.spend(m)
         scanned += delta
         if delta == 0 or scanned >= count or (m.g[k.SC_TARGET] == 0 and _enough(m)):
             break
@@ -376,6 +389,8 @@ def _shrink_72(m: Mem, c: int, swappiness: int) -> bool:
             aged = True
             rotate = True
         delta = evict_folios(m, c, swappiness, left)
+        if m.g[k.WORK_OUT] and m.g[k.NS_SWAP_OUT]:
+            io.spend(m)
         if delta == 0 or _enough(m) or (aged and m.g[k.SC_TARGET] == 0):
             break
         left -= delta
@@ -389,6 +404,7 @@ def shrink_lruvec(m: Mem, c: int) -> bool:
     """Reclaim from one cgroup (try_to_shrink_lruvec); True when it was aged."""
     swappiness = swappiness_for(m, c)
     m.g[k.HARVEST] = 0 if m.g[k.SC_KIND] == k.DIRECT else 1  # set_mm_walk
-    if m.g[k.MGLRU_72]:
-        return _shrink_72(m, c, swappiness)
-    return _shrink_612(m, c, swappiness)
+    mine = plug.start(m)
+    aged = _shrink_72(m, c, swappiness) if m.g[k.MGLRU_72] else _shrink_612(m, c, swappiness)
+    plug.finish(m, mine)
+    return aged

@@ -13,19 +13,6 @@ from memqos.sim.kernels.layout import Mem
 
 
 @njit
-def spend(m: Mem) -> None:
-    """Turn pages scanned, freed and sent to swap into CPU time stalled for memory; writes end meanwhile."""
-    cost = counters.work(m)
-    m.g[k.WORK_SCAN] = 0
-    m.g[k.WORK_STEAL] = 0
-    m.g[k.WORK_OUT] = 0
-    if m.g[k.SC_KIND] == k.DIRECT:
-        m.g[k.MEMSTALL] += cost
-    m.g[k.NOW] += cost
-    io.complete(m, m.g[k.NOW])
-
-
-@njit
 def _shielded(m: Mem, c: int) -> bool:
     """Whether protection keeps reclaim away from `c` in this pass."""
     target = m.g[k.SC_TARGET]
@@ -138,7 +125,7 @@ def walk(m: Mem, resumed: int) -> int:
         before = m.g[k.KSWAPD_LOOKED]
         op = _shrink_ranked(m, c)
         if kswapd:
-            spend(m)
+            io.spend(m)
             if m.g[k.KSWAPD_LOOKED] != before and m.g[k.KSWAPD_LOOKED]:
                 return c
             m.g[k.KSWAPD_LOOKED] = 0
@@ -171,7 +158,7 @@ def _shrink_node(m: Mem) -> None:
     else:
         classic.prepare(m, m.g[k.SC_TARGET])
         _shrink_memcgs(m)
-    spend(m)
+    io.spend(m)
 
 
 @njit
@@ -216,7 +203,7 @@ def _try_to_free(m: Mem) -> int:
         if m.g[k.MGLRU] and target == 0 and m.g[k.SC_TO_RECLAIM] >= 64:
             m.g[k.SC_PRIORITY] = set_initial_priority(m)
         if rounds.shrink(m):
-            spend(m)
+            io.spend(m)
         while m.g[k.SC_RECLAIMED] < m.g[k.SC_TO_RECLAIM] and m.g[k.SC_PRIORITY] >= 0:
             m.g[k.SC_SCANNED] = 0
             _shrink_node(m)

@@ -1,72 +1,22 @@
-"""What becomes of one page that reclaim has taken off its list (shrink_folio_list), and swap slots.
+"""What becomes of one page that reclaim has taken off its list (shrink_folio_list).
 
-mm/vmscan.c `shrink_folio_list`, `folio_check_references`; mm/swapfile.c; kernel.md 2.7, 7.
+mm/vmscan.c `shrink_folio_list`, `folio_check_references`; kernel.md 2.7, 7.
 """
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, io, nodes, tables, workingset
+from memqos.sim.kernels import counters, io, nodes, slots, tables, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 FREED, KEEP, ACTIVATE = range(3)
-CLUSTER = 512
-
-
-@njit
-def alloc_slot(m: Mem, c: int, page: int) -> bool:
-    """Take the next free swap slot for an anonymous page and charge it; False when there is none.
-
-    Slots are handed out in ascending order, so pages swapped out together lie together.
-    """
-    if m.g[k.SW_TOTAL] == 0:
-        return False
-    while not m.cg[c, k.ONLINE]:  # mem_cgroup_id_get_online
-        c = m.cg[c, k.PARENT]
-    if m.g[k.SW_FREE] == 0:
-        counters.rise(m, c, k.E_SWAP_FAIL)
-        return False
-    i = c
-    while i >= 0:
-        if m.cg[i, k.SWAP] + 1 > m.cg[i, k.SWAP_MAX]:
-            counters.rise(m, c, k.E_SWAP_MAX)
-            counters.rise(m, c, k.E_SWAP_FAIL)
-            return False
-        i = m.cg[i, k.PARENT]
-    slot = m.g[k.SW_NEXT]
-    while m.sw[slot] & k.SW_USED:
-        slot += 1
-        if slot == m.g[k.SW_TOTAL]:
-            slot = 0
-    m.sw[slot] = page | (c << k.SW_CG_SHIFT) | k.SW_USED
-    m.g[k.SW_NEXT] = slot + 1 if slot + 1 < m.g[k.SW_TOTAL] else 0
-    m.g[k.SW_FREE] -= 1
-    m.aux[page] = slot + 1
-    while c >= 0:
-        m.cg[c, k.SWAP] += 1
-        m.cg[c, k.SWAP_PEAK] = max(m.cg[c, k.SWAP_PEAK], m.cg[c, k.SWAP])
-        c = m.cg[c, k.PARENT]
-    return True
-
-
-@njit
-def free_slot(m: Mem, page: int) -> None:
-    """Give a page's swap slot back and uncharge it."""
-    slot = m.aux[page] - 1
-    c = (m.sw[slot] >> k.SW_CG_SHIFT) & 0xFFF
-    m.sw[slot] = 0
-    m.aux[page] = 0
-    m.g[k.SW_FREE] += 1
-    while c >= 0:
-        m.cg[c, k.SWAP] -= 1
-        c = m.cg[c, k.PARENT]
 
 
 @njit
 def leave_swapcache(m: Mem, page: int, c: int) -> None:
     """A resident page gives up its slot; its only copy is now in memory."""
-    free_slot(m, page)
+    slots.free(m, page)
     m.w[page] = (m.w[page] & ~k.SWAPCACHE) | k.DIRTY
     m.cg[c, k.N_SWAPCACHED] -= 1
 
@@ -146,7 +96,7 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
     if verdict == 1:
         return KEEP
     if anon and not word & k.SWAPCACHE:
-        if not alloc_slot(m, c, page):
+        if not slots.take(m, c, page):
             return _activate(m, page, c)
         word |= k.SWAPCACHE | k.DIRTY
         m.cg[c, k.N_SWAPCACHED] += 1

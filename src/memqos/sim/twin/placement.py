@@ -18,6 +18,7 @@ class Placement(World):
     def __init__(self, slots: int, swappiness: int = 60, *, rework: bool = False, span: int = 0) -> None:
         self.gens: dict[Group, Gens] = {}
         self.rework = rework
+        self.keeps_written = rework
         self.span = span
         self.harvest = False
         super().__init__(slots, swappiness)

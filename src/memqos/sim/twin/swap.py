@@ -10,6 +10,9 @@ from memqos.sim.twin.state import Group, Key, Page, Shadow
 class Swapping(ABC):
     """Cgroups, pages and the slots of some."""
 
+    keeps_written = False
+    """Whether a page that is written to as it is swapped in keeps its slot."""
+
     def __init__(self, slots: int, swappiness: int = 60) -> None:
         self.groups: dict[str, Group] = {}
         self.pages: dict[Key, Page] = {}

@@ -103,6 +103,8 @@ class World(Reclaiming):
             owner.counts["pswpin"] += 1
             self.arrive(page, True)
         fresh, page.mapped, page.young = not page.mapped, True, True
-        if page.slot and not page.writing and (write or (fresh and self.swap_full(page.owner))):
+        returns = fresh and page.slot and not page.writing
+        if returns and ((write and not self.keeps_written) or self.swap_full(page.owner)):
             self.leave_swap(page)
+        page.dirty = page.dirty or write
         return True

@@ -13,8 +13,10 @@ from memqos.errors import ExperimentError
 from memqos.linux.workload import program, requests
 from memqos.linux.workload.clock import Stop
 from memqos.linux.workload.memory import Region
-from memqos.linux.workload.program import draws_many, run_workload
+from memqos.linux.workload.program import run_workload
+from memqos.workload import many
 from memqos.workload.draws import BLOCKS, phase_key, places
+from memqos.workload.many import draws_many
 from memqos.workload.parse import workload_from
 from memqos.workload.result import Result
 from memqos.workload.spec import PAGE, Order
@@ -105,7 +107,7 @@ def test_only_the_part_is_touched_and_passes_go_round(watch: Watch) -> None:
 def test_random_pages_are_those_of_the_definition(
     watch: Watch, monkeypatch: pytest.MonkeyPatch, vector: bool, order: Any, expected: Order
 ) -> None:
-    monkeypatch.setattr(program, "FEW", 0 if vector else 10**9)
+    monkeypatch.setattr(many, "FEW", 0 if vector else 10**9)
     part = touch(order=order, write=True, accesses=700, offset="20Mi")
     result = watch.run(allocate("40Mi"), part, seed=5)[1]
     table, key = places(expected, 5120), phase_key(5, 1)
@@ -117,7 +119,7 @@ def test_random_pages_are_those_of_the_definition(
 def test_reading_random_pages_maps_exactly_those(
     watch: Watch, monkeypatch: pytest.MonkeyPatch, vector: bool
 ) -> None:
-    monkeypatch.setattr(program, "FEW", 0 if vector else 10**9)
+    monkeypatch.setattr(many, "FEW", 0 if vector else 10**9)
     watch.run(allocate(), touch(order="uniform", accesses=300), touch(accesses=10))
     table = places(Order("uniform"), 1024)
     drawn = {table.at(phase_key(0, 1), i) for i in range(300)}
@@ -286,7 +288,7 @@ def test_memory_that_the_kernel_refuses_names_the_phase(
 def test_a_read_only_file_is_read_at_random(
     watch: Watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vector: bool
 ) -> None:
-    monkeypatch.setattr(program, "FEW", 0 if vector else 10**9)
+    monkeypatch.setattr(many, "FEW", 0 if vector else 10**9)
     path = tmp_path / "f"
     path.write_bytes(os.urandom(100 * PAGE))
     mapped = {"mmap": {"name": "a", "path": str(path), "size": "200Ki"}}
