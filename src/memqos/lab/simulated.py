@@ -42,9 +42,11 @@ _QUIET_S: Final = AgentSettings().least_interval_seconds
 _BURST_US: Final = 100_000
 """What QEMU's throttle lets pass at once: a tenth of a second's worth (util/throttle.c, `bkt->avg / 10`)."""
 
-_GUEST: Final = 95 * MIB
-"""What a guest holds that never goes, beside a 64th of its memory: MemTotal less MemFree before the first pod
-was 99 MiB of 400 and 106 to 117 of 1024 (6.12, 7.2); the unpacked initramfs and the player are 73 of it."""
+_GUEST: Final = {"6.1": 130 * MIB, "6.12": 117 * MIB, "7.2": 129 * MIB}
+"""What a guest holds beside its pods, counted from 6.12's MemTotal: MemTotal less MemFree less what is
+charged below the root was 118 to 126 MiB on 6.1, 104 to 131 on 6.12 and 118 to 130 on 7.2 (medians over runs
+of k3 and k10), with 400 MiB as with 1 GiB; MemTotal itself is 7 and 4 MiB less on 6.1 and 7.2. The unpacked
+initramfs and the player are 73 of it."""
 
 _EMULATED: Final = Costs(
     fault=22_000,
@@ -73,7 +75,7 @@ class SimWorld:
         spec = replace(node_of(experiment), seed=seed)
         costs = Costs()
         if guest:
-            spec = replace(spec, system=_GUEST + spec.memory // 64)
+            spec = replace(spec, system=_GUEST[kernel])
             spec = replace(spec, disks=tuple(replace(disk, burst_us=_BURST_US) for disk in spec.disks))
             costs = _EMULATED
         self.machine = Machine(chosen, spec, costs)
