@@ -22,6 +22,8 @@ _SURGE: Final = 0.2
 """A rate counts for at most this part of the node, so that a burst of a second evicts nobody."""
 _ROOM: Final = 1.5
 """Leaving a shortage takes so much more than entering it, so that the next breath ends nobody else."""
+_LATE: Final = 3
+"""So many times the lead time is looked ahead at most, however late a look comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,19 @@ def shortage(
         return None
     uids = frozenset(leaving)
     due = sum(relief(pod) for pod in situation.signals.pods if pod.placed.pod.uid in uids)
-    soon = min(-min(0.0, coming.slope) * settings.lead_seconds, coming.total * _SURGE)
+    soon = min(-min(0.0, coming.slope) * _lead(settings, situation), coming.total * _SURGE)
     if coming.obtainable + due >= minimum * (_ROOM if standing else 1.0) + soon:
         return None
     deficit = int(minimum * _ROOM + soon) - coming.obtainable - due
     why = f"{coming}; the node's minimum is {format_bytes(minimum)}"
     desperate = coming.obtainable < minimum // 2
     return Cause("shortage", deficit, why, situation.signals.pods, desperate)
+
+
+def _lead(settings: EvictSettings, situation: Situation) -> float:
+    """Return how far ahead to look, in seconds: where looks come late, past the next one."""
+    between = situation.view.elapsed_us / 1e6
+    return max(settings.lead_seconds, min(2 * between, _LATE * settings.lead_seconds))
 
 
 def stall(settings: EvictSettings, situation: Situation) -> Cause | None:

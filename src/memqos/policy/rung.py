@@ -1,7 +1,7 @@
 """A rung of the ladder, and the situation it decides on.
 
-The rungs stand in one order, each a stronger remedy than the one below: protect, reclaim, throttle,
-limit I/O, relax, evict. A rung says of every subject where it stands (`memqos.model.plan.Stand`):
+The rungs stand in one order, each a stronger remedy than the one below: protect, reclaim, ease, throttle,
+weigh and limit I/O, relax, evict. A rung says of every subject where it stands (`memqos.model.plan.Stand`):
 it watches, it acts, or it is spent. Those above read that of the same turn, so that a remedy is
 taken only when the weaker ones are in force and have not helped.
 

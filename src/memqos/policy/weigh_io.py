@@ -6,8 +6,8 @@ leaves some of its share unused lends it at once, and one that swaps out more th
 for that before it runs on. It must be told what a disk can do, so it is used for the disks that the admin
 names with their figures (`io.disks`).
 
-There every pod gets an `io.weight`: 100 for the least priority on the node, ten times that for the next
-one, 10000 at most. A QoS class' cgroup weighs as the heaviest of its pods; else one BestEffort pod would
+There every pod gets an `io.weight`: 100 for the least priority on the node, 10000 for the highest, those
+between in equal ratios. A QoS class' cgroup weighs as the heaviest of its pods; else one BestEffort pod would
 have as much of the disk as all Burstable ones. kubepods keeps what it has beside the node's daemons.
 
 A disk for which somebody else set `io.cost.qos` stays as they set it; pods are weighed for it, too.
@@ -30,7 +30,6 @@ from memqos.units import format_bytes
 
 _LEAST: Final = 100
 """CGROUP_WEIGHT_DFL: what a cgroup weighs that nobody weighed."""
-_STEP: Final = 10
 _MOST: Final = 10_000
 """CGROUP_WEIGHT_MAX"""
 
@@ -90,9 +89,10 @@ class WeighIo:
         cgroups = situation.view.now.cgroups
         pods = [(each.cgroup, each.pod) for each in situation.view.pods if each.cgroup is not None]
         ranks = sorted({importance(pod)[:2] for _, pod in pods})
+        step = (_MOST / _LEAST) ** (1 / max(1, len(ranks) - 1))
         weights: dict[str, tuple[int, str]] = {}
         for path, pod in pods:
-            weight = min(_MOST, _LEAST * _STEP ** ranks.index(importance(pod)[:2]))
+            weight = round(_LEAST * step ** ranks.index(importance(pod)[:2]))
             weights[path] = (weight, f"its share of a disk: {importance(pod)}")
             parent = path.rpartition("/")[0]
             if pod_qos(pod) != "Guaranteed" and weight > weights.get(parent, (0, ""))[0]:
@@ -114,8 +114,8 @@ def qos(disk: DiskSettings) -> str:
     """Return `io.cost.qos`' words (`ioc_qos_prfill`).
 
     While more than 5 % of the reads take longer than they may, or of the writes five times that, all get
-    less, down to a tenth of the disk's figures; while they do not and somebody waits, more, up to four times
-    as much.
+    less, down to a tenth of the disk's figures. The longer of both times sets the period in which the kernel
+    reckons shares: a shorter one paces a pod that reads little but at once, a longer one lets others queue.
     """
     read = round(disk.read_milliseconds * 1000)
-    return f"enable=1 ctrl=user rpct=95.00 rlat={read} wpct=95.00 wlat={5 * read} min=10.00 max=400.00"
+    return f"enable=1 ctrl=user rpct=95.00 rlat={read} wpct=95.00 wlat={5 * read} min=10.00 max=100.00"

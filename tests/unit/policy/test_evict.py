@@ -126,6 +126,19 @@ def test_a_fast_ramp_is_seen_coming(scene: Scene) -> None:
     assert plan.evictions[0].grace == 0
 
 
+@pytest.mark.parametrize(("seconds", "goes"), [(1.0, []), (4.0, ["leak"])])
+def test_where_looks_come_late_the_next_one_counts_as_late(
+    scene: Scene, seconds: float, goes: list[str]
+) -> None:
+    scene.pod("shop", priority=1000)
+    scene.pod("leak")
+    hold(scene, "leak", 894 * MIB - int(40 * seconds) * MIB)
+    scene.situation()
+    hold(scene, "leak", 894 * MIB)  # 130 MiB are left, at 40 MiB/s
+    _, plan = turn(scene, EASY.initial(), seconds=seconds)
+    assert names(plan) == goes
+
+
 def test_a_slow_one_gets_grace(scene: Scene) -> None:
     scene.pod("leak")
     hold(scene, "leak", 980 * MIB)

@@ -37,10 +37,10 @@ def costs(plan: Plan) -> dict[str, object]:
     return {write.knob: write.value for write in plan.writes if write.cgroup == ""}
 
 
-def test_a_named_disk_is_shared_and_who_matters_more_weighs_ten_times_as_much(node: Scene) -> None:
+def test_a_named_disk_is_shared_and_who_matters_most_weighs_the_kernels_most(node: Scene) -> None:
     plan = decide(node, DISK)
     assert costs(plan) == {"io.cost.model": {"8:0": model(DISK)}, "io.cost.qos": {"8:0": qos(DISK)}}
-    assert weights(plan) == {"kubepods/batch": 100, "kubepods/shop": 1000, "kubepods/shelf": 1000}
+    assert weights(plan) == {"kubepods/batch": 100, "kubepods/shop": 10_000, "kubepods/shelf": 10_000}
     assert plan.writes[0].why == ("its time is shared by weight: 8:0 does 40 MiB or 400 requests a second")
 
 
@@ -50,7 +50,7 @@ def test_the_words_are_the_kernels_own() -> None:
         "wbps=41943040 wseqiops=400 wrandiops=400"
     )
     assert qos(DISK) == (
-        "enable=1 ctrl=user rpct=95.00 rlat=10000 wpct=95.00 wlat=50000 min=10.00 max=400.00"
+        "enable=1 ctrl=user rpct=95.00 rlat=10000 wpct=95.00 wlat=50000 min=10.00 max=100.00"
     )
 
 
@@ -61,14 +61,20 @@ def test_it_goes_on_at_the_next_look_and_after_a_restart(node: Scene) -> None:
 def test_a_qos_class_weighs_as_the_heaviest_of_its_pods(node: Scene) -> None:
     node.pod("web", priority=1000, request=MIB, io_weight=100)
     node.cgroups["kubepods"]["io_weight"] = 100
-    assert weights(decide(node, DISK))["kubepods"] == 1000
+    assert weights(decide(node, DISK))["kubepods"] == 10_000
 
 
-def test_no_weight_is_above_the_kernels_most(node: Scene) -> None:
-    for priority in range(1, 6):
+def test_priorities_between_weigh_in_equal_ratios_whatever_their_numbers(node: Scene) -> None:
+    for priority in (1001, 5000, 2_000_000_000):
         node.pod(f"p{priority}", priority=priority, io_weight=100)
     found = weights(decide(node, DISK))
-    assert [found[f"kubepods/p{each}"] for each in range(1, 6)] == [1000, 10_000, 10_000, 10_000, 10_000]
+    assert list(found.values()) == [100, 316, 316, 1000, 3162, 10_000]
+
+
+def test_where_all_matter_alike_all_weigh_alike(node: Scene) -> None:
+    node.gone("shop")
+    node.gone("shelf")
+    assert weights(decide(node, DISK)) == {"kubepods/batch": 100}
 
 
 @pytest.mark.parametrize("disks", [(), (DiskSettings(name="nvme*"),)])
@@ -85,7 +91,7 @@ def test_what_somebody_else_set_for_a_disk_stays_and_its_pods_are_weighed(node: 
     node.cgroups[""]["io_cost_qos"] = {"8:0": "enable=1 ctrl=user rlat=5000"}
     plan = decide(node, DISK)
     assert costs(plan) == {}
-    assert weights(plan)["kubepods/shop"] == 1000
+    assert weights(plan)["kubepods/shop"] == 10_000
 
 
 def test_other_disks_keep_what_they_have(node: Scene) -> None:
