@@ -1,0 +1,209 @@
+"""Pages of MGLRU's oldest generation: sorted, isolated, and evicted or put back.
+
+mm/vmscan.c (`evict_folios`, `scan_folios`, `sort_folio`, `isolate_folio`); kernel.md 4.5. `g[MGLRU_72]`
+selects the rework of 6.14 (as in 7.2) over the rules of 6.12.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import (
+    classic,
+    counters,
+    evict,
+    generations,
+    lists,
+    placement,
+    shrink,
+    tiers,
+    workingset,
+)
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.placement import FILE, MIN_GENS
+from memqos.sim.kernels.tiers import MIN_BATCH
+
+MAX_BATCH = 4096  # MAX_LRU_BATCH
+ACTIVE = 1 << 32
+BUSY = k.MAPPED | k.DIRTY | k.WB | k.LOCKED
+
+
+@njit
+def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
+    """sort_folio: a page of another generation or a protected tier moves on instead of being evicted."""
+    word = m.w[page]
+    seq = m.cg[c, k.MIN_SEQ_ANON + kind]
+    old = kind * 4 + seq % 4
+    new = kind * 4 + (seq + 1) % 4
+    if (word & k.LIST_MASK) >> k.LIST_SHIFT != old:
+        lists.put_head(m, lists.list_of(word), page)
+        return True
+    refs = workingset.refs_of(m, word)
+    tier = workingset.tier_of(m, refs, word & k.WS)
+    full = workingset.saturated(m, refs, word & k.WS)
+    if tier > limit or full:
+        m.ls[c * k.LISTS + old, k.SIZE] -= 1
+        m.w[page] = generations.forgotten(m, word)
+        if not m.g[k.MGLRU_72]:
+            m.cg[c, k.SHELTERED + 4 * kind + tier] += 1
+            lists.add_tail(m, page, new)
+        else:
+            if not full:
+                m.cg[c, k.SHELTERED + 4 * kind + tier] += 1
+            lists.add(m, page, new)
+        return True
+    if word & k.WB or (word & k.LOCKED and not m.g[k.MGLRU_72]) or (kind == FILE and word & k.DIRTY):
+        if kind == FILE and word & k.DIRTY:
+            m.g[k.SC_TAKEN] += 1
+            if not word & k.WB:
+                m.g[k.SC_UNQUEUED] += 1
+        m.ls[c * k.LISTS + old, k.SIZE] -= 1
+        m.w[page] = generations.forgotten(m, word) | (k.RECLAIM if word & (k.DIRTY | k.WB) else 0)
+        lists.add(m, page, new)
+        return True
+    return False
+
+
+@njit
+def _isolate(m: Mem, page: int) -> None:
+    """isolate_folio: bits that count accesses mean nothing without the first one.
+
+    A position of all ones tells others that the page is on no list.
+    """
+    word = (m.w[page] | k.POS) & ~k.RECLAIM
+    if m.g[k.MGLRU_72]:
+        if not word & k.REF:
+            word &= ~k.REFS_MASK
+    else:
+        if not word & k.REF:
+            word &= ~(k.REFS_MASK | k.WS)
+        word &= ~k.REF
+    m.w[page] = word
+
+
+@njit
+def _put_back(m: Mem, c: int, page: int, active: bool) -> None:
+    """What evict_folios does with a page that was not freed; not to the oldest generation again."""
+    word = m.w[page]
+    if m.g[k.MGLRU_72]:
+        kind = 0 if word & k.ANON else 1
+        if placement.place_seq(m, c, word, active) == m.cg[c, k.MIN_SEQ_ANON + kind]:
+            m.w[page] = word & ~(k.REFS_MASK | k.REF)
+            active = True
+    elif word & k.RECLAIM and word & (k.DIRTY | k.WB):
+        if word & k.WS:
+            m.w[page] = word | k.REF
+    else:
+        m.w[page] = word & ~(k.REFS_MASK | k.REF | k.WS)
+        active = True
+    placement.add(m, page, active)
+
+
+@njit
+def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
+    """Scan the oldest generation of one type and reclaim; return how many pages were looked at."""
+    seq = m.cg[c, k.MIN_SEQ_ANON + kind]
+    m.g[k.R3] = 0
+    if m.cg[c, k.MAX_SEQ] - seq + 1 == MIN_GENS:
+        return 0
+    number = kind * 4 + seq % 4
+    lid = c * k.LISTS + number
+    looked = 0
+    isolated = 0
+    held = 0
+    refilled = 0
+    freed = 0
+    most = MAX_BATCH
+    if m.g[k.MGLRU_72]:  # counts folios; a file's are as large as its read-ahead
+        most = min(batch, MIN_BATCH) * (m.g[k.FOLIO] if kind == FILE else 1)
+    while looked < most and isolated < MIN_BATCH:
+        if kind == FILE and held == 0:
+            gone = evict.batch(m, c, number, min(most - looked, MIN_BATCH - isolated), limit)
+            if gone:
+                looked += gone
+                isolated += gone
+                freed += gone
+                continue
+        page = lists.take_tail(m, lid)
+        if page < 0:
+            break
+        looked += 1
+        if _sort(m, c, kind, page, limit):
+            refilled += 1
+            continue
+        isolated += 1
+        m.ls[lid, k.SIZE] -= 1
+        _isolate(m, page)
+        m.g[k.ISOLATED + held] = page
+        held += 1
+    for i in range(held):
+        page = m.g[k.ISOLATED + i]
+        fate = shrink.shrink_page(m, page, c)
+        if fate == shrink.FREED:
+            freed += 1
+            m.g[k.ISOLATED + i] = -1
+        elif fate == shrink.ACTIVATE:
+            m.g[k.ISOLATED + i] = page | ACTIVE
+    for i in range(held):
+        page = m.g[k.ISOLATED + i]
+        if page < 0:
+            continue
+        active = page & ACTIVE != 0
+        page &= ACTIVE - 1
+        if not active and not m.w[page] & BUSY and not (m.w[page] & k.REF and not m.g[k.MGLRU_72]):
+            # its write ended meanwhile, when it could not be moved to the oldest end: at once again
+            fate = shrink.shrink_page(m, page, c)
+            if fate == shrink.FREED:
+                freed += 1
+                continue
+            active = fate == shrink.ACTIVATE
+        _put_back(m, c, page, active)
+    if freed:
+        counters.uncharge(m, c, freed)
+    m.cg[c, k.PGREFILL] += refilled
+    classic.count_scan(m, c, isolated, freed)
+    m.g[k.WORK_SCAN] += refilled
+    m.g[k.SC_RECLAIMED] += freed
+    if kind == FILE and isolated + m.g[k.SC_TAKEN] > 0 and m.g[k.SC_UNQUEUED] == isolated + m.g[k.SC_TAKEN]:
+        m.g[k.FLUSH_WAKE] = k.FLUSH_ALL
+    m.g[k.R3] = isolated
+    if isolated or looked >= most:
+        return looked
+    return 0
+
+
+@njit
+def oldest_seq(m: Mem, c: int, swappiness: int) -> int:
+    """The oldest generation of those types that may be reclaimed."""
+    if m.g[k.MGLRU_72]:
+        if swappiness == 0:
+            return m.cg[c, k.MIN_SEQ_FILE]
+        if swappiness == 201:
+            return m.cg[c, k.MIN_SEQ_ANON]
+        return min(m.cg[c, k.MIN_SEQ_ANON], m.cg[c, k.MIN_SEQ_FILE])
+    return m.cg[c, k.MIN_SEQ_FILE] if swappiness == 0 else m.cg[c, k.MIN_SEQ_ANON]
+
+
+@njit
+def evict_folios(m: Mem, c: int, swappiness: int, batch: int) -> int:
+    """One batch of the better type, or of the other if that has nothing."""
+    m.g[k.SC_TAKEN] = 0
+    m.g[k.SC_UNQUEUED] = 0
+    kind = tiers.choose_type(m, c, swappiness)
+    limit = m.g[k.R2]
+    scanned = 0
+    for _ in range(1 if swappiness == 0 or swappiness == 201 else 2):
+        if limit < 0:
+            limit = tiers.limit_of(m, c, kind)
+        scanned = _evict_type(m, c, kind, limit, batch)
+        if scanned:
+            break
+        kind = 1 - kind
+        limit = -1
+    advanced = generations.advance_min_seq(m, c, swappiness)
+    if m.g[k.MGLRU_72]:
+        return scanned
+    # what has no cold pages left is left alone until it has aged; a generation that closed is progress
+    if m.cg[c, k.MAX_SEQ] - oldest_seq(m, c, swappiness) + 1 == MIN_GENS:
+        return 0
+    return scanned + advanced
