@@ -10,6 +10,11 @@ There every pod gets an `io.weight`: 100 for the least priority on the node, 100
 between in equal ratios. A QoS class' cgroup weighs as the heaviest of its pods; else one BestEffort pod would
 have as much of the disk as all Burstable ones. kubepods keeps what it has beside the node's daemons.
 
+On real kernels (e7, one run each), a disk of 40 MiB/s, a service of 80 reads a second and a pod that swaps
+and writes all it can: on 6.1, 6.12 and 7.2 the service waited for the disk 17, 26 and 11 % of the time under
+the kubelet, 5, 13 and 5 % with `io.max`, 2, 5 and 6 % with weights, and 1 % alone. The pod took two to three
+times as long; 7.2 killed it under the kubelet.
+
 A disk for which somebody else set `io.cost.qos` stays as they set it; pods are weighed for it, too.
 """
 
