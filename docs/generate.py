@@ -49,8 +49,8 @@ def _settings(group: type[Any], prefix: str) -> Iterator[tuple[Cell, ...]]:
         )
         yield (f"`{name}`", f"`{shown}`", about.get("unit") or None, about["text"], about["reason"] or None)
         for item in get_args(hints[field.name]):
-            if dataclasses.is_dataclass(item):
-                yield from _settings(item, f"{name}[].")  # type: ignore[arg-type]
+            if isinstance(item, type) and dataclasses.is_dataclass(item):
+                yield from _settings(item, f"{name}[].")
 
 
 def cli_page() -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from pathlib import Path
+from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from memqos.cluster.documents import parse_yaml
@@ -140,8 +141,9 @@ def _kind(hint: Any, about: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     if get_origin(hint) is Literal:
         return Annotated[hint, BeforeValidator(lambda value: "0" if value == 0 else value)], {}
     if get_origin(hint) is tuple:
-        (item, _) = get_args(hint)
-        return list[_model(item) if dataclasses.is_dataclass(item) else item], {}  # type: ignore[arg-type,misc]
+        item = get_args(hint)[0]
+        several = isinstance(item, type) and dataclasses.is_dataclass(item)
+        return GenericAlias(list, _model(item) if several else item), {}
     bounds = {} if about["least"] is None else {"ge": about["least"]}
     return hint, bounds | ({"allow_inf_nan": False} if hint is float else {})
 
@@ -167,13 +169,23 @@ def _build(settings: Any, checked: Any) -> Any:
             elif dataclasses.is_dataclass(hint):
                 value = _build(hint, value)
             elif isinstance(value, list) and dataclasses.is_dataclass(item := get_args(hint)[0]):
-                value = [_build(item, each) for each in value]
+                value = [_build_one(item, one, index) for index, one in enumerate(value)]
         except InputError as error:
             raise PolicyError(
                 error.problem, field=_dotted(_camel(each.name), error.field), remedy=error.remedy
             ) from None
         values[each.name] = tuple(value) if isinstance(value, list) else value
     return settings(**values)
+
+
+def _build_one(settings: Any, checked: Any, index: int) -> Any:
+    """Build one of several; an error names its place."""
+    try:
+        return _build(settings, checked)
+    except InputError as error:
+        raise PolicyError(
+            error.problem, field=_dotted(f"[{index}]", error.field), remedy=error.remedy
+        ) from None
 
 
 def _policy_error(error: ValidationError, source: str) -> PolicyError:
@@ -225,7 +237,7 @@ def _camel(name: str) -> str:
 
 
 def _dotted(*parts: str) -> str:
-    return ".".join(part for part in parts if part)
+    return ".".join(part for part in parts if part).replace(".[", "[")
 
 
 def _lower(text: str) -> str:

@@ -78,7 +78,7 @@ def test_a_kubelets_configuration_is_read_as_the_kubelet_spells_it() -> None:
         ),
         ("{agent: {intervalSeconds: .inf}}", "spec.agent.intervalSeconds: inf is not right"),
         ("{agent: {intervalSeconds: '5'}}", "spec.agent.intervalSeconds: '5' is not right"),
-        ("{io: {disks: [{}]}}", "spec.io.disks.name: is empty; name a disk as lsblk does"),
+        ("{io: {disks: [{name: a}, {}]}}", "spec.io.disks[1].name: is empty; name a disk as lsblk does"),
         (
             "{io: {disks: [{name: vda, bytesPerSecond: fast}]}}",
             "spec.io.disks[0].bytesPerSecond: 'fast' is not a quantity; write a size such as 512Mi",
