@@ -28,7 +28,8 @@ class EvictSettings:
     )
     lead_seconds: float = setting(
         2.0,
-        "How far ahead the rate of the last second is looked: somebody goes before the minimum is reached.",
+        "How far ahead the rate of the last second is looked: somebody goes before the minimum is reached. "
+        "Up to three times as far where looks come late.",
         "a look, a decision and the end of a process that had to be killed",
         unit="seconds",
         least=0.0,

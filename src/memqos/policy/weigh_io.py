@@ -15,7 +15,8 @@ and writes all it can: on 6.1, 6.12 and 7.2 the service waited for the disk 17, 
 the kubelet, 5, 13 and 5 % with `io.max`, 2, 5 and 6 % with weights, and 1 % alone. The pod took two to three
 times as long; 7.2 killed it under the kubelet.
 
-A disk for which somebody else set `io.cost.qos` stays as they set it; pods are weighed for it, too.
+A disk for which somebody else set `io.cost.qos` stays as they set it; pods are weighed for it, too. Where
+there is no io.cost, as on the simulated node, this rung does nothing.
 """
 
 from __future__ import annotations
@@ -62,17 +63,13 @@ class WeighIo:
 
     def _ours(self, now: Snapshot, root: Cgroup) -> dict[str, DiskSettings]:
         """Return, by device, the disks that nobody else set. `io.stat` has whole disks only."""
-        theirs = root.io_cost_qos or {}
+        disks, theirs = now.node.disks, root.io_cost_qos or {}
         found: dict[str, DiskSettings] = {}
-        for device in root.io_stat or ():
-            disk = now.node.disks.get(device)
-            each = (
-                None
-                if disk is None
-                else next((one for one in self.disks if fnmatchcase(disk.name, one.name)), None)
-            )
-            if each is not None and theirs.get(device) in (None, qos(each)):
-                found[device] = each
+        for device in sorted(disks.keys() & (root.io_stat or {}).keys()):
+            named = (each for each in self.disks if fnmatchcase(disks[device].name, each.name))
+            first = next(named, None)
+            if first is not None and theirs.get(device) in (None, qos(first)):
+                found[device] = first
         return found
 
     def _costs(self, ours: dict[str, DiskSettings], root: Cgroup) -> Iterator[Write]:
