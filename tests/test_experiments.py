@@ -16,7 +16,7 @@ from memqos.lab.kernels import SUITES, Kernel
 
 FIELD_STUDY = [each for each in list_experiments() if each.name.startswith("e") and not each.managed]
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.flaky(reruns=1)]  # a busy host, as in test_in_vm
 
 
 @pytest.mark.parametrize("kernel", SUITES)

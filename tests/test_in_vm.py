@@ -1,4 +1,8 @@
-"""Boots each kernel once and reports every test that ran inside as a test here."""
+"""Boots each kernel once and reports every test that ran inside as a test here.
+
+A test that fails in the guest gets a second try: a host that is busy gives an emulated guest no
+processor for seconds at a time. One that needed it is reported as skipped, with its first failure's name.
+"""
 
 import sys
 import xml.etree.ElementTree as ET
@@ -36,6 +40,8 @@ def ran(
         "-p",
         "no:cacheprovider",
         "--junit-xml=/run/memqos-share/out/junit.xml",
+        "--reruns=1",
+        "-rR",
     ]
     argv += [f"tests/{part}" for part in ("kernel", "contract") if (ROOT / "tests" / part).exists()]
     return run_in_guest(
@@ -61,6 +67,10 @@ def test_every_test_passes_on_this_kernel(ran: GuestResult, subtests: pytest.Sub
                 pytest.skip(skipped.get("message") or "skipped in the guest")
             broken = [*case.findall("failure"), *case.findall("error")]
             assert not broken, broken[0].text
+    for line in ran.stdout.splitlines():
+        if line.startswith("RERUN "):
+            with subtests.test(line):
+                pytest.skip(f"{ran.kernel.release}: failed once and passed at its second try")
     assert ran.status == 0, ran.stdout
     assert cases, "no test ran in the guest"
 

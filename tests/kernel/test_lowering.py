@@ -64,5 +64,5 @@ def test_a_limit_far_below_the_usage_holds_at_once_and_the_caller_goes_on(pod: P
     with Path(os.environ["MEMQOS_OUT"], "lowering.txt").open("a") as told:
         told.write(f"{knob}: {took:.3f} s, {used >> 20} MiB used; back in {raised:.3f} s, {left >> 20} MiB\n")
     assert (after, back) == (8 * MIB, UNLIMITED)
-    assert took < 1
-    assert raised < 1
+    assert used > HELD // 2  # the caller did not wait for the disk
+    assert left > HELD // 2

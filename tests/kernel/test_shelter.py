@@ -142,6 +142,7 @@ def test_a_sheltered_agent_keeps_deciding_while_the_node_thrashes(tmp_path: Path
     """The same node with the same neighbours twice: more memory than there is, swap and page cache.
 
     How an agent without a shelter fares is written beside it and judged by nobody: it may not turn at all.
+    Nor is the longest gap: a host that has no processor for its guest makes one of any length.
     """
     total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
     file = Path("/data/thrash")
@@ -155,4 +156,4 @@ def test_a_sheltered_agent_keeps_deciding_while_the_node_thrashes(tmp_path: Path
     file.unlink()
     Path(os.environ["MEMQOS_OUT"], "gaps.txt").write_text(f"{bare}\n{sheltered}\n")
     assert len(gaps) >= 10, sheltered
-    assert gaps[-1] < 5, sheltered
+    assert gaps[len(gaps) // 2] < 2, sheltered  # four times its interval

@@ -65,7 +65,7 @@ def test_a_fifo_that_nobody_reads_blocks_the_worker_and_not_the_caller(orders: O
         start = time.monotonic()
         orders.begin(order("a", 1 << 50))
         orders.begin(order("b"))
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
         assert outcome_of(orders).write.cgroup == "b"
         orders.cancel("a")
         assert orders.underway() == {"a"}
@@ -140,7 +140,7 @@ def test_a_worker_dies_with_its_agent(root: Path) -> None:
     os.close(read)
     os.kill(agent, signal.SIGKILL)
     os.waitpid(agent, 0)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{worker}/stat").exists():
         if " Z " in Path(f"/proc/{worker}/stat").read_text():
             break  # dead; whose child it is now has not asked yet
