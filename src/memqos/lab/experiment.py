@@ -86,7 +86,8 @@ class Exec(_Strict, frozen=True):
 class Wait(_Strict, frozen=True):
     """Let time pass until a pod is `running`, has `ended`, or has said a word in its log.
 
-    In vain is an error, unless it is `patient`: then the timeline goes on after `timeout` seconds.
+    In vain is an error, unless it is `patient`: then the timeline goes on after `timeout` seconds, or when
+    who has not said it has ended.
     """
 
     pod: str

@@ -164,9 +164,12 @@ class Player:
             )
 
         def reached() -> bool:
-            if step.until == "said":
-                return all(said(pod.name) for pod in pods)
             statuses = [each for each in self._runner.statuses() if each.uid in uids]
+            if step.until == "said":
+                heard = (
+                    {each.uid for each in statuses if each.state != "terminated"} if step.patient else uids
+                )
+                return all(said(pod.name) for pod in pods if pod.uid in heard)
             if step.until == "running":
                 return bool(statuses) and all(each.state == "running" for each in statuses)
             return bool(statuses) and all(each.state == "terminated" for each in statuses)

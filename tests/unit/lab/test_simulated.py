@@ -102,6 +102,16 @@ def starved(tmp_path: Path) -> Experiment:
     return experiment(tmp_path, [greedy, modest], *steps, kubelet=kubelet)
 
 
+def test_a_patient_wait_for_a_word_ends_when_whoever_has_not_said_it_is_dead(tmp_path: Path) -> None:
+    pods = [pod("large", *LOAD, "mib=3", limit="1Mi")]
+    wait = {"until": "said", "word": "held 3 MiB", "timeout": 90}
+    timeline = [{"start": "large"}, {"wait": {"pod": "large", "patient": True, **wait}}, {"mark": "dead"}]
+    recording = played(experiment(tmp_path, pods, *timeline))
+    assert recording.marks["dead"].seconds < 10
+    impatient = played(experiment(tmp_path, pods, timeline[0], {"wait": {"pod": "large", **wait}}))
+    assert impatient.events[-1].text == "waited 90 s in vain for large to have said held 3 MiB"
+
+
 def test_the_kubelet_evicts_the_pod_that_holds_most_at_its_ten_seconds_look(tmp_path: Path) -> None:
     recording = played(starved(tmp_path))
     evicted = [each for each in recording.events if each.what == "evicting"]
