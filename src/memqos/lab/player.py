@@ -15,9 +15,10 @@ import msgspec
 from memqos.errors import Busy, LabError, NodeError
 from memqos.lab.course import Course
 from memqos.lab.evictor import Evictor
-from memqos.lab.experiment import Exec, Play, Sample, Step, Wait, WriteKnob
+from memqos.lab.experiment import Play
 from memqos.lab.manifests import manifests_of
 from memqos.lab.recording import Executed, Recording, Written
+from memqos.lab.steps import Exec, Sample, Step, Wait, WriteKnob
 from memqos.lab.watch import Watcher
 from memqos.lab.world import World
 from memqos.model.plan import Reclaim, Write

@@ -9,9 +9,10 @@ import msgspec
 
 from memqos.errors import ExperimentError
 from memqos.lab import amounts
-from memqos.lab.experiment import Exec, Experiment, Play, Wait, WriteKnob
+from memqos.lab.experiment import Experiment, Play
 from memqos.lab.expression import FUNCTIONS
 from memqos.lab.questions import QUESTIONS
+from memqos.lab.steps import Exec, Wait, WriteKnob
 from memqos.lab.variant import play, size_of
 from memqos.lab.yamllines import convert, load
 from memqos.units import MIB

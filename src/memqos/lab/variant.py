@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from memqos.errors import ExperimentError, InputError
-from memqos.lab.experiment import WORKLOADS, Experiment, Play, Step, Variant
+from memqos.lab.experiment import WORKLOADS, Experiment, Play, Variant
+from memqos.lab.steps import Step
 from memqos.lab.yamllines import convert
 from memqos.units import parse_bytes
 

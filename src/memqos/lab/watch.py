@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from memqos.lab.experiment import Play, Step
+from memqos.lab.experiment import Play
 from memqos.lab.recording import Happened, Written
+from memqos.lab.steps import Step
 
 
 class Watcher:
