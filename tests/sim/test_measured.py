@@ -28,6 +28,14 @@ Bench: Any = _MODULE.Bench
 KERNELS = ("6.1", "6.12", "7.2")
 
 
+def read_whole(kernel: str, read: int, size: int) -> bool:
+    """Whether a file was read so often as a whole; on 7.2 a few of its first pages may outlive a pass.
+
+    They are accessed before they get to the lists, 31 at a time: E1 read 4 pages less in a guest.
+    """
+    return size - (31 * 4096 if kernel == "7.2" else 0) <= read <= size
+
+
 @pytest.mark.parametrize(("kernel", "freed"), [("6.1", 56.0), ("6.12", 64.0), ("7.2", 64.0)])
 def test_64_mib_limit_and_a_256_mib_file(kernel: str, freed: float) -> None:
     b = Bench(kernel, memory=GIB)
@@ -38,7 +46,7 @@ def test_64_mib_limit_and_a_256_mib_file(kernel: str, freed: float) -> None:
     assert b.get("a", k.IO + k.IO_RIOS) == pytest.approx(2051, rel=0.005)
     assert b.get("a", k.PGSTEAL) / b.get("a", k.E_MAX) == pytest.approx(freed, rel=0.02)
     b.read("a", file)
-    assert b.get("a", k.IO) == 512 * MIB
+    assert read_whole(kernel, b.get("a", k.IO), 512 * MIB)
     # 7.2 keeps shadows of the last nodes only
     assert b.get("a", k.REFAULT_FILE) == pytest.approx(0 if kernel == "7.2" else 65536, rel=0.01, abs=700)
     b.check()
@@ -50,7 +58,7 @@ def test_1_gib_limit_and_a_2_gib_file(kernel: str, freed: float) -> None:
     b.group("a", MAX=GIB)
     file = b.machine.file(2 * GIB)
     b.read("a", file, passes=2)
-    assert b.get("a", k.IO) == 4 * GIB
+    assert read_whole(kernel, b.get("a", k.IO), 4 * GIB)
     assert b.get("a", k.PGSTEAL) / b.get("a", k.E_MAX) == pytest.approx(freed, rel=0.02)
     assert b.get("a", k.REFAULT_FILE) == pytest.approx(0 if kernel == "7.2" else 524288, rel=0.01, abs=300)
     assert b.get("a", k.PEAK) == GIB // 4096
@@ -61,8 +69,9 @@ def test_16_mib_limit_and_a_256_mib_file_refault_nothing(kernel: str) -> None:
     b = Bench(kernel, memory=GIB)
     b.group("a", MAX=16 * MIB)
     b.read("a", b.machine.file(256 * MIB), passes=2)
-    assert b.get("a", k.IO) == 512 * MIB
-    assert b.get("a", k.REFAULT_FILE) == 0
+    assert read_whole(kernel, b.get("a", k.IO), 512 * MIB)
+    # the leaf of pages that stay keeps its shadows: 56 refaults in a guest
+    assert b.get("a", k.REFAULT_FILE) <= (64 if kernel == "7.2" else 0)
     assert b.get("a", k.NODERECLAIM) > 0
 
 

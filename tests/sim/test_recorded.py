@@ -31,7 +31,8 @@ def test_e1_md5sum_twice_over_a_file_of_four_times_the_limit(
     assert reader.memory_stat["pgsteal"] == pytest.approx(stolen, rel=0.01)
     assert reader.memory_stat["workingset_refault_file"] == pytest.approx(refaults, rel=0.01)
     assert reader.io_stat is not None
-    assert reader.io_stat[recording.devices["data"]].rbytes == 800 * MIB
+    kept = 31 * 4096 if kernel == "7.2" else 0  # a batch of new pages; the guest read 4 less
+    assert 800 * MIB - kept <= reader.io_stat[recording.devices["data"]].rbytes <= 800 * MIB
     assert reader.io_stat[recording.devices["data"]].rios == pytest.approx(3206, rel=0.01)
 
 

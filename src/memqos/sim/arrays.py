@@ -20,6 +20,8 @@ from memqos.sim.zeros import zeros
 
 PAGE = 4096
 SECOND = 1_000_000_000
+LARGEST_FOLIO = 512  # pages: ext4's mapping_max_folio_order with blocks of 4 KiB
+PAGEVEC = 31  # PAGEVEC_SIZE
 
 
 def _zeros(rows: int, columns: int = 0, dtype: Any = np.int64) -> Any:
@@ -54,6 +56,7 @@ class Arrays:
             ps=_zeros(spec.cpus, k.PS_COLS),
             tr=_zeros(k.TR_CAP, k.TR_COLS), ev=_zeros(k.EV_CAP, k.EV_COLS),
             tab=_zeros(1, dtype=np.int32), lat=_zeros(1), pad=_zeros(k.PAD_SIZE),
+            lb=_zeros(spec.cpus * k.LB_ROW),
         )  # fmt: skip
         self.m = m
         ls: Any = m.ls
@@ -88,7 +91,8 @@ class Arrays:
             k.SHADOW_SLAB_ONLY: int(profile.shadow_cap_from_slab and profile.mglru),
             k.MGLRU_72: int(profile.mglru_reworked and profile.mglru), k.RA_61: int(profile.readahead_merged),
             k.READ_AROUND_HITS: ("mapped", "new", "faulted").index(profile.read_around_hits),
-            k.FOLIO: min(512, spec.read_ahead // PAGE or 1) if profile.large_folios else 1,
+            k.FOLIO: LARGEST_FOLIO if profile.large_folios and profile.mglru else 1,
+            k.LRU_BATCH: PAGEVEC if profile.lru_batch_counts and profile.mglru else 0,
             k.RECLAIM_QUARTER: int(profile.reclaim_by_quarters),
             k.NS_FAULT: costs.fault, k.NS_SCAN: costs.scan, k.NS_STEAL: costs.steal,
             k.NS_SWAP_OUT: costs.swap_out, k.NS_READ_MISS: costs.read_miss,
@@ -159,7 +163,16 @@ class Arrays:
                 new[:a] = before[:a]
                 new[leaves : leaves + b - a] = before[a:b]
                 new[leaves + middle : leaves + middle + len(before) - b] = before[b:]
+            self._move_links(xa, a, leaves - a)
         self._replace(xa=xa, xn=xn)
         self.m.g[k.XA2] = leaves
         self.m.g[k.XA3] = leaves + middle
         self.m.g[k.XA_END] = nodes
+
+    def _move_links(self, xa: Any, first: int, distance: int) -> None:
+        """Upper nodes of trees lie elsewhere now: what names one, plus one, among those that may be freed."""
+        cg: Any = self.m.cg
+        for column in (xa[:, k.X_NEXT], xa[:, k.X_PREV]):
+            column[column > first] += distance
+        for column in (cg[:, k.NODES_HEAD], cg[:, k.NODES_TAIL]):
+            column[column >= first] += distance

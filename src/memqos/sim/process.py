@@ -181,6 +181,7 @@ class Process:
         elif isinstance(action, WriteFile):
             obj = self.files.truncate(action.path, action.size)
             row = self._row(k.OP_WRITE, obj, -(-action.size // PAGE), action.bytes_per_second)
+            row[k.P_CHUNK] = max(1, action.block // PAGE)
             yield [row, {k.P_OP: k.OP_SYNC, k.P_OBJ: obj}] if action.sync else [row]
         elif isinstance(action, Free):
             region_ = self._regions[action.region]

@@ -41,7 +41,13 @@ class Profile:
     proactive_stats: bool
     """memory.stat has pgscan_proactive and pgsteal_proactive, pswpin and pswpout (0; 7.2)."""
     large_folios: bool
-    """ext4's page cache has folios as large as the read-ahead; eviction counts folios (0, 4.5; 7.2)."""
+    """ext4's page cache has large folios, of up to 2 MiB, for reads that go on and for writes (0, 8; 7.2).
+
+    Simulated on MGLRU only: where it is switched off, every page stands alone.
+    """
+    lru_batch_counts: bool
+    """What is accessed before a CPU's batch of 31 new pages goes to the lists begins a generation younger
+    there (mm/vmscan.c `lru_gen_folio_seq`, 6.14; `lru_batch`)."""
     read_around_hits: Literal["mapped", "new", "faulted"]
     """Which pages, mapped around a fault, say that read-around pays: all; those not of the working set (since
     6.10); of these the faulted one alone, unless its own fault read it (7.2). mm/filemap.c `mmap_miss`; 8."""
@@ -85,6 +91,7 @@ PROFILES = {
         counts_memcg_reclaim_in_vmstat=False,
         proactive_stats=False,
         large_folios=False,
+        lru_batch_counts=False,
         read_around_hits="mapped",
         reparents=False,
         swap_peak=False,
@@ -108,6 +115,7 @@ PROFILES = {
         counts_memcg_reclaim_in_vmstat=False,
         proactive_stats=False,
         large_folios=False,
+        lru_batch_counts=False,
         read_around_hits="new",
         reparents=False,
         swap_peak=True,
@@ -131,6 +139,7 @@ PROFILES = {
         counts_memcg_reclaim_in_vmstat=True,
         proactive_stats=True,
         large_folios=True,
+        lru_batch_counts=True,
         read_around_hits="faulted",
         reparents=True,
         swap_peak=True,

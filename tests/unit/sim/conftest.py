@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -34,9 +34,17 @@ def check_invariants(machine: Machine) -> None:
                     word = int(m.w[page])
                     assert word & k.POS == chunk * k.CHUNK + i
                     owner, number = (word & k.CG_MASK) >> k.CG_SHIFT, (word & k.LIST_MASK) >> k.LIST_SHIFT
-                    sizes[owner * k.LISTS + number] += 1
+                    pages = int(m.aux[page]) if word < 0 else 1
+                    listed.update(range(page + 1, page + pages))
+                    assert [int(m.aux[page + i]) for i in range(1, pages)] == [-i for i in range(1, pages)]
+                    assert all((m.w[page + i] & k.CG_MASK) >> k.CG_SHIFT == owner for i in range(pages))
+                    sizes[owner * k.LISTS + number] += pages
             newer, chunk = chunk, m.ch[chunk, k.NEWER]
         assert m.ls[lid, k.HEAD] == newer
+    for row in range(0, len(m.lb), k.LB_ROW):
+        waiting = [int(entry) & (1 << 40) - 1 for entry in m.lb[row + 1 : row + 1 + m.lb[row]] if entry >= 0]
+        assert all(m.w[page] & k.POS == k.POS for page in waiting)
+        listed.update(waiting)
     resident = [page for page in range(len(m.w)) if m.w[page] & k.RES] if len(m.w) < 1 << 12 else _resident(m)
     assert sorted(listed) == sorted(resident)
     assert set(listed.values()) <= {1}
@@ -71,14 +79,26 @@ def _check_nodes(m: Any) -> None:
     import numpy as np
 
     for o in range(int(m.g[k.NOBJ])):
-        if m.obj[o, k.O_KIND] != k.FILE_OBJ or m.obj[o, k.O_PAGES] <= 1 or m.obj[o, k.O_BIG]:
+        if m.obj[o, k.O_KIND] != k.FILE_OBJ or m.obj[o, k.O_PAGES] <= 1:
             continue
-        base, pages = int(m.obj[o, k.O_BASE]), int(m.obj[o, k.O_PAGES])
-        words = m.w[base : base + pages]
-        for node in range(base >> 6, (base + pages + 63) >> 6):
+        base, pages_of_file = int(m.obj[o, k.O_BASE]), int(m.obj[o, k.O_PAGES])
+        words = m.w[base : base + pages_of_file]
+        places: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
+        for node in range(base >> 6, (base + pages_of_file + 63) >> 6):
             part = words[(node << 6) - base : ((node + 1) << 6) - base]
-            assert m.xn[node] & k.NODE_PAGES == np.count_nonzero(part & k.RES)
-            assert m.xn[node] >> 8 == np.count_nonzero((part & k.SHADOW) != 0)
+            pages, shadows = np.count_nonzero(part & k.RES), np.count_nonzero(part & k.SHADOW)
+            if m.xn[node] == 0 and len(part) == 64 and 64 in (pages, shadows):
+                places[int(m.g[k.XA2]) + (node >> 6)][int(pages == 0)] += 1  # of a large folio
+                continue
+            assert m.xn[node] & k.NODE_PAGES == pages
+            assert m.xn[node] >> 8 == shadows
+            if m.xn[node]:
+                places[int(m.g[k.XA2]) + (node >> 6)][0] += 1
+        if pages_of_file > 64:
+            for above in range(
+                int(m.g[k.XA2]) + (base >> 12), int(m.g[k.XA2]) + (base + pages_of_file + 4095 >> 12)
+            ):
+                assert [m.xn[above] & k.NODE_PAGES, m.xn[above] >> 8] == places[above]
 
 
 def touch_row(region: int, pages: int, *, write: bool) -> dict[int, int]:
@@ -121,11 +141,12 @@ class Bench:
             self.machine.program(task, [row])
             self.machine.run_until_exit(task)
 
-    def write(self, path: str, file: int) -> None:
-        """Write a whole file."""
+    def write(self, path: str, file: int, block: int = 256) -> None:
+        """Write a whole file, so many pages at a time."""
         task = self.machine.task(path)
         pages = int(self.machine.m.obj[file, k.O_PAGES])
-        self.machine.program(task, [{k.P_OP: k.OP_WRITE, k.P_OBJ: file, k.P_COUNT: pages, k.P_NS: 1000}])
+        row = {k.P_OP: k.OP_WRITE, k.P_OBJ: file, k.P_COUNT: pages, k.P_CHUNK: block, k.P_NS: 1000}
+        self.machine.program(task, [row])
         self.machine.run_until_exit(task)
 
     def hog(self, path: str, size: int, passes: str = "w", adj: int = 0) -> int:

@@ -31,7 +31,10 @@ def test_a_file_beyond_the_limit_is_read_again_in_full(bench: Any, kernel: str) 
     b.group("a", MAX=4 * MIB)
     file = b.machine.file(16 * MIB)
     b.read("a", file, passes=2)
-    assert b.get("a", k.IO) == 32 * MIB
+    # on 7.2 the first pages, read before there are large folios, are accessed before they get to the lists: a
+    # generation younger, some outlive a pass (4 pages of E1's file in a guest)
+    kept = 16 if kernel == "7.2" else 0
+    assert 32 * MIB - kept * 4096 <= b.get("a", k.IO) <= 32 * MIB
     assert b.get("a", k.PEAK) == 1024
     assert b.get("a", k.PGSCAN) == b.get("a", k.PGSTEAL)
     assert b.get("a", k.E_OOM) == 0

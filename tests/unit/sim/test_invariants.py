@@ -44,7 +44,8 @@ class Node:
         elif what in ("read", "write"):
             task, file = machine.task(path), self.files[number % 2]
             op = k.OP_READ if what == "read" else k.OP_WRITE
-            row = {k.P_OP: op, k.P_OBJ: file, k.P_COUNT: machine.pages_of(file), k.P_CHUNK: 8}
+            row = {k.P_OP: op, k.P_OBJ: file, k.P_COUNT: machine.pages_of(file)}
+            row[k.P_CHUNK] = (1, 8, 70, 256)[number // 2 % 4]
             machine.program(task, [row | {k.P_NS: 1000}])
             self.tasks.append(task)
         elif what == "grow":

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memqos.errors import ExperimentError
-from memqos.sim.kernels import evict, pagecache, rounds, stream
+from memqos.sim.kernels import buffered, evict, rounds, stream
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import config
 from memqos.sim.machine import Machine
@@ -90,7 +90,7 @@ def dirty(machine: Machine, path: str, file: int, places: list[int]) -> None:
     for place in places:
         page = machine.m.obj[file, k.O_BASE] + place
         if machine.m.w[page] & k.RES:
-            pagecache.set_dirty(machine.m, machine.cgroup(path), file, page)
+            buffered.set_dirty(machine.m, machine.cgroup(path), file, page)
 
 
 def state(machine: Machine) -> dict[str, Any]:

@@ -5,15 +5,16 @@ mm/swap.c; kernel.md 2.8, 4.3.
 
 from __future__ import annotations
 
+from memqos.sim.kernels import folios, lists, workingset
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists, workingset
 from memqos.sim.kernels.jit import inlined
 from memqos.sim.kernels.layout import Mem
 
 
 @inlined
 def accessed(m: Mem, page: int) -> None:
-    """folio_mark_accessed, once per page and read."""
+    """folio_mark_accessed, once per folio and read."""
+    page = folios.head_of(m, page)
     word = m.w[page]
     if m.g[k.MGLRU]:
         if not word & k.REF:

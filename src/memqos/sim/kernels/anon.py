@@ -1,7 +1,6 @@
-"""Page faults: anonymous memory, swap-in with its readahead, mapped files.
+"""Page faults in anonymous memory, and swap-in with its readahead.
 
-mm/memory.c (`do_anonymous_page`, `do_swap_page`), mm/swap_state.c, mm/filemap.c (`filemap_fault`);
-kernel.md 1.1, 7, 8.
+mm/memory.c (`do_anonymous_page`, `do_swap_page`), mm/swap_state.c; kernel.md 1.1, 7, 8.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
 
 
 @njit
-def _page_table(m: Mem, c: int, page: int) -> bool:
+def page_table(m: Mem, c: int, page: int) -> bool:
     """Charge the page table of a 2 MiB block on its first use."""
     if m.blk[page >> 9, k.B_PT]:
         return True
@@ -209,7 +208,7 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
         m.g[k.NOW] += m.g[k.NS_FAULT]
         m.g[k.IN_FAULT] = 0
         return DONE
-    if not _page_table(m, c, page) or not charge.new_page(m, c, False):
+    if not page_table(m, c, page) or not charge.new_page(m, c, False):
         m.g[k.IN_FAULT] = 0
         return FAILED
     zero = k.ZERO if m.obj[o, k.O_ZERO] else 0
@@ -222,79 +221,4 @@ def fault(m: Mem, t: int, o: int, page: int, write: bool) -> int:
     m.g[k.NOW] += m.g[k.NS_FAULT]
     pagecache.into_lru(m, page, False)
     m.g[k.IN_FAULT] = 0
-    return DONE
-
-
-@njit
-def _fault_around(m: Mem, o: int, index: int) -> None:
-    """filemap_map_pages: a read fault maps what is cached around it; the profile says what of it is a hit."""
-    base = m.obj[o, k.O_BASE]
-    first = index & ~15
-    counted = m.g[k.READ_AROUND_HITS]
-    for i in range(first, min(first + 16, m.obj[o, k.O_PAGES])):
-        word = m.w[base + i]
-        if word & k.RES and not word & (k.LOCKED | k.MAPPED | k.RAHEAD):
-            m.w[base + i] = word | k.MAPPED | k.YOUNG
-            m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
-            if word & k.WS and counted != k.MAPPED_HIT:
-                continue
-            if counted == k.FAULTED_HIT and (i != index or m.obj[o, k.O_TRIED] == base + i + 1):
-                continue
-            m.obj[o, k.O_MMAP_MISS] = max(0, m.obj[o, k.O_MMAP_MISS] - 1)
-
-
-@njit
-def file_fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
-    """Touch a page of a mapped file that is not mapped yet (filemap_fault, with read-around)."""
-    c = m.task[t, k.T_CG]
-    page = m.obj[o, k.O_BASE] + index
-    m.g[k.IN_FAULT] = 1
-    if not _page_table(m, c, page):
-        m.g[k.IN_FAULT] = 0
-        return FAILED
-    if not m.w[page] & k.RES:
-        m.cg[c, k.PGMAJFAULT] += 1
-        most = m.g[k.RA_PAGES]
-        m.obj[o, k.O_MMAP_MISS] += 1
-        m.obj[o, k.O_TRIED] = page + 1
-        if most and m.obj[o, k.O_MMAP_MISS] <= 100:
-            start = max(0, index - most // 2)
-            m.task[t, k.T_RA_START] = start
-            m.task[t, k.T_RA_SIZE] = most
-            m.task[t, k.T_RA_ASYNC] = most // 4
-            pagecache.read_window(m, c, o, start, most, start + most - most // 4)
-        if not m.w[page] & k.RES:
-            if not pagecache.add_page(m, c, o, page, False, False):
-                m.g[k.IN_FAULT] = 0
-                return FAILED
-            m.w[page] |= k.LOCKED
-            io.submit(m, m.obj[o, k.O_DEV], c, page, 1, k.Q_READ)
-    elif m.w[page] & k.RAHEAD:
-        m.w[page] &= ~k.RAHEAD
-        m.obj[o, k.O_MMAP_MISS] = max(0, m.obj[o, k.O_MMAP_MISS] - 1)
-        pagecache.async_readahead(m, t, c, o, index, m.g[k.RA_PAGES])
-    m.g[k.IN_FAULT] = 0
-    if m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):
-        return WAIT
-    if not m.w[page] & k.RES:
-        m.g[k.DISK_WAIT] = m.g[k.NOW]
-        return WAIT
-    if not m.w[page] & k.MAPPED:
-        m.cg[c, k.PGFAULT] += 1
-        m.g[k.NOW] += m.g[k.NS_FAULT]
-        if not write:
-            _fault_around(m, o, index)
-        if not m.w[page] & k.MAPPED:
-            m.w[page] |= k.MAPPED
-            m.cg[(m.w[page] & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
-        m.obj[o, k.O_TRIED] = 0
-    elif write and not m.w[page] & k.DIRTY:  # ->page_mkwrite
-        m.cg[c, k.PGFAULT] += 1
-        m.g[k.NOW] += m.g[k.NS_FAULT]
-    if write and not pagecache.take_buffers(m, page):
-        m.g[k.DISK_WAIT] = m.g[k.NOW]
-        return WAIT
-    m.w[page] |= k.YOUNG
-    if write:
-        pagecache.set_dirty(m, c, o, page)
     return DONE

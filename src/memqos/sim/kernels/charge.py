@@ -1,110 +1,18 @@
-"""Getting a page: free memory and watermarks, the charge with reclaim, memory.high, the OOM killer.
+"""Getting a page: free memory and watermarks, the charge with reclaim, memory.high.
 
-mm/memcontrol.c `try_charge_memcg`, `mem_cgroup_handle_over_high`; mm/page_alloc.c; mm/oom_kill.c;
-kernel.md 1, 5, 9.
+mm/memcontrol.c `try_charge_memcg`, `mem_cgroup_handle_over_high`; mm/page_alloc.c; kernel.md 1, 5.
 """
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, dirty, free, io, reclaim
+from memqos.sim.kernels import counters, dirty, io, oom, reclaim
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 RETRIES = 16
+COSTLY = 8  # pages of PAGE_ALLOC_COSTLY_ORDER: for more the OOM killer is not called
 HZ = 250
-
-
-@njit
-def badness(m: Mem, t: int, total: int) -> int:
-    """oom_badness: pages held in memory and swap and as page tables, plus the adjustment's share."""
-    points = 0
-    for o in range(m.g[k.NOBJ]):
-        if m.obj[o, k.O_KIND] == k.ANON_OBJ and m.obj[o, k.O_TASK] == t:
-            points += m.obj[o, k.O_TOUCHED]
-            first = m.obj[o, k.O_BASE] >> 9
-            for b in range(first, first + ((m.obj[o, k.O_PAGES] + 511) >> 9)):
-                points += 1 if m.blk[b, k.B_PT] else 0
-    return points + m.task[t, k.T_ADJ] * total // 1000
-
-
-@njit
-def log_event(m: Mem, kind: int, t: int, c: int) -> None:
-    """Tell the host what happened; when it does not read, the oldest is lost and counted."""
-    head = m.g[k.EV_HEAD]
-    if head - m.g[k.EV_TAIL] == k.EV_CAP:
-        m.g[k.EV_TAIL] += 1
-        m.g[k.LOST_EVENTS] += 1
-    row = head % k.EV_CAP
-    m.ev[row, 0] = m.g[k.NOW]
-    m.ev[row, 1] = kind
-    m.ev[row, 2] = t
-    m.ev[row, 3] = c
-    m.g[k.EV_HEAD] = head + 1
-
-
-@njit
-def kill(m: Mem, t: int) -> None:
-    """SIGKILL: another task frees its memory at once, the running one when it leaves the kernel."""
-    if m.task[t, k.T_STATE] >= k.T_DEAD:
-        return
-    m.task[t, k.T_EXIT] = 137
-    m.task[t, k.T_KILLED] = 1
-    if t == m.g[k.CUR]:
-        m.g[k.OOM_DYING] = 1
-    else:
-        free.exit_task(m, t, m.g[k.NOW])
-        log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
-
-
-@njit
-def oom(m: Mem, over: int) -> bool:
-    """Kill in `over`'s subtree (0: the whole node); False when there is nobody to kill."""
-    if over:
-        counters.event(m, over, k.E_OOM)
-        if counters.margin(m, over) >= 1:
-            return True
-        total = min(m.cg[over, k.MAX], m.g[k.TOTAL]) + min(m.cg[over, k.SWAP_MAX], m.g[k.SW_TOTAL])
-    else:
-        total = m.g[k.TOTAL] + m.g[k.SW_TOTAL]
-    log_event(m, k.EV_OOM, -1, over)
-    victim = -1
-    worst = 0
-    for t in range(m.g[k.NTASK]):
-        usable = m.task[t, k.T_STATE] < k.T_DEAD and not m.task[t, k.T_KILLED] and m.task[t, k.T_ADJ] > -1000
-        if usable and m.task[t, k.T_KIND] == 0 and counters.is_below(m, m.task[t, k.T_CG], over):
-            points = badness(m, t, total)
-            if victim < 0 or points >= worst:
-                victim = t
-                worst = points
-    if victim < 0:
-        return False
-    c = m.task[victim, k.T_CG]
-    group = -1
-    d = c
-    while d > 0:
-        if m.cg[d, k.OOM_GROUP]:
-            group = d
-        if d == over:
-            break
-        d = m.cg[d, k.PARENT]
-    counters.event(m, c, k.E_OOM_KILL)
-    m.g[k.G_OOM_KILL] += 1
-    log_event(m, k.EV_OOM_KILL, victim, c)
-    kill(m, victim)
-    if group >= 0:
-        counters.event(m, group, k.E_OOM_GROUP_KILL)
-        # mm/oom_kill.c, oom_kill_process: the first victim is killed once more, as a member of its group
-        counters.event(m, c, k.E_OOM_KILL)
-        m.g[k.G_OOM_KILL] += 1
-        for t in range(m.g[k.NTASK]):
-            alive = m.task[t, k.T_STATE] < k.T_DEAD and not m.task[t, k.T_KILLED]
-            if alive and m.task[t, k.T_ADJ] > -1000 and counters.is_below(m, m.task[t, k.T_CG], group):
-                counters.event(m, m.task[t, k.T_CG], k.E_OOM_KILL)
-                m.g[k.G_OOM_KILL] += 1
-                log_event(m, k.EV_OOM_KILL, t, m.task[t, k.T_CG])
-                kill(m, t)
-    return True
 
 
 @njit
@@ -177,7 +85,7 @@ def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
                 return False
             retries = 0 if freed else retries + 1
             if retries > RETRIES:
-                if may_fail or not oom(m, 0):
+                if may_fail or not oom.out_of_memory(m, 0):
                     return False
                 retries = 0
         if m.g[k.FREE] < pages:
@@ -226,13 +134,13 @@ def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
             drained = True
         elif noretry:
             return False
-        elif freed and pages <= 8:
+        elif freed and pages <= COSTLY:
             pass
         elif retries > 0:
             retries -= 1
-        elif killed and m.g[k.OOM_DYING]:
+        elif (killed and m.g[k.OOM_DYING]) or pages > COSTLY:
             return False
-        elif oom(m, over):
+        elif oom.out_of_memory(m, over):
             killed = True
             retries = RETRIES
         else:
@@ -261,6 +169,24 @@ def kernel_memory(m: Mem, c: int, size: int) -> bool:
         counters.force_charge(m, c, need)
     m.cg[c, k.KERNEL_PAGES] += need
     return True
+
+
+@njit
+def new_folio(m: Mem, c: int, pages: int, noretry: bool) -> bool:
+    """Allocate and charge a large folio for `c`; False when a smaller one must do."""
+    if not take_free(m, pages, True):
+        return False
+    if not try_charge(m, c, pages, noretry):
+        m.g[k.FREE] += pages
+        return False
+    return True
+
+
+@njit
+def give_back(m: Mem, c: int, pages: int) -> None:
+    """What was allocated and charged is not used after all."""
+    m.g[k.FREE] += pages
+    counters.uncharge(m, c, pages)
 
 
 @inlined

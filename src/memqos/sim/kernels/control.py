@@ -6,13 +6,13 @@ One entry means one compile unit (see `jit`): everything is compiled once, toget
 from __future__ import annotations
 
 from memqos.sim.kernels import (
-    charge,
     counters,
     dirty,
     free,
     io,
     lists,
     memcg_lru,
+    oom,
     program,
     psi,
     reclaim,
@@ -45,7 +45,7 @@ def _shrink_to(m: Mem, c: int, field: int) -> int:
             over = m.cg[c, k.USAGE] - m.cg[c, field]
             if not reclaim.memcg(m, c, over, k.DIRECT, 1, m.g[k.SWAPPINESS]):
                 tries -= 1
-        elif field == k.HIGH or not charge.oom(m, c):
+        elif field == k.HIGH or not oom.out_of_memory(m, c):
             return 0
     return 1
 

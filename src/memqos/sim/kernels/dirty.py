@@ -66,8 +66,8 @@ def _ratio(m: Mem, c: int) -> int:
 
 
 @njit
-def pause(m: Mem, c: int, o: int, writers: int) -> int:
-    """Nanoseconds the writer of a file must pause after `INTERVAL` pages."""
+def pause(m: Mem, c: int, o: int, writers: int, pages: int) -> int:
+    """Nanoseconds the writer of a file must pause after so many pages."""
     ratio = _ratio(m, 0)
     mine = _ratio(m, c) if c else -1
     if ratio < 0 and mine < 0:
@@ -80,7 +80,7 @@ def pause(m: Mem, c: int, o: int, writers: int) -> int:
     speed = throttle.write_rate(m, m.obj[o, k.O_WBCG], d, m.dev[d, k.D_WBPS]) >> 12
     if speed == 0:
         return 0
-    return min(MAX_PAUSE, INTERVAL * 1_000_000_000 * writers // speed * ONE // ratio)
+    return min(MAX_PAUSE, pages * 1_000_000_000 * writers // speed * ONE // ratio)
 
 
 @njit

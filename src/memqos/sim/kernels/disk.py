@@ -16,8 +16,8 @@ swapped out in one request on 6.1 and 6.12, 20 on 7.2, and 7.5 of a read-ahead's
 
 from __future__ import annotations
 
+from memqos.sim.kernels import folios, lists, slots
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists, slots
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 
@@ -59,7 +59,11 @@ def end_writeback(m: Mem, page: int) -> None:
     m.w[page] = word
     m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_WB] -= 1
     m.g[k.NWB] -= 1
+    page = folios.head_of(m, page)
+    word = m.w[page]
     if word & k.RECLAIM:
+        if word < 0 and folios.state_of(m, page) & k.WB:  # ends with its last page
+            return
         if word & k.DIRTY or word & k.POS == k.POS:  # dirty again, or in the hands of reclaim
             m.w[page] = word & ~k.RECLAIM
         else:

@@ -13,7 +13,7 @@ from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
-SPECIAL = k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON | k.BUFFERS
+SPECIAL = k.LARGE | k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON | k.BUFFERS
 ALIKE = k.LIST_MASK | k.REFS_MASK | k.REF | k.WS
 
 

@@ -5,7 +5,7 @@ mm/truncate.c, mm/memory.c (`zap_pte_range`), exit.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, lists, nodes, psi, slots
+from memqos.sim.kernels import counters, folios, lists, lru_batch, nodes, psi, slots
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import njit
@@ -23,11 +23,20 @@ def clear_dirty(m: Mem, page: int, c: int) -> None:
 
 @njit
 def drop(m: Mem, page: int) -> None:
-    """Free one page whatever its state, leaving no shadow and no swap slot; uncharges it."""
+    """Free one page whatever its state, leaving no shadow and no swap slot; uncharges it.
+
+    Of a large folio all pages go: name its first one.
+    """
     word = m.w[page]
+    if word < 0:
+        _drop_folio(m, page)
+        return
     if word & k.RES:
         c = (word & k.CG_MASK) >> k.CG_SHIFT
-        lists.remove(m, page)
+        if word & k.POS == k.POS:
+            lru_batch.forget(m, page)
+        else:
+            lists.remove(m, page)
         if word & k.WB:
             m.cg[c, k.N_WB] -= 1
             m.g[k.NWB] -= 1
@@ -44,7 +53,7 @@ def drop(m: Mem, page: int) -> None:
             m.cg[c, k.N_FILE] -= 1
             if word & k.BUFFERS:
                 nodes.account(m, c, -k.BUFFER_BYTES)
-            nodes.remove(m, page, False)
+            nodes.remove(m, page, 1, False)
         m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
         m.w[page] = 0
         m.g[k.FREE] += 1
@@ -58,13 +67,39 @@ def drop(m: Mem, page: int) -> None:
 
 
 @njit
+def _drop_folio(m: Mem, head: int) -> None:
+    c = (m.w[head] & k.CG_MASK) >> k.CG_SHIFT
+    pages = folios.pages_of(m, head)
+    lists.remove(m, head)
+    for page in range(head, head + pages):
+        word = m.w[page]
+        if word & k.WB:
+            m.cg[c, k.N_WB] -= 1
+            m.g[k.NWB] -= 1
+        if word & k.DIRTY:
+            clear_dirty(m, page, c)
+        if word & k.MAPPED:
+            m.cg[c, k.N_MAPPED] -= 1
+        if word & k.BUFFERS:
+            nodes.account(m, c, -k.BUFFER_BYTES)
+    folios.clear(m, head, 0)
+    nodes.remove(m, head, pages, False)
+    m.cg[c, k.N_FILE] -= pages
+    m.obj[m.blk[head >> 9, k.B_OBJ], k.O_RESIDENT] -= pages
+    m.g[k.FREE] += pages
+    m.g[k.CHANGES] += pages
+    counters.uncharge(m, c, pages)
+
+
+@njit
 def free_object(m: Mem, o: int, only_clean: bool) -> None:
     """Free the pages of a file or region: all of them, or (drop_caches) the clean and unmapped ones."""
     base = m.obj[o, k.O_BASE]
     for page in range(base, base + m.obj[o, k.O_PAGES]):
         word = m.w[page]
         if only_clean:
-            if word & k.RES and not word & (k.DIRTY | k.WB | k.LOCKED | k.MAPPED):
+            busy = k.DIRTY | k.WB | k.LOCKED | k.MAPPED
+            if word & k.RES and folios.head_of(m, page) == page and not folios.state_of(m, page) & busy:
                 drop(m, page)
         elif word or m.aux[page]:
             drop(m, page)
@@ -104,13 +139,17 @@ def _unmap(m: Mem, o: int, first: int) -> None:
         if beside and other != o:
             return
     base = m.obj[o, k.O_BASE]
+    last = -1
+    lru_batch.drain(m)
     for page in range(base + first, base + m.obj[o, k.O_PAGES]):
         word = m.w[page]
         if word & k.MAPPED:
             m.w[page] = word & ~(k.MAPPED | k.YOUNG)
             m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] -= 1
-            if word & k.YOUNG:
+            head = folios.head_of(m, page)
+            if word & k.YOUNG and head != last:
                 accessed(m, page)
+                last = head
     if first == 0:
         _free_tables(m, o)
 
@@ -136,6 +175,7 @@ def free_tail(m: Mem, o: int, first: int) -> None:
 @njit
 def exit_task(m: Mem, t: int, now: int) -> None:
     """The process ends: its anonymous memory and page tables are freed, nothing waits for it any more."""
+    lru_batch.drain(m)
     for o in range(m.g[k.NOBJ]):
         kind = m.obj[o, k.O_KIND]
         if (kind == k.ANON_OBJ or kind == k.MAP_OBJ) and m.obj[o, k.O_TASK] == t:

@@ -6,8 +6,8 @@ mm/vmscan.c (`lru_gen_add_folio`, `try_to_inc_max_seq`, `try_to_inc_min_seq`); k
 
 from __future__ import annotations
 
+from memqos.sim.kernels import folios, lists, tables, workingset
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists, tables, workingset
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.placement import ANON, FILE, MAX_GENS, MIN_GENS
@@ -49,18 +49,19 @@ def _fold_oldest(m: Mem, c: int, kind: int) -> None:
     page = lists.take_tail(m, lid)
     while page >= 0:
         word = m.w[page]
+        size = folios.pages_of(m, page)
         refs = workingset.refs_of(m, word)
         ws = 1 if word & k.WS else 0
         if (word & k.LIST_MASK) >> k.LIST_SHIFT == old:
-            m.ls[lid, k.SIZE] -= 1
-            m.ls[c * k.LISTS + new, k.SIZE] += 1
+            m.ls[lid, k.SIZE] -= size
+            m.ls[c * k.LISTS + new, k.SIZE] += size
             word = forgotten(m, word)
             m.w[page] = (word & ~k.LIST_MASK) | (new << k.LIST_SHIFT)
             lists.put_tail(m, c * k.LISTS + new, page)
         else:
             lists.put_tail(m, lists.list_of(word), page)
         if m.g[k.MGLRU_72] and refs + ws != 5:
-            m.cg[c, k.SHELTERED + 4 * kind + workingset.tier_of(m, refs, ws)] += 1
+            m.cg[c, k.SHELTERED + 4 * kind + workingset.tier_of(m, refs, ws)] += size
         page = lists.take_tail(m, lid)
     _fold_ctrl(m, c, kind)
     m.cg[c, k.MIN_SEQ_ANON + kind] = seq + 1

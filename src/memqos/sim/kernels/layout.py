@@ -9,7 +9,8 @@ is in memory or not, so nothing is ever looked up by hash. Its 64-bit word `m.w[
     bits 47-48  MGLRU refs (accesses through file descriptors beyond the first two)
     bits 49-    flags, below
 
-`m.aux[page]` is the swap slot + 1 of an anonymous page. That is 12 bytes a page and about 5 more for
+`m.aux[page]` is the swap slot + 1 of an anonymous page, or the page's place in a large folio (`folios`). That
+is 12 bytes a page and about 5 more for
 the list entry of a resident one. Everything else is small: `m.g` scalars of the whole node, one row
 per cgroup, task, object, disk.
 """
@@ -41,7 +42,7 @@ class Mem(NamedTuple):
     g: Row  # int64: scalars of the node, the profile and the running reclaim
     cg: Table  # int64: one row per memory cgroup, 0 is the root
     w: Row  # int64: page words
-    aux: Row  # int32: swap slot + 1 of an anonymous page
+    aux: Row  # int32: swap slot + 1 of an anonymous page; place in a large folio
     pool: Row  # int32: entries of the LRU lists
     ch: Table  # int32: chunks of the pool
     ls: Table  # int64: LRU lists, 8 per cgroup
@@ -61,6 +62,7 @@ class Mem(NamedTuple):
     tab: Row  # int32: which pages a program touches, drawn by the host
     lat: Row  # int64: latencies of requests, nanoseconds
     pad: Row  # int64: scratch of a loop over `tab` (`reading`)
+    lb: Row  # int64: pages on their way to the lists, `LB_ROW` per CPU (`lru_batch`)
 
 
 # the page word
@@ -86,6 +88,8 @@ SWAPCACHE = 1 << 60
 ANON = 1 << 61
 ZERO = 1 << 62  # anonymous: filled with zeroes (SWP zeromap)
 BUFFERS = ZERO  # of a file: it was written to, and has a struct buffer_head since
+LARGE = -(1 << 63)  # of a file: one page of a large folio (`folios`)
+OF_A_PAGE = DIRTY | WB | LOCKED | MAPPED | YOUNG | BUFFERS  # what one page of a folio may be alone
 
 MAX_CGROUPS = 4096
 UNLIMITED_PAGES = (2**63 - 4096) >> 12
@@ -95,8 +99,7 @@ INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE = range(4)
 LISTS = 8
 HEAD, TAIL, SIZE = range(3)
 LS_COLS = 3
-CHUNK_SHIFT = 8
-CHUNK = 1 << CHUNK_SHIFT
+CHUNK_SHIFT, CHUNK = 8, 1 << 8
 NEWER, OLDER, LO, HI = range(4)
 CH_COLS = 4
 
@@ -137,8 +140,9 @@ CH_COLS = 4
     PLUG, PLUGGED, PLUG_FIFO,
     # swap clusters (`slots`): where a free one is looked for, the queue of partly free ones, + 1
     SW_HOLES_FIRST, SW_KEPT, SW_FRESH, SW_QUEUE_HEAD, SW_QUEUE_TAIL,
-) = range(153)  # fmt: skip
-ISOLATED = SW_QUEUE_TAIL + 1  # up to 64 pages that reclaim has taken off their list
+    LRU_BATCH,
+) = range(154)  # fmt: skip
+ISOLATED = LRU_BATCH + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS = MEMCG_HEADS + 24
 MEMCG_COUNTS = MEMCG_TAILS + 24
@@ -193,12 +197,10 @@ PS_COLS = 28
 
 # m.tr
 R_TIME, R_CG, R_CPU, R_OLD, R_NEW = range(5)
-TR_COLS = 5
-TR_CAP = 1 << 12
+TR_COLS, TR_CAP = 5, 1 << 12
 
 # m.xa
-X_OWNER, X_NEXT, X_PREV = range(3)
-XA_COLS = 3
+X_OWNER, X_NEXT, X_PREV, XA_COLS = range(4)
 # m.xn: pages (nodes, in an upper one), shadows in the high byte
 NODE_PAGES = 0xFF
 NODE_SHADOW = 1 << 8
@@ -206,13 +208,10 @@ XA_NODE_BYTES = 584
 BUFFER_BYTES = 112  # of struct buffer_head and its obj_cgroup
 
 # m.sw: page | cgroup << 32 | in use << 44 | zero << 45; behind them what is known of clusters (`slots`)
-SW_CG_SHIFT = 32
-SW_USED = 1 << 44
-SW_ZERO = 1 << 45
+SW_CG_SHIFT, SW_USED, SW_ZERO = 32, 1 << 44, 1 << 45
 
 # m.blk: its object; the cgroup + 1 that its page table is charged to; worth the next walk
-B_OBJ, B_PT, B_HOT = range(3)
-BLK_COLS = 3
+B_OBJ, B_PT, B_HOT, BLK_COLS = range(4)
 
 # m.obj
 (
@@ -222,11 +221,10 @@ BLK_COLS = 3
 OBJ_COLS = 18
 GONE, FILE_OBJ, ANON_OBJ, MAP_OBJ = range(4)  # the last: a file's pages as one process maps them
 
-O_BIG = O_ZERO  # of a file: its folios are so large that no leaf node holds them
+O_BIG = O_ZERO  # of a file: it has had folios so large that no leaf node holds them
 O_MMAP_MISS = O_RA_HITS  # of a mapping: f_ra.mmap_miss
-O_TRIED = (
-    O_RA_PREV  # of a mapping: the page + 1 that a fault has read and is tried again for (FAULT_FLAG_TRIED)
-)
+# of a mapping: the page + 1 that a fault has read and is tried again for (FAULT_FLAG_TRIED)
+O_TRIED = O_RA_PREV
 MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
 
 # m.dev, bytes and nanoseconds
@@ -245,17 +243,16 @@ Q_READ, Q_SWAPIN, Q_WRITE, Q_SWAPOUT = range(4)
 Q_SWAP = 1
 
 # m.held
-H_TIME, H_SEQ, H_DEV, H_CG, H_PAGE, H_N, H_KIND = range(7)
-H_COLS = 7
+H_TIME, H_SEQ, H_DEV, H_CG, H_PAGE, H_N, H_KIND, H_COLS = range(8)
 H_CAP = 1 << 14
 
 # m.pad: the words of up to so many pages as they were, then which of them are not looked at in passing
-PAD = 64
-PAD_SIZE = 2 * PAD
+PAD, PAD_SIZE = 64, 128
+
+LB_ROW = 32  # m.lb: how many, then the pages
 
 # m.ev: time, kind, task, cgroup
-EV_CAP = 1 << 12
-EV_COLS = 4
+EV_CAP, EV_COLS = 1 << 12, 4
 EV_OOM_KILL, EV_EXIT, EV_OOM, EV_MARK = range(4)
 
 # m.task
@@ -265,8 +262,9 @@ EV_OOM_KILL, EV_EXIT, EV_OOM, EV_MARK = range(4)
     T_OVER, T_STEP, T_READY, T_K, T_ACCESSES, T_CPU, T_POSTED,
     # its own memory: object + 1, kernel pages, pages it works with, where they lie, how far it is with them
     T_OWN, T_KERNEL, T_HOT, T_HOT_STRIDE, T_HOT_I,
-) = range(34)  # fmt: skip
-TASK_COLS = 34
+    T_RA_ORDER,  # of the folios its last read-ahead made
+) = range(35)  # fmt: skip
+TASK_COLS = 35
 T_RUN, T_IO, T_MEM, T_BOTH, T_SLEEP, T_HOLD, T_DEAD = range(7)
 ON_CPU, ON_CPU_STALLED = 7, 8  # of a task in T_RUN while it has its turn: pressure tells them apart
 PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)

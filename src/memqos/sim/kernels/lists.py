@@ -5,12 +5,14 @@ Adding writes the next entry, taking from the tail reads entries in order, both 
 closes the gaps when the pool runs out of chunks, which its size (a quarter more entries than pages
 of memory, two chunks a list) makes rare.
 
-A list's `SIZE` counts pages whose word names that list. With MGLRU a page may be promoted by a flag
-alone and move only when eviction meets it (`folio_update_gen`), so `take` leaves sizes to the caller.
+Of a large folio the first page stands for all. A list's `SIZE` counts pages whose word names that list. With
+MGLRU a page may be promoted by a flag alone and move only when eviction meets it (`folio_update_gen`), so
+`take` leaves sizes to the caller.
 """
 
 from __future__ import annotations
 
+from memqos.sim.kernels import folios
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
@@ -174,7 +176,7 @@ def remove(m: Mem, page: int) -> None:
     """Take a page out of the middle of its list."""
     word = m.w[page]
     m.pool[word & k.POS] = -1
-    m.ls[list_of(word), k.SIZE] -= 1
+    m.ls[list_of(word), k.SIZE] -= folios.pages_of(m, page)
 
 
 @inlined
@@ -183,7 +185,7 @@ def add(m: Mem, page: int, number: int) -> None:
     word = (m.w[page] & ~k.LIST_MASK) | (number << k.LIST_SHIFT)
     m.w[page] = word
     lid = list_of(word)
-    m.ls[lid, k.SIZE] += 1
+    m.ls[lid, k.SIZE] += folios.pages_of(m, page)
     put_head(m, lid, page)
 
 
@@ -193,7 +195,7 @@ def add_tail(m: Mem, page: int, number: int) -> None:
     word = (m.w[page] & ~k.LIST_MASK) | (number << k.LIST_SHIFT)
     m.w[page] = word
     lid = list_of(word)
-    m.ls[lid, k.SIZE] += 1
+    m.ls[lid, k.SIZE] += folios.pages_of(m, page)
     put_tail(m, lid, page)
 
 

@@ -6,7 +6,7 @@ mm/vmscan.c (`get_nr_to_scan`, `try_to_shrink_lruvec`, `should_abort_scan`); ker
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, generations, io, plug
+from memqos.sim.kernels import counters, generations, io, lru_batch, plug
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -144,6 +144,7 @@ def shrink_lruvec(m: Mem, c: int) -> bool:
     """Reclaim from one cgroup (try_to_shrink_lruvec); True when it was aged."""
     swappiness = swappiness_for(m, c)
     m.g[k.HARVEST] = 0 if m.g[k.SC_KIND] == k.DIRECT else 1  # set_mm_walk
+    lru_batch.drain(m)
     mine = plug.start(m)
     aged = _shrink_72(m, c, swappiness) if m.g[k.MGLRU_72] else _shrink_612(m, c, swappiness)
     plug.finish(m, mine)

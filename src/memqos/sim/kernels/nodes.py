@@ -1,8 +1,9 @@
 """The page cache's tree: one node (struct xa_node) per 64 pages, its kernel memory, and its shadows.
 
-lib/xarray.c, mm/workingset.c (`workingset_update_node`, `count_shadow_nodes`, `shadow_lru_isolate`);
-kernel.md 3. `m.xn[node]` counts a node's resident pages (low byte) and shadows (high byte): two bytes for
-64 pages, so that a random access to a page does not cost another one to its node.
+lib/xarray.c, mm/workingset.c (`workingset_update_node`); kernel.md 3. `m.xn[node]` counts a node's resident
+pages (low byte) and shadows (high byte): two bytes for 64 pages, so that a random access to a page does not
+cost another one to its node. In a node above the leaves what counts is a place: a node below, or 64 pages of
+a large folio; or the shadow of these.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
-BATCH = 128
-"""SHRINK_BATCH"""
+LEAF = 64
+"""Pages below one leaf. Folios of as many or more stand in the nodes above, one place for 64 pages."""
 
 
 @njit
@@ -66,144 +67,165 @@ def enlist(m: Mem, node: int) -> None:
 @inlined
 def levels_of(m: Mem, page: int) -> int:
     """How many levels of nodes the tree of the page's file has; 0: the file needs none."""
-    o = m.blk[page >> 9, k.B_OBJ]
-    if m.obj[o, k.O_BIG]:
-        return 0
-    pages = m.obj[o, k.O_PAGES]
+    pages = m.obj[m.blk[page >> 9, k.B_OBJ], k.O_PAGES]
     return 0 if pages <= 1 else (1 if pages <= 64 else (2 if pages <= 4096 else 3))
 
 
 @njit
-def need(m: Mem, page: int) -> int:
-    """Bytes of tree nodes that adding this file page would allocate."""
+def need(m: Mem, page: int, pages: int) -> int:
+    """Bytes of tree nodes that adding this folio of a file would allocate."""
     levels = levels_of(m, page)
+    if levels == 0:
+        return 0
     size = 0
-    if levels >= 1:
-        node = page >> 6
-        if m.xn[node] == 0:
+    if pages < LEAF:
+        if m.xn[page >> 6]:
+            return 0
+        size = k.XA_NODE_BYTES
+    if levels >= 2 and m.xn[m.g[k.XA2] + (page >> 12)] == 0:
+        size += k.XA_NODE_BYTES
+        if levels >= 3 and m.xn[m.g[k.XA3] + (page >> 18)] == 0:
             size += k.XA_NODE_BYTES
-            if levels >= 2 and m.xn[m.g[k.XA2] + (page >> 12)] == 0:
-                size += k.XA_NODE_BYTES
-                if levels >= 3 and m.xn[m.g[k.XA3] + (page >> 18)] == 0:
-                    size += k.XA_NODE_BYTES
     return size
 
 
+@inlined
+def _above(m: Mem, page: int, level: int) -> int:
+    """The node above a page's leaf (level 1), and the one above that."""
+    return m.g[k.XA2] + (page >> 12) if level == 1 else m.g[k.XA3] + (page >> 18)
+
+
 @njit
-def _drop_node(m: Mem, page: int) -> None:
-    node = page >> 6
-    levels = levels_of(m, page)
+def _take(m: Mem, c: int, page: int, levels: int, more: int) -> None:
+    """Something takes a place in the nodes above a leaf: those that are not there yet are made.
+
+    `more` is what it adds to the lowest of them: a place, which may have held a shadow.
+    """
+    for level in range(1, levels):
+        node = _above(m, page, level)
+        held = m.xn[node]
+        if held and held & k.NODE_PAGES == 0:
+            unlist(m, node)
+        m.xn[node] = held + more
+        if held:
+            break
+        m.xa[node, k.X_OWNER] = c + 1
+        account(m, c, k.XA_NODE_BYTES)
+        more = 1
+
+
+@njit
+def leave(m: Mem, page: int, level: int, more: int) -> None:
+    """What stood in a place of a node above a leaf is gone, or (`more`) a shadow; so may that node be."""
+    for at in range(level, levels_of(m, page)):
+        node = _above(m, page, at)
+        had = m.xn[node] & k.NODE_PAGES
+        held = m.xn[node] + more
+        m.xn[node] = held
+        if held & k.NODE_PAGES:
+            break
+        if held:
+            if had:
+                enlist(m, node)
+            break
+        if not had:
+            unlist(m, node)
+        free(m, node)
+        more = -1
+
+
+@njit
+def free(m: Mem, node: int) -> None:
+    """Give a node's memory back."""
     account(m, m.xa[node, k.X_OWNER] - 1, -k.XA_NODE_BYTES)
     m.xa[node, k.X_OWNER] = 0
-    shift = 12
-    above = m.g[k.XA2] + (page >> shift)
-    for _ in range(levels - 1):
-        m.xn[above] -= 1
-        if m.xn[above]:
-            break
-        account(m, m.xa[above, k.X_OWNER] - 1, -k.XA_NODE_BYTES)
-        shift += 6
-        above = m.g[k.XA3] + (page >> shift)
 
 
 @njit
-def add(m: Mem, c: int, page: int, had_shadow: bool) -> None:
-    """A file page enters its tree, its nodes' kernel memory charged by the caller before."""
+def drop(m: Mem, page: int) -> None:
+    """A leaf holds nothing any more."""
+    free(m, page >> 6)
+    leave(m, page, 1, -1)
+
+
+@njit
+def _shadows(m: Mem, first: int) -> int:
+    """How many of a leaf's 64 pages have shadows."""
+    count = 0
+    for page in range(first, first + LEAF):
+        if m.w[page] & k.SHADOW:
+            count += 1
+    return count
+
+
+@njit
+def add(m: Mem, c: int, page: int, pages: int, shadows: int) -> None:
+    """A folio enters its tree in place of so many shadows, its nodes' memory charged by the caller before.
+
+    Of 64 pages on it takes places above the leaves; a smaller one there splits the shadow of a large one.
+    """
     levels = levels_of(m, page)
     if levels == 0:
         return
     node = page >> 6
+    if pages >= LEAF:
+        m.obj[m.blk[page >> 9, k.B_OBJ], k.O_BIG] = 1
+        for first in range(page, page + pages, LEAF):
+            node = first >> 6
+            known = 0
+            if m.xn[node]:  # shadows only
+                unlist(m, node)
+                m.xn[node] = 0
+                drop(m, first)
+            elif m.w[first] & k.SHADOW:
+                known = 1
+            _take(m, c, first, levels, 1 - known * k.NODE_SHADOW)
+        return
     if m.xn[node] & k.NODE_PAGES == 0:
         if m.xn[node]:
             unlist(m, node)
         else:
+            first = node << 6
+            split = _shadows(m, first) if m.obj[m.blk[page >> 9, k.B_OBJ], k.O_BIG] else 0
+            m.xn[node] = split << 8
             m.xa[node, k.X_OWNER] = c + 1
             account(m, c, k.XA_NODE_BYTES)
-            shift = 12
-            above = m.g[k.XA2] + (page >> shift)
-            for _ in range(levels - 1):
-                m.xn[above] += 1
-                if m.xn[above] > 1:
-                    break
-                m.xa[above, k.X_OWNER] = c + 1
-                account(m, c, k.XA_NODE_BYTES)
-                shift += 6
-                above = m.g[k.XA3] + (page >> shift)
-    m.xn[node] += 1 - k.NODE_SHADOW if had_shadow else 1
+            _take(m, c, page, levels, 1 - k.NODE_SHADOW if split else 1)
+    m.xn[node] += pages - shadows * k.NODE_SHADOW
 
 
 @njit
-def remove(m: Mem, page: int, leave_shadow: bool) -> None:
-    """A resident file page leaves its tree, with or without a shadow in its place."""
-    if levels_of(m, page) == 0:
+def remove(m: Mem, page: int, pages: int, leave_shadow: bool) -> None:
+    """A resident folio leaves its tree, with or without a shadow in its place."""
+    levels = levels_of(m, page)
+    if levels == 0:
         return
     node = page >> 6
-    m.xn[node] += k.NODE_SHADOW - 1 if leave_shadow else -1
+    if pages >= LEAF:
+        for first in range(page, page + pages, LEAF):
+            leave(m, first, 1, k.NODE_SHADOW - 1 if leave_shadow else -1)
+        return
+    m.xn[node] += (k.NODE_SHADOW - 1) * pages if leave_shadow else -pages
     if m.xn[node] & k.NODE_PAGES == 0:
         if m.xn[node]:
             enlist(m, node)
         else:
-            _drop_node(m, page)
+            drop(m, page)
 
 
 @njit
 def forget_shadow(m: Mem, page: int) -> None:
     """An evicted file page's shadow goes (the file is deleted or truncated)."""
-    m.w[page] = 0
-    if levels_of(m, page) == 0:
-        return
+    levels = levels_of(m, page)
     node = page >> 6
+    if levels and m.xn[node] == 0:  # of a large folio, and it is this leaf's first
+        for other in range(page, page + LEAF):
+            m.w[other] = 0
+        leave(m, page, 1, -k.NODE_SHADOW)
+    m.w[page] = 0
+    if levels == 0 or m.xn[node] == 0:
+        return
     m.xn[node] -= k.NODE_SHADOW
     if m.xn[node] == 0:
         unlist(m, node)
-        _drop_node(m, page)
-
-
-@inlined
-def may_shrink(m: Mem, c: int, pages: int, left: int) -> bool:
-    """Whether `shrink` could have anything to do while `pages` pages go from lists that then hold `left`."""
-    left = 0 if m.g[k.SHADOW_SLAB_ONLY] else left
-    return m.cg[c, k.NODES] + pages > ((m.cg[c, k.N_SLAB_BYTES] >> 12) + left) >> 3
-
-
-@njit
-def shrink(m: Mem, c: int) -> None:
-    """Free the oldest nodes that hold only shadows beyond one per 8 pages of `c` (count_shadow_nodes).
-
-    Half of what is too much each time, but in batches of 128 only (do_shrink_slab): what that leaves undone
-    is deferred, and done when reclaim is hard pressed, a share of it that doubles with each priority.
-    """
-    pages = m.cg[c, k.N_SLAB_BYTES] >> 12
-    if m.cg[c, k.NODES] <= pages >> 3:
-        return
-    if not m.g[k.SHADOW_SLAB_ONLY]:
-        for i in range(k.LISTS):
-            pages += m.ls[c * k.LISTS + i, k.SIZE]
-    excess = m.cg[c, k.NODES] - (pages >> 3)
-    if excess <= 0:
-        return
-    deferred = m.cg[c, k.NODES_DEFERRED]
-    new = excess // 2
-    scan = min((deferred >> m.g[k.SC_PRIORITY]) + new, 2 * excess)
-    scanned = 0
-    while scan >= BATCH or scan >= excess:
-        some = min(BATCH, scan)
-        for _ in range(min(some, m.cg[c, k.NODES])):
-            _forget(m, c)
-        scan -= some
-        scanned += some
-    m.cg[c, k.NODES_DEFERRED] = min(max(deferred + new - scanned, 0), 2 * excess)
-
-
-@njit
-def _forget(m: Mem, c: int) -> None:
-    """Free the oldest node with its shadows (shadow_lru_isolate)."""
-    node = m.cg[c, k.NODES_HEAD]
-    first = node << 6
-    unlist(m, node)
-    for page in range(first, first + 64):
-        if m.w[page] & k.SHADOW:
-            m.w[page] = 0
-    m.xn[node] = 0
-    m.cg[c, k.NODERECLAIM] += 1
-    _drop_node(m, first)
+        drop(m, page)

@@ -1,6 +1,7 @@
 """Pages of MGLRU's oldest generation: sorted, isolated, and evicted or put back.
 
-mm/vmscan.c (`evict_folios`, `scan_folios`, `sort_folio`, `isolate_folio`); kernel.md 4.5. `g[MGLRU_72]`
+mm/vmscan.c (`evict_folios`, `scan_folios`, `sort_folio`, `isolate_folio`); kernel.md 4.5. It looks at so many
+folios, and counts their pages. `g[MGLRU_72]`
 selects the rework of 6.14 (as in 7.2) over the rules of 6.12.
 """
 
@@ -10,6 +11,7 @@ from memqos.sim.kernels import (
     classic,
     counters,
     evict,
+    folios,
     generations,
     lists,
     placement,
@@ -32,6 +34,7 @@ BUSY = k.MAPPED | k.DIRTY | k.WB | k.LOCKED
 def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
     """sort_folio: a page of another generation or a protected tier moves on instead of being evicted."""
     word = m.w[page]
+    size = folios.pages_of(m, page)
     seq = m.cg[c, k.MIN_SEQ_ANON + kind]
     old = kind * 4 + seq % 4
     new = kind * 4 + (seq + 1) % 4
@@ -42,23 +45,24 @@ def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
     tier = workingset.tier_of(m, refs, word & k.WS)
     full = workingset.saturated(m, refs, word & k.WS)
     if tier > limit or full:
-        m.ls[c * k.LISTS + old, k.SIZE] -= 1
+        m.ls[c * k.LISTS + old, k.SIZE] -= size
         m.w[page] = generations.forgotten(m, word)
         if not m.g[k.MGLRU_72]:
             m.cg[c, k.SHELTERED + 4 * kind + tier] += 1
             lists.add_tail(m, page, new)
         else:
             if not full:
-                m.cg[c, k.SHELTERED + 4 * kind + tier] += 1
+                m.cg[c, k.SHELTERED + 4 * kind + tier] += size
             lists.add(m, page, new)
         return True
-    if word & k.WB or (word & k.LOCKED and not m.g[k.MGLRU_72]) or (kind == FILE and word & k.DIRTY):
-        if kind == FILE and word & k.DIRTY:
-            m.g[k.SC_TAKEN] += 1
-            if not word & k.WB:
-                m.g[k.SC_UNQUEUED] += 1
-        m.ls[c * k.LISTS + old, k.SIZE] -= 1
-        m.w[page] = generations.forgotten(m, word) | (k.RECLAIM if word & (k.DIRTY | k.WB) else 0)
+    now = folios.state_of(m, page)
+    if now & k.WB or (now & k.LOCKED and not m.g[k.MGLRU_72]) or (kind == FILE and now & k.DIRTY):
+        if kind == FILE and now & k.DIRTY:
+            m.g[k.SC_TAKEN] += size
+            if not now & k.WB:
+                m.g[k.SC_UNQUEUED] += size
+        m.ls[c * k.LISTS + old, k.SIZE] -= size
+        m.w[page] = generations.forgotten(m, word) | (k.RECLAIM if now & (k.DIRTY | k.WB) else 0)
         lists.add(m, page, new)
         return True
     return False
@@ -109,17 +113,17 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
     number = kind * 4 + seq % 4
     lid = c * k.LISTS + number
     looked = 0
+    seen = 0
     isolated = 0
     held = 0
     refilled = 0
     freed = 0
-    most = MAX_BATCH
-    if m.g[k.MGLRU_72]:  # counts folios; a file's are as large as its read-ahead
-        most = min(batch, MIN_BATCH) * (m.g[k.FOLIO] if kind == FILE else 1)
-    while looked < most and isolated < MIN_BATCH:
+    most = min(batch, MIN_BATCH) if m.g[k.MGLRU_72] else MAX_BATCH  # folios
+    while seen < most and isolated < MIN_BATCH:
         if kind == FILE and held == 0:
-            gone = evict.batch(m, c, number, min(most - looked, MIN_BATCH - isolated), limit)
+            gone = evict.batch(m, c, number, min(most - seen, MIN_BATCH - isolated), limit)
             if gone:
+                seen += gone
                 looked += gone
                 isolated += gone
                 freed += gone
@@ -127,20 +131,23 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
         page = lists.take_tail(m, lid)
         if page < 0:
             break
-        looked += 1
+        size = folios.pages_of(m, page)
+        seen += 1
+        looked += size
         if _sort(m, c, kind, page, limit):
-            refilled += 1
+            refilled += size
             continue
-        isolated += 1
-        m.ls[lid, k.SIZE] -= 1
+        isolated += size
+        m.ls[lid, k.SIZE] -= size
         _isolate(m, page)
         m.g[k.ISOLATED + held] = page
         held += 1
     for i in range(held):
         page = m.g[k.ISOLATED + i]
-        fate = shrink.shrink_page(m, page, c)
+        size = folios.pages_of(m, page)
+        fate = shrink.shrink_folio(m, page, c) if size > 1 else shrink.shrink_page(m, page, c)
         if fate == shrink.FREED:
-            freed += 1
+            freed += size
             m.g[k.ISOLATED + i] = -1
         elif fate == shrink.ACTIVATE:
             m.g[k.ISOLATED + i] = page | ACTIVE
@@ -150,11 +157,13 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
             continue
         active = page & ACTIVE != 0
         page &= ACTIVE - 1
-        if not active and not m.w[page] & BUSY and not (m.w[page] & k.REF and not m.g[k.MGLRU_72]):
+        now = folios.state_of(m, page)
+        if not active and not now & BUSY and not (now & k.REF and not m.g[k.MGLRU_72]):
             # its write ended meanwhile, when it could not be moved to the oldest end: at once again
-            fate = shrink.shrink_page(m, page, c)
+            size = folios.pages_of(m, page)
+            fate = shrink.shrink_folio(m, page, c) if size > 1 else shrink.shrink_page(m, page, c)
             if fate == shrink.FREED:
-                freed += 1
+                freed += size
                 continue
             active = fate == shrink.ACTIVATE
         _put_back(m, c, page, active)
@@ -167,7 +176,7 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
     if kind == FILE and isolated + m.g[k.SC_TAKEN] > 0 and m.g[k.SC_UNQUEUED] == isolated + m.g[k.SC_TAKEN]:
         m.g[k.FLUSH_WAKE] = k.FLUSH_ALL
     m.g[k.R3] = isolated
-    if isolated or looked >= most:
+    if isolated or seen >= most:
         return looked
     return 0
 

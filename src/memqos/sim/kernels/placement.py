@@ -6,8 +6,8 @@ mm/vmscan.c `lru_gen_add_folio`, `folio_update_gen`; kernel.md 4.2. `g[MGLRU_72]
 
 from __future__ import annotations
 
+from memqos.sim.kernels import folios, lists
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
@@ -47,7 +47,7 @@ def add(m: Mem, page: int, active: bool) -> None:
     if active and not m.g[k.MGLRU_72]:
         m.w[page] = word & ~(k.REFS_MASK | k.REF)
     kind = 0 if word & k.ANON else 1
-    lists.add(m, page, kind * 4 + place_seq(m, c, word, active) % 4)
+    lists.add(m, page, kind * 4 + place_seq(m, c, folios.state_of(m, page), active) % 4)
 
 
 @njit
@@ -61,9 +61,10 @@ def move(m: Mem, page: int) -> None:
 def promote(m: Mem, page: int, c: int) -> None:
     """A page's word names the youngest generation; it moves when eviction meets it (folio_update_gen)."""
     word = m.w[page]
-    m.ls[lists.list_of(word), k.SIZE] -= 1
+    pages = folios.pages_of(m, page)
+    m.ls[lists.list_of(word), k.SIZE] -= pages
     kind = 0 if word & k.ANON else 1
     number = kind * 4 + m.cg[c, k.MAX_SEQ] % 4
     word = (word & ~k.LIST_MASK) | (number << k.LIST_SHIFT)
     m.w[page] = word
-    m.ls[lists.list_of(word), k.SIZE] += 1
+    m.ls[lists.list_of(word), k.SIZE] += pages

@@ -6,20 +6,14 @@ A task's program is a row of `m.prog` per operation. What the program itself com
 
 from __future__ import annotations
 
-from memqos.sim.kernels import anon, charge, dirty, footprint, free, io, pagecache
+from memqos.sim.kernels import anon, buffered, dirty, footprint, free, io, mapped, oom, transfers
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
+from memqos.sim.kernels.transfers import NAP
 
-GO, BLOCKED, ENDED, NAP, IDLE = 10, 11, 12, 13, 14
-
-
-@njit
-def _compute(m: Mem, time: int) -> None:
-    """The program itself is busy for so long."""
-    m.g[k.NOW] += time
-    m.g[k.USER] += time
+GO, BLOCKED, ENDED, IDLE = 10, 11, 12, 14
 
 
 @njit
@@ -49,110 +43,13 @@ def _touch(m: Mem, t: int, row: int, turn: int) -> int:
         else:
             m.w[page] = word | k.YOUNG
     elif not word & k.MAPPED or (write and not word & k.DIRTY):
-        fate = anon.file_fault(m, t, o, index, write)
+        fate = mapped.fault(m, t, o, index, write)
     else:
         m.w[page] = word | k.YOUNG
     if fate == DONE:
         m.task[t, k.T_K] = -1
         m.task[t, k.T_ACCESSES] += 1
-        _compute(m, m.prog[row, k.P_NS])
-    return fate
-
-
-@njit
-def _after_fault(m: Mem, t: int) -> None:
-    if m.g[k.OVER_HIGH]:
-        charge.handle_over_high(m, m.task[t, k.T_CG])
-
-
-@njit
-def _writers(m: Mem) -> int:
-    count = 0
-    for t in range(m.g[k.NTASK]):
-        alive = m.task[t, k.T_STATE] < k.T_DEAD and m.task[t, k.T_KIND] == 0
-        if alive and m.prog[m.task[t, k.T_PC], k.P_OP] == k.OP_WRITE:
-            count += 1
-    return max(1, count)
-
-
-@njit
-def _due(m: Mem, t: int, row: int, i: int) -> bool:
-    """Whether a slowed-down operation may go on with page `i`; `g[DISK_WAIT]` when not."""
-    if m.task[t, k.T_STEP] < 0:
-        m.task[t, k.T_STEP] = m.prog[row, k.P_START]
-    when = m.task[t, k.T_STEP] + i * m.prog[row, k.P_PACE] // 1000
-    m.g[k.DISK_WAIT] = when
-    return when <= m.g[k.NOW]
-
-
-@njit
-def _read(m: Mem, t: int, row: int, end: int) -> int:
-    o = m.prog[row, k.P_OBJ]
-    first = m.prog[row, k.P_FIRST]
-    count = m.prog[row, k.P_COUNT]
-    chunk = m.prog[row, k.P_CHUNK]
-    cost = m.prog[row, k.P_NS]
-    random = m.prog[row, k.P_PATTERN] != k.SEQUENTIAL
-    wrap = m.prog[row, k.P_WRAP]
-    i = m.task[t, k.T_I]
-    fate = DONE
-    while i < count and m.g[k.NOW] < end:
-        if m.prog[row, k.P_PACE] and not _due(m, t, row, i):
-            fate = NAP
-            break
-        part = i % chunk
-        if random:
-            index = m.tab[m.prog[row, k.P_A] + i // chunk] * chunk + part
-            want = min(chunk - part, wrap - index)
-            if want <= 0:
-                i += 1
-                continue
-        else:
-            index = first + i % wrap
-            want = min(chunk - part, count - i, wrap - i % wrap)
-        fate = pagecache.read_page(m, t, o, index, want)
-        if fate != DONE:
-            break
-        i += 1
-        m.g[k.NOW] += m.g[k.NS_COPY]
-        _compute(m, cost)
-        if i % chunk == 0:
-            m.g[k.NOW] += m.g[k.NS_SYSCALL]
-            if m.g[k.OVER_HIGH]:
-                _after_fault(m, t)
-        if m.g[k.KSWAPD_WAKE]:
-            break
-    m.task[t, k.T_ACCESSES] += i - m.task[t, k.T_I]
-    m.task[t, k.T_I] = i
-    return fate
-
-
-@njit
-def _write(m: Mem, t: int, row: int, end: int) -> int:
-    o = m.prog[row, k.P_OBJ]
-    count = m.prog[row, k.P_COUNT]
-    fate = DONE
-    while m.task[t, k.T_I] < count and m.g[k.NOW] < end:
-        if m.prog[row, k.P_PACE] and not _due(m, t, row, m.task[t, k.T_I]):
-            return NAP
-        fate = pagecache.write_page(m, t, o, m.prog[row, k.P_FIRST] + m.task[t, k.T_I])
-        if fate != DONE:
-            break
-        m.task[t, k.T_I] += 1
-        m.task[t, k.T_ACCESSES] += 1
-        m.g[k.NOW] += m.g[k.NS_COPY]
-        _compute(m, m.prog[row, k.P_NS])
-        m.task[t, k.T_DIRTIED] += 1
-        if m.g[k.OVER_HIGH]:
-            _after_fault(m, t)
-        if m.task[t, k.T_DIRTIED] >= dirty.INTERVAL:
-            m.task[t, k.T_DIRTIED] = 0
-            nap = dirty.pause(m, m.task[t, k.T_CG], o, _writers(m))
-            if nap:
-                m.g[k.DISK_WAIT] = m.g[k.NOW] + nap
-                return WAIT
-        if m.g[k.KSWAPD_WAKE] or m.g[k.FLUSH_WAKE]:
-            break
+        transfers.compute(m, m.prog[row, k.P_NS])
     return fate
 
 
@@ -179,14 +76,14 @@ def _requests(m: Mem, t: int, row: int, end: int) -> int:
             fate = _touch(m, t, row, number * pages + i)
         else:
             place = m.tab[m.prog[row, k.P_FA] + number * (steps - pages) + i - pages]
-            fate = pagecache.read_page(m, t, m.prog[row, k.P_FILE], place, 1)
+            fate = buffered.read_page(m, t, m.prog[row, k.P_FILE], place, 1)
             if fate == DONE:
                 m.g[k.NOW] += m.g[k.NS_COPY]
-                _compute(m, m.prog[row, k.P_NS])
+                transfers.compute(m, m.prog[row, k.P_NS])
         if fate != DONE:
             return fate
         if m.g[k.OVER_HIGH]:
-            _after_fault(m, t)
+            transfers.after_fault(m, t)
         m.task[t, k.T_I] = i + 1
         if i + 1 >= steps:
             m.lat[m.prog[row, k.P_LAT] + number] = max(1, m.g[k.NOW] - arrival)
@@ -222,23 +119,23 @@ def step(m: Mem, t: int, end: int) -> int:
     if fate != DONE:
         pass
     elif op == k.OP_READ:
-        fate = _read(m, t, row, end)
+        fate = transfers.read(m, t, row, end)
         if m.task[t, k.T_I] >= count:
             next_op(m, t)
     elif op == k.OP_WRITE:
-        fate = _write(m, t, row, end)
+        fate = transfers.write(m, t, row, end)
         if m.task[t, k.T_I] >= count:
             next_op(m, t)
     elif op == k.OP_TOUCH:
         while m.task[t, k.T_I] < count and m.g[k.NOW] < end:
-            if m.prog[row, k.P_PACE] and not _due(m, t, row, m.task[t, k.T_I]):
+            if m.prog[row, k.P_PACE] and not transfers.due(m, t, row, m.task[t, k.T_I]):
                 return NAP
             fate = _touch(m, t, row, m.task[t, k.T_I])
             if fate != DONE:
                 break
             m.task[t, k.T_I] += 1
             if m.g[k.OVER_HIGH]:
-                _after_fault(m, t)
+                transfers.after_fault(m, t)
             if m.g[k.KSWAPD_WAKE]:
                 break
         if m.task[t, k.T_I] >= count:
@@ -268,7 +165,7 @@ def step(m: Mem, t: int, end: int) -> int:
             m.task[t, k.T_PC] = target
         m.g[k.NOW] += m.g[k.NS_SYSCALL]
     elif op == k.OP_MARK:
-        charge.log_event(m, k.EV_MARK, t, m.prog[row, k.P_A])
+        oom.log_event(m, k.EV_MARK, t, m.prog[row, k.P_A])
         next_op(m, t)
     elif op == k.OP_BEGIN:
         fate = footprint.begin(m, t, row)

@@ -6,7 +6,7 @@ kernel.md 2.1, 2.2, 4.7, 5.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, generations, io, memcg_lru, mglru, nodes, rounds
+from memqos.sim.kernels import classic, counters, generations, io, memcg_lru, mglru, rounds, shadow_nodes
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -39,7 +39,7 @@ def shrink_one(m: Mem, c: int) -> None:
         mglru.shrink_lruvec(m, c)
     else:
         classic.shrink_lruvec(m, c)
-    nodes.shrink(m, c)
+    shadow_nodes.shrink(m, c)
 
 
 @njit
@@ -82,7 +82,7 @@ def _shrink_ranked(m: Mem, c: int) -> int:
             return memcg_lru.TAIL
         counters.event(m, c, k.E_LOW)
     aged = mglru.shrink_lruvec(m, c)
-    nodes.shrink(m, c)
+    shadow_nodes.shrink(m, c)
     if aged and m.cg[c, k.ONLINE]:
         return memcg_lru.YOUNG
     if not aged:

@@ -7,7 +7,7 @@ numbers, so the parent first gets all four. Swap slots stay the dead cgroup's, a
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, generations, lists, placement
+from memqos.sim.kernels import counters, folios, generations, lists, lru_batch, placement
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -27,9 +27,9 @@ def _move_list(m: Mem, c: int, parent: int, number: int) -> int:
         for i in range(m.ch[chunk, k.HI] - 1, m.ch[chunk, k.LO] - 1, -1):
             page = int(m.pool[first + i])
             if page >= 0:
-                m.w[page] = (m.w[page] & ~k.CG_MASK) | (parent << k.CG_SHIFT)
+                folios.change(m, page, k.CG_MASK, parent << k.CG_SHIFT)
                 lists.put_tail(m, parent * k.LISTS + number, page)
-                moved += 1
+                moved += folios.pages_of(m, page)
         older = m.ch[chunk, k.OLDER]
         lists.free_chunk(m, chunk)
         chunk = older
@@ -68,6 +68,7 @@ def reparent(m: Mem, c: int) -> None:
     """Give all that the offline cgroup `c` holds to its parent; above the parent nothing changes."""
     parent = m.cg[c, k.PARENT]
     counters.drain_stock(m)
+    lru_batch.drain(m)
     if m.g[k.MGLRU]:
         for kind in range(2):
             while m.cg[parent, k.MAX_SEQ] - m.cg[parent, k.MIN_SEQ_ANON + kind] + 1 < placement.MAX_GENS:

@@ -8,7 +8,7 @@ and it is taken in one go. mm/vmscan.c `do_try_to_free_pages`, `shrink_lruvec`.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, evict, nodes
+from memqos.sim.kernels import classic, counters, evict, shadow_nodes
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -87,7 +87,7 @@ def shrink(m: Mem) -> bool:
             return False
     if gone > have:
         return False
-    if nodes.may_shrink(m, c, gone, inactive + active):
+    if shadow_nodes.may_shrink(m, c, gone, inactive + active):
         return False
     done = evict.batch(m, c, k.INACTIVE_FILE, gone, 0)
     if done < gone:

@@ -7,11 +7,12 @@ effect at once; when it has to wait, it waits from there. Who is in what state s
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, counters, dirty, free, io, kswapd, program, psi
+from memqos.sim.kernels import counters, dirty, free, io, kswapd, oom, program, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
-from memqos.sim.kernels.program import BLOCKED, ENDED, GO, IDLE, NAP
+from memqos.sim.kernels.program import BLOCKED, ENDED, GO, IDLE
+from memqos.sim.kernels.transfers import NAP
 
 SECOND = 1_000_000_000
 
@@ -47,7 +48,7 @@ def set_state(m: Mem, t: int, state: int, now: int) -> None:
 def finish(m: Mem, t: int, now: int) -> None:
     """The process has ended."""
     free.exit_task(m, t, now)
-    charge.log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
+    oom.log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
 
 
 @njit

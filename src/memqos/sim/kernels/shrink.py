@@ -5,7 +5,7 @@ mm/vmscan.c `shrink_folio_list`, `folio_check_references`; kernel.md 2.7, 7.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, io, nodes, slots, tables, workingset
+from memqos.sim.kernels import counters, folios, io, nodes, slots, tables, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -127,4 +127,48 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
             m.w[page] &= ~k.BUFFERS
             nodes.account(m, c, -k.BUFFER_BYTES)
         workingset.evict_file(m, page, c)
+    return FREED
+
+
+@njit
+def shrink_folio(m: Mem, head: int, c: int) -> int:
+    """The same for a large folio of a file, as MGLRU meets it on 7.2."""
+    pages = folios.pages_of(m, head)
+    now = folios.state_of(m, head)
+    if now & k.LOCKED:
+        return KEEP
+    if now & k.DIRTY:
+        m.g[k.SC_DIRTY] += pages
+        if not now & k.WB:
+            m.g[k.SC_UNQUEUED] += pages
+    if now & k.WB:
+        m.w[head] |= k.RECLAIM
+        m.cg[c, k.PGACTIVATE] += pages
+        return ACTIVATE
+    if now & k.YOUNG and now & k.MAPPED:
+        first = head
+        while not m.w[first] & k.YOUNG:
+            first += 1
+        folios.change(m, head, k.YOUNG, 0)
+        tables.look_around(m, first, c)
+        if not m.w[head] & (k.REF | k.WS):  # lru_gen_set_refs
+            m.w[head] = (m.w[head] & ~k.REFS_MASK) | k.REF
+            return KEEP
+        m.w[head] = (m.w[head] & ~(k.REFS_MASK | k.REF)) | k.WS
+        m.cg[c, k.PGACTIVATE] += pages
+        return ACTIVATE
+    if now & k.DIRTY:
+        m.w[head] |= k.RECLAIM
+        m.cg[c, k.PGACTIVATE] += pages
+        return ACTIVATE
+    mapped = 0
+    buffers = 0
+    for page in range(head, head + pages):
+        mapped += 1 if m.w[page] & k.MAPPED else 0
+        buffers += 1 if m.w[page] & k.BUFFERS else 0
+    m.cg[c, k.N_MAPPED] -= mapped
+    folios.change(m, head, k.MAPPED | k.YOUNG | k.BUFFERS, 0)
+    if buffers:
+        nodes.account(m, c, -buffers * k.BUFFER_BYTES)
+    workingset.evict_folio(m, head, c)
     return FREED

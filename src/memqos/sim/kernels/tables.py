@@ -8,8 +8,8 @@ left alone, over the rules of 6.12, where it promotes at once and such pages are
 
 from __future__ import annotations
 
+from memqos.sim.kernels import folios, placement
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import placement
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 
@@ -19,12 +19,13 @@ TABLE = 512
 
 @njit
 def _found(m: Mem, page: int, c: int) -> None:
-    """An accessed bit was found set: the page is promoted, if it is on a list.
+    """An accessed bit was found set: the page's folio is promoted, if it is on a list.
 
     While a walk is at hand (`g[HARVEST]`) its word names the new generation, else it moves (folio_activate).
     """
-    word = m.w[page] & ~k.YOUNG
-    m.w[page] = word
+    m.w[page] &= ~k.YOUNG
+    page = folios.head_of(m, page)
+    word = m.w[page]
     isolated = word & k.POS == k.POS  # only by the old rules
     if m.g[k.MGLRU_72]:
         if not word & (k.REF | k.WS):
@@ -50,13 +51,19 @@ def _found(m: Mem, page: int, c: int) -> None:
 def _harvest(m: Mem, first: int, end: int, c: int) -> int:
     """Look at a range of page table entries; return how many were young."""
     young = 0
+    last = -1  # a folio is looked at once (walk_update_folio)
     rework = m.g[k.MGLRU_72] != 0
     for page in range(first, end):
         word = m.w[page]
-        if not word & k.YOUNG or (rework and word & k.POS == k.POS):
+        head = folios.head_of(m, page)
+        if not word & k.YOUNG or (rework and m.w[head] & k.POS == k.POS):
             continue
         if word & k.MAPPED and word & k.RES and (word & k.CG_MASK) >> k.CG_SHIFT == c:
-            _found(m, page, c)
+            if head == last:
+                m.w[page] = word & ~k.YOUNG
+            else:
+                _found(m, page, c)
+            last = head
             young += 1
     return young
 

@@ -5,7 +5,7 @@ mm/workingset.c, mm/swap.c (`lru_note_cost`); kernel.md 2.4, 3, 4.6.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, nodes
+from memqos.sim.kernels import counters, folios, nodes
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -152,10 +152,25 @@ def evict_file(m: Mem, page: int, c: int) -> None:
     """An isolated clean file page leaves memory; a shadow stays. The caller uncharges it."""
     word = m.w[page]
     m.w[page] = shadow_of(m, word, c)
-    nodes.remove(m, page, True)
+    nodes.remove(m, page, 1, True)
     m.cg[c, k.N_FILE] -= 1
     if word & k.MAPPED:
         m.cg[c, k.N_MAPPED] -= 1
     m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
     m.g[k.FREE] += 1
     m.g[k.CHANGES] += 1
+
+
+@njit
+def evict_folio(m: Mem, head: int, c: int) -> None:
+    """The same for a large folio: one shadow for all of its pages, which are unmapped and have no buffers."""
+    word = m.w[head]
+    pages = folios.pages_of(m, head)
+    tier = tier_of(m, refs_of(m, word), word & k.WS)
+    m.cg[c, k.EVICTED + 4 + tier] += pages - 1
+    folios.clear(m, head, shadow_of(m, word, c))
+    nodes.remove(m, head, pages, True)
+    m.cg[c, k.N_FILE] -= pages
+    m.obj[m.blk[head >> 9, k.B_OBJ], k.O_RESIDENT] -= pages
+    m.g[k.FREE] += pages
+    m.g[k.CHANGES] += pages

@@ -12,6 +12,7 @@ class Generations(Aging):
 
     def shrink(self, target: Group, group: Group, priority: int, wanted: int, low_reclaim: bool) -> None:
         """lru_gen_shrink_lruvec."""
+        self.drain()
         swappiness = self.swappiness if self.room(group) >= BATCH else 0
         self.harvest = False
         if self.rework:

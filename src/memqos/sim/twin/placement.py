@@ -9,6 +9,8 @@ from __future__ import annotations
 from memqos.sim.twin.tiers import MAX_GENS, MIN_GENS, TIERS, Gens
 from memqos.sim.twin.world import Group, Page, Shadow, World
 
+PAGEVEC = 31  # PAGEVEC_SIZE
+
 
 class Placement(World):
     """Generations of 6.12, or with `rework` of 7.2; a process's memory has `span` pages."""
@@ -21,6 +23,7 @@ class Placement(World):
         self.keeps_written = rework
         self.span = span
         self.harvest = False
+        self.batch: list[tuple[Page | None, bool]] = []
         super().__init__(slots, swappiness)
 
     def lists_for(self, group: Group) -> None:
@@ -103,7 +106,19 @@ class Placement(World):
             active = page.workingset
             if not active:
                 self.accessed(page)
-        self._put(page, active)
+        if not self.rework or page.anon:
+            self._put(page, active)
+        if self.rework:
+            self.batch.append((None if page.anon else page, active))
+            if len(self.batch) == PAGEVEC:
+                self.drain()
+
+    def drain(self) -> None:
+        """lru_add_drain: pages of files get to the lists 31 at a time, or when reclaim begins."""
+        for page, active in self.batch:
+            if page is not None:
+                self._put(page, active)
+        self.batch = []
 
     def _refault(self, page: Page, shadow: Shadow, in_fault: bool) -> None:
         group, mine = page.owner, self.gens[page.owner]

@@ -1,0 +1,86 @@
+"""Page faults in mapped files, with read-around: mm/filemap.c (`filemap_fault`); kernel.md 8."""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import anon, buffered, folios, io, pagecache, readahead
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
+
+
+@njit
+def _fault_around(m: Mem, o: int, index: int) -> None:
+    """filemap_map_pages: a read fault maps what is cached around it; the profile says what of it is a hit."""
+    base = m.obj[o, k.O_BASE]
+    first = index & ~15
+    counted = m.g[k.READ_AROUND_HITS]
+    for i in range(first, min(first + 16, m.obj[o, k.O_PAGES])):
+        word = m.w[base + i]
+        folio = m.w[folios.head_of(m, base + i)]
+        if word & k.RES and not word & (k.LOCKED | k.MAPPED) and not folio & k.RAHEAD:
+            m.w[base + i] = word | k.MAPPED | k.YOUNG
+            m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
+            if folio & k.WS and counted != k.MAPPED_HIT:
+                continue
+            if counted == k.FAULTED_HIT and (i != index or m.obj[o, k.O_TRIED] == base + i + 1):
+                continue
+            m.obj[o, k.O_MMAP_MISS] = max(0, m.obj[o, k.O_MMAP_MISS] - 1)
+
+
+@njit
+def fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
+    """Touch a page of a mapped file that is not mapped yet (filemap_fault, with read-around)."""
+    c = m.task[t, k.T_CG]
+    page = m.obj[o, k.O_BASE] + index
+    m.g[k.IN_FAULT] = 1
+    if not anon.page_table(m, c, page):
+        m.g[k.IN_FAULT] = 0
+        return FAILED
+    if not m.w[page] & k.RES:
+        m.cg[c, k.PGMAJFAULT] += 1
+        most = m.g[k.RA_PAGES]
+        m.obj[o, k.O_MMAP_MISS] += 1
+        m.obj[o, k.O_TRIED] = page + 1
+        if most and m.obj[o, k.O_MMAP_MISS] <= 100:
+            start = max(0, index - most // 2)
+            m.task[t, k.T_RA_START] = start
+            m.task[t, k.T_RA_SIZE] = most
+            m.task[t, k.T_RA_ASYNC] = most // 4
+            m.task[t, k.T_RA_ORDER] = 0
+            readahead.issue(m, t, c, o, start)
+        if not m.w[page] & k.RES:
+            if not pagecache.add_page(m, c, o, page, False, False):
+                m.g[k.IN_FAULT] = 0
+                return FAILED
+            m.w[page] |= k.LOCKED
+            io.submit(m, m.obj[o, k.O_DEV], c, page, 1, k.Q_READ)
+    else:
+        head = folios.head_of(m, page)
+        if m.w[head] & k.RAHEAD:
+            m.w[head] &= ~k.RAHEAD
+            m.obj[o, k.O_MMAP_MISS] = max(0, m.obj[o, k.O_MMAP_MISS] - 1)
+            readahead.async_readahead(m, t, c, o, index, index + head - page, m.g[k.RA_PAGES])
+    m.g[k.IN_FAULT] = 0
+    if m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):
+        return WAIT
+    if not m.w[page] & k.RES:
+        m.g[k.DISK_WAIT] = m.g[k.NOW]
+        return WAIT
+    if not m.w[page] & k.MAPPED:
+        m.cg[c, k.PGFAULT] += 1
+        m.g[k.NOW] += m.g[k.NS_FAULT]
+        if not write:
+            _fault_around(m, o, index)
+        if not m.w[page] & k.MAPPED:
+            m.w[page] |= k.MAPPED
+            m.cg[(m.w[page] & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
+        m.obj[o, k.O_TRIED] = 0
+    elif write and not m.w[page] & k.DIRTY:  # ->page_mkwrite
+        m.cg[c, k.PGFAULT] += 1
+        m.g[k.NOW] += m.g[k.NS_FAULT]
+    if write and not buffered.page_mkwrite(m, c, o, page):
+        m.g[k.DISK_WAIT] = m.g[k.NOW]
+        return WAIT
+    m.w[page] |= k.YOUNG
+    return DONE

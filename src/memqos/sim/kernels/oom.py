@@ -1,0 +1,103 @@
+"""The OOM killer: who is killed for a cgroup or the node, and telling the host of it.
+
+mm/oom_kill.c (`oom_badness`, `out_of_memory`, `oom_kill_process`); kernel.md 9.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import counters, free
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+
+
+@njit
+def badness(m: Mem, t: int, total: int) -> int:
+    """oom_badness: pages held in memory and swap and as page tables, plus the adjustment's share."""
+    points = 0
+    for o in range(m.g[k.NOBJ]):
+        if m.obj[o, k.O_KIND] == k.ANON_OBJ and m.obj[o, k.O_TASK] == t:
+            points += m.obj[o, k.O_TOUCHED]
+            first = m.obj[o, k.O_BASE] >> 9
+            for b in range(first, first + ((m.obj[o, k.O_PAGES] + 511) >> 9)):
+                points += 1 if m.blk[b, k.B_PT] else 0
+    return points + m.task[t, k.T_ADJ] * total // 1000
+
+
+@njit
+def log_event(m: Mem, kind: int, t: int, c: int) -> None:
+    """Tell the host what happened; when it does not read, the oldest is lost and counted."""
+    head = m.g[k.EV_HEAD]
+    if head - m.g[k.EV_TAIL] == k.EV_CAP:
+        m.g[k.EV_TAIL] += 1
+        m.g[k.LOST_EVENTS] += 1
+    row = head % k.EV_CAP
+    m.ev[row, 0] = m.g[k.NOW]
+    m.ev[row, 1] = kind
+    m.ev[row, 2] = t
+    m.ev[row, 3] = c
+    m.g[k.EV_HEAD] = head + 1
+
+
+@njit
+def kill(m: Mem, t: int) -> None:
+    """SIGKILL: another task frees its memory at once, the running one when it leaves the kernel."""
+    if m.task[t, k.T_STATE] >= k.T_DEAD:
+        return
+    m.task[t, k.T_EXIT] = 137
+    m.task[t, k.T_KILLED] = 1
+    if t == m.g[k.CUR]:
+        m.g[k.OOM_DYING] = 1
+    else:
+        free.exit_task(m, t, m.g[k.NOW])
+        log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
+
+
+@njit
+def out_of_memory(m: Mem, over: int) -> bool:
+    """Kill in `over`'s subtree (0: the whole node); False when there is nobody to kill."""
+    if over:
+        counters.event(m, over, k.E_OOM)
+        if counters.margin(m, over) >= 1:
+            return True
+        total = min(m.cg[over, k.MAX], m.g[k.TOTAL]) + min(m.cg[over, k.SWAP_MAX], m.g[k.SW_TOTAL])
+    else:
+        total = m.g[k.TOTAL] + m.g[k.SW_TOTAL]
+    log_event(m, k.EV_OOM, -1, over)
+    victim = -1
+    worst = 0
+    for t in range(m.g[k.NTASK]):
+        usable = m.task[t, k.T_STATE] < k.T_DEAD and not m.task[t, k.T_KILLED] and m.task[t, k.T_ADJ] > -1000
+        if usable and m.task[t, k.T_KIND] == 0 and counters.is_below(m, m.task[t, k.T_CG], over):
+            points = badness(m, t, total)
+            if victim < 0 or points >= worst:
+                victim = t
+                worst = points
+    if victim < 0:
+        return False
+    c = m.task[victim, k.T_CG]
+    group = -1
+    d = c
+    while d > 0:
+        if m.cg[d, k.OOM_GROUP]:
+            group = d
+        if d == over:
+            break
+        d = m.cg[d, k.PARENT]
+    counters.event(m, c, k.E_OOM_KILL)
+    m.g[k.G_OOM_KILL] += 1
+    log_event(m, k.EV_OOM_KILL, victim, c)
+    kill(m, victim)
+    if group >= 0:
+        counters.event(m, group, k.E_OOM_GROUP_KILL)
+        # mm/oom_kill.c, oom_kill_process: the first victim is killed once more, as a member of its group
+        counters.event(m, c, k.E_OOM_KILL)
+        m.g[k.G_OOM_KILL] += 1
+        for t in range(m.g[k.NTASK]):
+            alive = m.task[t, k.T_STATE] < k.T_DEAD and not m.task[t, k.T_KILLED]
+            if alive and m.task[t, k.T_ADJ] > -1000 and counters.is_below(m, m.task[t, k.T_CG], group):
+                counters.event(m, m.task[t, k.T_CG], k.E_OOM_KILL)
+                m.g[k.G_OOM_KILL] += 1
+                log_event(m, k.EV_OOM_KILL, t, m.task[t, k.T_CG])
+                kill(m, t)
+    return True
