@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from memqos.errors import CgroupGone
 from memqos.linux.notice import Notices
-from memqos.linux.observed import CONTROL, DECODE, EVERY, LIVE, OBSERVED, OWN, SWITCH
+from memqos.linux.observed import CONTROL, DECODE, EVERY, LIVE, OBSERVED, OWN, SELDOM, SWITCH
 from memqos.linux.oserror import node_error
 from memqos.linux.reading import ABSENT, Budget, answers, read_closed, read_each, read_whole
 from memqos.model.snapshot import Cgroup
@@ -29,14 +29,15 @@ from memqos.model.snapshot import Cgroup
 class CgroupFiles:
     """The control files of one cgroup that make up its `Cgroup`.
 
-    `parent` tells that it has children, `moved` that the last `read` found other counters of its memory.
-    `unread` is, by file, why it counts as not there.
+    `above` is its parent's path, `parent` tells that it has children itself, `moved` that the last `read` found
+    other counters of its memory. `unread` is, by file, why it counts as not there.
     """
 
     __slots__ = (
         "_age",
         "_budget",
         "_cgroup",
+        "_control",
         "_fds",
         "_fields",
         "_live",
@@ -46,7 +47,10 @@ class CgroupFiles:
         "_raws",
         "_refused",
         "_sizes",
+        "_switch",
+        "_told",
         "_watch",
+        "above",
         "directory",
         "inode",
         "moved",
@@ -59,6 +63,7 @@ class CgroupFiles:
         self, root: str, path: str, inode: int, budget: Budget, notices: Notices, *, parent: bool
     ) -> None:
         self.path = path
+        self.above = path.rpartition("/")[0]
         self.inode = inode
         self.parent = parent
         self.directory = f"{root}/{path}" if path else root
@@ -66,7 +71,8 @@ class CgroupFiles:
         self._notices = notices
         self._watch = 0
         self._age = inode % EVERY  # not all at one look
-        self._own = self._live = 0
+        self._own = self._live = self._told = 0
+        self._control = self._switch = -1
         self._fields: list[str] = []
         self._fds: list[int] = []
         self._sizes: list[int] = []
@@ -80,9 +86,6 @@ class CgroupFiles:
 
     def _look(self) -> None:
         """Open and read every file for the first time; remember which there are."""
-        wanted = dict(OBSERVED)
-        if self.parent:
-            wanted[CONTROL] = CONTROL
         try:
             directory = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -94,10 +97,16 @@ class CgroupFiles:
             if os.fstat(directory).st_ino != self.inode:
                 raise CgroupGone("another cgroup was born under this path", cgroup=self.path)
             self._watch = self._notices.arm(self.directory)
-            for field, name in wanted.items():
-                self._open(directory, field, name)
+            for field, name in OBSERVED.items():
+                if field not in SELDOM:
+                    self._open(directory, field, name)
+            if self.parent:
+                self._control = self._open(directory, CONTROL, CONTROL)
             if "memory_pressure" not in self._fields:
-                self._open(directory, SWITCH, SWITCH)
+                self._switch = self._open(directory, SWITCH, SWITCH)
+            self._told = len(self._fields)
+            for field in SELDOM:
+                self._open(directory, field, OBSERVED[field])
             if not self.alive():
                 raise CgroupGone("the cgroup is gone", cgroup=self.path)
             self._cgroup = self._decoded(range(len(self._raws)))
@@ -112,7 +121,8 @@ class CgroupFiles:
         if self._budget.kept > self._budget.limit:
             self._drop()
 
-    def _open(self, directory: int, field: str, name: str) -> None:
+    def _open(self, directory: int, field: str, name: str) -> int:
+        """Open a file and read it for the first time; return its place, -1 where it cannot be had."""
         fd = -1
         try:
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
@@ -123,12 +133,13 @@ class CgroupFiles:
             if error.errno not in ABSENT:
                 self._refused.append(name)
                 self.unread[name] = os.strerror(error.errno or 0)
-            return
+            return -1
         self._fds.append(fd)
         self._budget.kept += 1
         self._fields.append(field)
         self._sizes.append(size)
         self._raws.append(raw)
+        return len(self._raws) - 1
 
     @property
     def names(self) -> list[str]:
@@ -148,18 +159,19 @@ class CgroupFiles:
             return self._again()
         self._age = (self._age + 1) % EVERY
         self.moved = False
-        known = self._raws
+        news = bool(self._fds) and (told is None or self._watch in told)
         try:
-            if told is None or not self._age or not self._watch or self._watch in told:
-                if told is None or self._watch in told:
-                    self._watch = self._notices.arm(self.directory)  # before what it is armed for is read
+            if news:
+                self._watch = self._notices.arm(self.directory)  # before what it is armed for is read
+            if not (self._age and self._watch):
                 raws = self._read_all()
+            elif news:
+                raws = self._read_told(self._own if inside else self._live)
             elif still:
                 return self._cgroup, False
             else:
-                live = self._own if inside else self._live
-                raws = read_each(self._fds, self._sizes, live)
-                known = known[:live]
+                raws = read_each(self._fds, self._sizes, self._own if inside else self._live)
+            known = self._raws[: len(raws)]
             if raws == known:
                 return self._cgroup, False
             changed = list(compress(count(), map(ne, raws, known)))
@@ -171,15 +183,21 @@ class CgroupFiles:
         self._raws[: len(raws)] = raws
         self._cgroup = self._decoded(changed)
         self.moved = changed[0] < self._own
-        # what is watched stands last, see `_look`
-        last = self._fields[changed[-1]]
-        if last == SWITCH:
+        if self._switch in changed:
             return self._again()
-        return self._cgroup, last == CONTROL
+        return self._cgroup, self._control in changed
+
+    def _read_told(self, moving: int) -> list[bytes]:
+        """Read the first files, which move by themselves, and those that are written or announced."""
+        begin, end = self._live, self._told
+        raws = read_each(self._fds, self._sizes, moving)
+        raws += self._raws[moving:begin]
+        raws += read_each(self._fds[begin:end], self._sizes[begin:end], end - begin)
+        return raws
 
     def _read_all(self) -> list[bytes]:
         if self._fds:
-            return read_each(self._fds, self._sizes)
+            return read_each(self._fds, self._sizes, len(self._fds))
         return read_closed(self.directory, self.inode, self.names)
 
     def _decoded(self, changed: Iterable[int]) -> Cgroup:
@@ -235,6 +253,7 @@ class CgroupFiles:
     def close(self) -> None:
         """Close every descriptor."""
         self._drop()
-        self._own = self._live = 0
+        self._own = self._live = self._told = 0
+        self._control = self._switch = -1
         self._looked = False
         self._fields, self._sizes, self._raws, self._refused, self.unread = [], [], [], [], {}

@@ -244,7 +244,7 @@ class LinuxNode:
         told = self._notices.told()
         pods, moved = self._pods, set[str]()
         for path, files in list(self._files.items()):
-            parent = path.rpartition("/")[0]
+            parent = files.above
             try:
                 if parent in renew and path:
                     files.renew()

@@ -2,8 +2,8 @@
 
 Only counters are: those of `LIVE`, and inside of pods those of `OWN`, when the pod's own moved (they are
 the sums over its containers: cgroup-v2.rst, "Memory Interface Files"). What changes by a write, and what the
-kernel announces, is read when the cgroup was told of (`memqos.linux.notice`), and at every `EVERY`th look of
-it, should it have changed without a word; so is what nobody decides by.
+kernel announces, is read when the cgroup was told of (`memqos.linux.notice`). At every `EVERY`th look of a
+cgroup all is read, should it have changed without a word, and `SELDOM` only then.
 """
 
 from __future__ import annotations
@@ -23,15 +23,21 @@ OWN: Final = ("memory_current", "memory_stat", "memory_swap_current")
 LIVE: Final = (*OWN, "memory_pressure", "io_stat", "io_pressure")
 """Fields of `Cgroup` that move without a word, and that policies decide by: of what is in a pod by `OWN`."""
 
+SELDOM: Final = ("memory_peak", "memory_zswap_current", "cpu_pressure")
+"""Fields that move without a word, and that nobody decides by."""
+
 EVERY: Final = 32
 """Looks after which everything of a cgroup is read."""
 
 OBSERVED: Final = {
     field: field.replace("_", ".")
-    for field in (*LIVE, *(field for field in Cgroup.__struct_fields__ if field not in LIVE))
-    if field not in ("path", "inode")
+    for field in (
+        *LIVE,
+        *(field for field in Cgroup.__struct_fields__ if field not in ("path", "inode", *LIVE, *SELDOM)),
+        *SELDOM,
+    )
 }
-"""Field of `Cgroup` to control file, those of every look first, of these `OWN` first."""
+"""Field of `Cgroup` to control file, those of every look first, of these `OWN` first, and last `SELDOM`."""
 
 DECODE: Final = {field: FILES[name].codec.decode for field, name in OBSERVED.items()}
 """Field of `Cgroup` to what reads its file's text."""

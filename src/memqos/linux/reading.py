@@ -36,10 +36,9 @@ def read_whole(fd: int, size: int) -> tuple[bytes, int]:
     return raw, max(64, -(-len(raw) * 3 // 2 // 64) * 64)
 
 
-def read_each(fds: Sequence[int], sizes: Sequence[int], first: int | None = None) -> list[bytes]:
-    """Read so many of the files, all if that is not said, each with its buffer; a full one may go on."""
-    offsets = repeat(0) if first is None else repeat(0, first)
-    return list(map(pread, fds, sizes, offsets))
+def read_each(fds: Sequence[int], sizes: Sequence[int], first: int) -> list[bytes]:
+    """Read so many of the files, each with its buffer; a full one may go on."""
+    return list(map(pread, fds, sizes, repeat(0, first)))
 
 
 def read_closed(directory: str, inode: int, names: Sequence[str]) -> list[bytes]:
