@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import repeat
-from operator import attrgetter, sub
+from itertools import compress, count
+from operator import attrgetter, is_not, sub
 from typing import Any, get_type_hints
 
 import msgspec
@@ -75,24 +75,25 @@ def change(now: msgspec.Struct, last: msgspec.Struct | None, layouts: Layouts) -
     if now is last:
         return None
     kind = type(now)
-    names, values = kind.__struct_fields__, _values(kind)
-    before = repeat(UNSET) if last is None else values(last)
+    names, values, wire = _of(kind)
+    news = values(now)
+    olds = (UNSET,) * len(names) if last is None else values(last)
     changed: dict[str, Any] = {}
-    for name, new, old in zip(names, values(now), before, strict=False):
-        if new is old:
-            continue
-        if isinstance(new, Counters):
-            wire = _counters(new, old, layouts)
-            if wire is not None:
-                changed[name] = wire
+    for place in compress(count(), map(is_not, news, olds)):  # of most cgroups that changed a few fields did
+        new, old = news[place], olds[place]
+        if type(new) is Counters:
+            if (counters := _counters(new, old, layouts)) is not None:
+                changed[names[place]] = counters
         elif new != old:
-            changed[name] = new
-    return twin(kind)(**changed) if changed or last is None else None
+            changed[names[place]] = new
+    return wire(**changed) if changed or last is None else None
 
 
 @cache
-def _values(struct: type[msgspec.Struct]) -> Callable[[Any], tuple[Any, ...]]:
-    return attrgetter(*struct.__struct_fields__)
+def _of(struct: type[msgspec.Struct]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], Any]:
+    """Return the names of a struct's fields, what reads them all, and its twin."""
+    names = struct.__struct_fields__
+    return names, attrgetter(*names), twin(struct)
 
 
 def _counters(new: Counters, old: Any, layouts: Layouts) -> WireCounters | None:

@@ -16,8 +16,10 @@ No `NodeError` leaves this module: each write ends in an `Outcome`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import structs
 
 from memqos.agent.contest import Contests
 from memqos.agent.order import as_kept, held, ordered
@@ -155,9 +157,9 @@ class Enforcer:
         before, key = held(cgroup, write.knob), (write.cgroup, cgroup.inode, write.knob)
         try:
             if isinstance(write.value, Reclaim):
-                self.node.begin(replace(write, inode=cgroup.inode))
+                self.node.begin(structs.replace(write, inode=cgroup.inode))
                 return Outcome(write, "begun")
-            after = self.node.apply(replace(write, inode=cgroup.inode))
+            after = self.node.apply(structs.replace(write, inode=cgroup.inode))
         except CgroupGone as error:
             return Outcome(write, "gone", before, error=str(error))
         except NodeError as error:

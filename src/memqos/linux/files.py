@@ -29,8 +29,8 @@ from memqos.model.snapshot import Cgroup
 class CgroupFiles:
     """The control files of one cgroup that make up its `Cgroup`.
 
-    `above` is its parent's path, `parent` tells that it has children itself, `moved` that the last `read` found
-    other counters of its memory. `unread` is, by file, why it counts as not there.
+    `above` is its parent's path, `parent` tells that it has children itself, `moved` that the last `read`
+    found other counters of its memory. `unread` is, by file, why it counts as not there.
     """
 
     __slots__ = (

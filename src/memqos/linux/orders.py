@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from msgspec import structs
+
 from memqos.errors import Busy, InvalidValue
 from memqos.linux.apply import apply_write
 from memqos.linux.worker import Answer, Worker
@@ -52,7 +54,9 @@ class Orders:
         if order.cgroup in self.underway():
             raise Busy("an order is under way here", **place)
         # what is wrong is found at once, by an order of nothing: it reclaims nothing, and does not block
-        apply_write(self._root, replace(order, value=replace(order.value, size=0)), kernel=self._kernel)
+        apply_write(
+            self._root, structs.replace(order, value=replace(order.value, size=0)), kernel=self._kernel
+        )
         self._queue[order.cgroup] = order
         self._feed()
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
+
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import IoMax, Snapshot
 
@@ -30,8 +32,7 @@ def unset(knob: str) -> IoMax | str:
     return IoMax() if knob == "io.max" else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """One knob of one cgroup, with the reason, and the policy that wants it.
 
     `inode`, when not 0, names the very cgroup meant: a write never reaches another one that was
@@ -82,8 +83,7 @@ Step: TypeAlias = Literal["watch", "act", "spent"]
 done what it can, or cannot help here, and the trouble goes on: the next rung may begin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stand:
+class Stand(Struct, frozen=True):
     """Where one rung of the ladder stands about one subject (a pod's key, a cgroup, or `node`).
 
     `since_us` is the snapshot's clock when this step began, `why` the cause in words with its figures.
@@ -131,8 +131,7 @@ Of an order (`Reclaim`): `begun`, and when it ended `written` (all of it was tak
 found no more) or `stopped` (no longer wanted)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of one write: `before` and `after` are what the knob held; `error` why it failed.
 
     Of an order that ended, `after` is a `Reclaim` of the bytes that surely were taken.

@@ -63,23 +63,23 @@ def _over(lower: Write | None, upper: Write) -> Write:
     if lower is None or lower.value == upper.value:
         return upper
     was = f"{lower.policy} wanted {show(lower.knob, lower.value)}"
-    return replace(upper, why=f"{upper.why} ({was})")
+    return msgspec.structs.replace(upper, why=f"{upper.why} ({was})")
 
 
 def foresee(view: View, plan: Plan) -> View:
     """Return the view as it will be when the plan is carried out: only knobs change, no usage."""
     changed: dict[str, dict[str, Value]] = {}
+    now = view.now.cgroups
     for write in plan.writes:
-        cgroup, field = view.now.cgroups.get(write.cgroup), field_of(write.knob)
+        cgroup, field = now.get(write.cgroup), _FIELDS.get(write.knob)
         if cgroup is None or field is None or getattr(cgroup, field) in (None, write.value):
             continue
         changed.setdefault(write.cgroup, {})[field] = write.value
     if not changed:
         return view
-    cgroups = {
-        path: msgspec.structs.replace(cgroup, **changed[path]) if path in changed else cgroup
-        for path, cgroup in view.now.cgroups.items()
-    }
+    cgroups = dict(now)
+    for path, fields in changed.items():
+        cgroups[path] = msgspec.structs.replace(cgroups[path], **fields)
     return replace(view, now=msgspec.structs.replace(view.now, cgroups=cgroups))
 
 

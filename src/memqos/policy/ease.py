@@ -24,16 +24,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from memqos.model.plan import Plan, Stand, Write
 from memqos.model.snapshot import Cgroup
 from memqos.policy.rung import Situation
 from memqos.policy.setting import setting
-from memqos.policy.stat import stat_of, unreclaimable
+from memqos.policy.stat import Lines, unreclaimable
 from memqos.units import MIB, UNLIMITED, format_bytes, page_floor
 
 _LEAST_LIMIT: Final = 16 * MIB
 """Below that the kernel's own batches (64 pages per CPU, 32 reclaimed at a time) decide anyway."""
 _MUCH_TO_WRITE: Final = 8
+_TO_WRITE: Final = Lines("file_dirty", "file_writeback")
 _NEAR: Final = 0.9
 
 
@@ -62,15 +66,15 @@ class EaseSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """One container: its memory.high, what was there, since when, and when there last was a reason."""
+class Hold(Struct, frozen=True):
+    """One container: its memory.high, what was there, since when, when there last was a reason, and which."""
 
     inode: int
     high: int
     theirs: int
     since_us: int
     reason_us: int
+    why: str
 
 
 EaseMemory = Mapping[str, Hold]
@@ -96,19 +100,16 @@ class Ease:
             if hold is None:
                 continue
             holds[cgroup.path] = hold
-            below = format_bytes((cgroup.memory_max or 0) - hold.high)
-            why = "much of it waits to be written back: it is slowed down "
-            why += f"{below} below its limit, not killed at it"
-            writes.append(Write(cgroup.path, "memory.high", hold.high, why, self.name, hold.inode))
+            writes.append(Write(cgroup.path, "memory.high", hold.high, hold.why, self.name, hold.inode))
             if (cgroup.memory_current or 0) >= hold.high * _NEAR:
-                stands.append(Stand(self.name, key, "act", hold.since_us, why))
+                stands.append(Stand(self.name, key, "act", hold.since_us, hold.why))
         return holds, Plan(tuple(writes), stands=tuple(stands))
 
     def _hold(self, before: Hold | None, cgroup: Cgroup, situation: Situation) -> Hold | None:
         limit, now = cgroup.memory_max or 0, situation.now_us
         if before is not None and before.inode != cgroup.inode:
             before = None
-        reason = (stat_of(cgroup, "file_dirty") + stat_of(cgroup, "file_writeback")) * _MUCH_TO_WRITE > limit
+        reason = sum(_TO_WRITE.of(cgroup.memory_stat)) * _MUCH_TO_WRITE > limit
         if not reason and (before is None or now - before.reason_us >= self.settings.dwell_seconds * 1e6):
             return None
         theirs = before.theirs if before is not None else cgroup.memory_high
@@ -119,9 +120,14 @@ class Ease:
         high = page_floor(limit - margin, node.page_size)
         if theirs <= high or unreclaimable(cgroup, node.meminfo.get("SwapFree", 0)) > high - margin:
             return None
-        if before is None:
-            return Hold(cgroup.inode, high, theirs, now, now)
-        return Hold(cgroup.inode, high, theirs, before.since_us, now if reason else before.reason_us)
+        if before is not None and before.high == high:
+            return replace(before, reason_us=now) if reason else before
+        why = (
+            f"much of it waits to be written back: it is slowed down {format_bytes(limit - high)} below its "
+        )
+        why += "limit, not killed at it"
+        since_us, reason_us = (now, now) if before is None else (before.since_us, before.reason_us)
+        return Hold(cgroup.inode, high, theirs, since_us, now if reason else reason_us, why)
 
 
 def _containers(situation: Situation) -> Iterator[tuple[str, Cgroup]]:

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
 from memqos.model.plan import Advice, Plan, Value, Write
 from memqos.model.snapshot import Cgroup, Disk, NodeFacts, Snapshot
 from memqos.policy.stat import unreclaimable
@@ -82,7 +84,7 @@ def refuse(plan: Plan, foreseen: Snapshot, *, io_limited: bool = True) -> Plan:
         said = f"{write.policy} wanted it; memqos does not write it"
         if danger.safe is not None:
             why = f"{write.why} (less than asked: {danger.problem})"
-            writes[write.target] = replace(write, value=danger.safe, why=why)
+            writes[write.target] = structs.replace(write, value=danger.safe, why=why)
             said = f"{write.policy} wanted it; memqos writes less"
         advice.append(Advice(danger.subject, f"{danger.problem} ({said})", danger.remedy, NAME))
     return replace(plan, writes=tuple(writes.values()), advice=(*plan.advice, *advice)) if advice else plan

@@ -121,9 +121,10 @@ class _Tree:
                 self.cgroups[path] = msgspec.structs.replace(
                     now[path], memory_low=memory.of(now[path], "memory.low")
                 )
-        self.children: dict[str | None, list[Cgroup]] = {}
-        for cgroup in self.cgroups.values():
-            self.children.setdefault(cgroup.parent, []).append(cgroup)
+        self.children: dict[str, list[Cgroup]] = {path: [] for path in ("", *self.ancestors)}
+        for path, cgroup in self.cgroups.items():
+            if path and (siblings := self.children.get(path.rpartition("/")[0])) is not None:
+                siblings.append(cgroup)
         self._memory_total = view.now.node.meminfo.get("MemTotal", 0)
         self._recursive = "memory_recursiveprot" in view.now.features
         self._page_size = view.now.node.page_size
@@ -159,6 +160,5 @@ class _Tree:
     @cached_property
     def _effective(self) -> Mapping[str, Protection]:
         """What holds of the ancestors' children; what is below these has no part in it."""
-        above = {None, "", *self.ancestors}
-        near = {path: cgroup for path, cgroup in self.cgroups.items() if cgroup.parent in above}
+        near = {cgroup.path: cgroup for children in self.children.values() for cgroup in children}
         return effective_protection(near, recursiveprot=self._recursive, page_size=self._page_size)

@@ -7,7 +7,9 @@ otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.config import KubeletConfig
@@ -43,7 +45,7 @@ class KubeletPolicy:
         seen = view.now.cgroups
         return None, Plan(
             tuple(
-                replace(write, policy=self.name, inode=seen[write.cgroup].inode)
+                structs.replace(write, policy=self.name, inode=seen[write.cgroup].inode)
                 for write in plan
                 if write.cgroup in seen
             )

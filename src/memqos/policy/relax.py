@@ -23,8 +23,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from msgspec import Struct
+
 from memqos.model.plan import Plan, Stand, Write
 from memqos.model.snapshot import Cgroup
+from memqos.model.view import View
 from memqos.policy.rung import Situation
 from memqos.policy.setting import setting
 from memqos.policy.shortage import is_short, without_swap
@@ -74,9 +77,11 @@ class RelaxSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Loan:
-    """One raised limit: the value it had, the one it has, when it was last raised and last needed."""
+class Loan(Struct, frozen=True):
+    """One raised limit: the value it had, the one it has, when it was last raised and last needed.
+
+    `why` is the cause of the last raise, so that what is only kept up says the same at every turn.
+    """
 
     inode: int
     base: int
@@ -84,6 +89,7 @@ class Loan:
     since_us: int
     stepped_us: int
     needed_us: int
+    why: str = ""
 
 
 Key: TypeAlias = tuple[str, str]
@@ -98,8 +104,7 @@ class Lent:
     recalled_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
+class _Need(Struct, frozen=True):
     """A limit that somebody runs into, its ceiling, and what this look shows it at."""
 
     pod: PodSignals
@@ -140,26 +145,26 @@ class Relax:
         spare = format_bytes(without_swap(node))
         for need in self._needs(situation, memory.loans):
             key = (need.cgroup.path, need.knob)
-            loan = self._loan(memory.loans.get(key), need, now, swap_left)
+            loan = self._loan(memory.loans.get(key), need, now, swap_left, spare)
             if loan is None:
                 continue
             if need.knob == "memory.swap.max" and need.cgroup.path == need.pod.path:
                 swap_left -= loan.value - loan.base
             loans[key] = loan
-            pod, base = need.pod.key, format_bytes(loan.base)
-            why = f"{pod} runs into {need.knob} of {base} and the node has {spare} to spare"
-            writes.append(Write(*key, loan.value, why, self.name, need.cgroup.inode))
+            writes.append(Write(*key, loan.value, loan.why, self.name, loan.inode))
+            pod = need.pod.key
             if pod not in stands:
-                stands[pod] = Stand(self.name, pod, "act", loan.since_us, why)
+                stands[pod] = Stand(self.name, pod, "act", loan.since_us, loan.why)
         return Lent(loans), Plan(tuple(writes), stands=tuple(stands.values()))
 
     def _needs(self, situation: Situation, lent: Mapping[Key, Loan]) -> Iterator[_Need]:
         """Yield the limits that are run into, or were raised, of the most important pods first."""
         cgroups, most = situation.view.now.cgroups, self.swap_per_pod
         worst = max((one.importance for one in situation.pressing("memory")), default=None)
+        held_back = {stand.subject for stand in situation.stands if stand.rung in _HELD_BACK}
         for pod in situation.signals.pods:
             outranked = worst is not None and pod.importance < worst
-            if outranked or any(situation.stand(rung, pod.key) for rung in _HELD_BACK):
+            if outranked or pod.key in held_back:
                 continue
             hit = pod.rate("max_events") > 0
             for path in (pod.path, *pod.placed.containers.values()):
@@ -167,7 +172,8 @@ class Relax:
                 if cgroup is None:
                     continue
                 high, key = cgroup.memory_high, (path, "memory.high")
-                throttled, raised = _is_throttled(cgroup, situation), key in lent
+                raised = key in lent
+                throttled = bool(high) and _is_throttled(cgroup, situation.view)
                 if high and (throttled or raised) and key not in situation.held:
                     limit = min(cgroup.memory_max or UNLIMITED, pod.limit)
                     if high < limit or raised:
@@ -179,8 +185,11 @@ class Relax:
                         ceiling = UNLIMITED if most is None else most
                         yield _Need(pod, cgroup, "memory.swap.max", swap, ceiling, pressing)
 
-    def _loan(self, loan: Loan | None, need: _Need, now: int, swap_left: int) -> Loan | None:
-        """Return what is lent from now on: begun, one step more, the same, or nothing."""
+    def _loan(self, loan: Loan | None, need: _Need, now: int, swap_left: int, spare: str) -> Loan | None:
+        """Return what is lent from now on: begun, one step more, the same, or nothing.
+
+        `spare` says what the node has left.
+        """
         if loan is not None and (loan.inode != need.cgroup.inode or _rewritten(loan, need)):
             loan = None
         if loan is None:
@@ -204,7 +213,11 @@ class Relax:
             return None
         if (value, stepped_us, needed_us) == (loan.value, loan.stepped_us, loan.needed_us):
             return loan
-        return Loan(loan.inode, loan.base, value, loan.since_us, stepped_us, needed_us)
+        why = loan.why
+        if value != loan.value:
+            base = format_bytes(loan.base)
+            why = f"{need.pod.key} runs into {need.knob} of {base} and the node has {spare} to spare"
+        return Loan(loan.inode, loan.base, value, loan.since_us, stepped_us, needed_us, why)
 
     def _swap_left(self, situation: Situation) -> int:
         """Return the bytes of the node's swap that are promised to nobody."""
@@ -216,13 +229,12 @@ class Relax:
         return max(0, total - sum(granted))
 
 
-def _is_throttled(cgroup: Cgroup, situation: Situation) -> bool:
+def _is_throttled(cgroup: Cgroup, view: View) -> bool:
     """Whether tasks ran into memory.high since the last look; mostly the events are the very same object."""
-    last = situation.view.last
-    before = None if last is None else last.cgroups.get(cgroup.path)
+    before = None if view.last is None else view.last.cgroups.get(cgroup.path)
     if before is not None and before.memory_events is cgroup.memory_events:
         return False
-    return (situation.view.delta(cgroup, "memory_events", "high") or 0) > 0
+    return (view.delta(cgroup, "memory_events", "high") or 0) > 0
 
 
 def _rewritten(loan: Loan, need: _Need) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from msgspec import Struct
+
 from memqos.kubelet.resources import pod_memory_request
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Cgroup, IoStat
@@ -23,15 +25,16 @@ from memqos.units import UNLIMITED
 _CACHE: Final = Lines("file", "shmem", "file_dirty", "file_writeback")
 
 
-@dataclass(frozen=True)
-class PodSignals:
+class PodSignals(Struct, frozen=True, dict=True):
     """One pod over a window of `over_us` microseconds; `begin` and `end` are its counters there.
 
-    The pod's own cgroup is meant throughout; its containers are in it. `leaving`: it was told to go.
-    `lately` are its counters at the first look of the last second, when there was one.
+    The pod's own cgroup is meant throughout; its containers are in it. `key` is `namespace/name`, the subject
+    of stands and advice; `leaving`: it was told to go. `lately` are its counters at the first look of the
+    last second, when there was one.
     """
 
     placed: PlacedPod
+    key: str
     cgroup: Cgroup
     importance: Importance
     over_us: int
@@ -41,11 +44,6 @@ class PodSignals:
     swap_free: int
     leaving: bool = False
     lately: Sample | None = None
-
-    @cached_property
-    def key(self) -> str:
-        """`namespace/name`: the subject of stands and advice."""
-        return self.placed.pod.key
 
     @property
     def path(self) -> str:
@@ -63,11 +61,13 @@ class PodSignals:
         Looks may lie so far apart that the window is nearly two seconds: the stall that has just woken the
         agent would be halved in it.
         """
-        share = self.share(field)
-        if self.lately is None or not self.over_us:
-            return share
-        grown: int = getattr(self.end, field) - getattr(self.lately, field)
-        return max(share, min(1.0, grown / WINDOW_US))
+        if not self.over_us:
+            return 0.0
+        end: int = getattr(self.end, field)
+        share: float = max(0, end - getattr(self.begin, field)) / self.over_us
+        if self.lately is not None:
+            share = max(share, (end - getattr(self.lately, field)) / WINDOW_US)
+        return min(1.0, share)
 
     def rate(self, field: str) -> float:
         """Return a counter's or a size's change per second; negative where a size shrank."""
@@ -211,6 +211,7 @@ def _pod_signals(
     leaving = placed.pod.uid in view.underway.leaving
     return PodSignals(
         placed,
+        placed.pod.key,
         cgroup,
         importance(placed.pod),
         over_us,

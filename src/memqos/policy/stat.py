@@ -53,11 +53,14 @@ def swapping_out(meminfo: Mapping[str, int]) -> int:
 
 def swappable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
     """Return the bytes that a cgroup's own swap.max, and `free` bytes of swap, still let out."""
-    limit, stat = cgroup.memory_swap_max, cgroup.memory_stat
-    if not limit or stat is None:
+    if not cgroup.memory_swap_max or cgroup.memory_stat is None:
         return 0
-    room = max(0, limit - (cgroup.memory_swap_current or 0))
-    return min(room, free, sum(_SWAPPABLE.of(stat)))
+    return _let_out(cgroup, sum(_SWAPPABLE.of(cgroup.memory_stat)), free)
+
+
+def _let_out(cgroup: Cgroup, anonymous: int, free: int) -> int:
+    room = (cgroup.memory_swap_max or 0) - (cgroup.memory_swap_current or 0)
+    return min(room, free, anonymous) if room > 0 else 0
 
 
 def unreclaimable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
@@ -65,5 +68,6 @@ def unreclaimable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
     if (stat := cgroup.memory_stat) is None:
         return 0
     anon, shmem, unevictable, kernel, slab = _KEPT.of(stat)
-    anonymous = anon + shmem - swappable(cgroup, free)
-    return min(cgroup.memory_current or 0, anonymous + unevictable + max(0, kernel - slab))
+    anonymous = anon + shmem
+    kept = anonymous - _let_out(cgroup, anonymous, free) + unevictable
+    return min(cgroup.memory_current or 0, kept + kernel - slab if kernel > slab else kept)

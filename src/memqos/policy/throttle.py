@@ -129,8 +129,8 @@ class Throttle:
             if victim is None or trouble.calm_since_us is not None or victim.key in held:
                 continue
             if trouble.kind == "io":
-                reads = sum(disk.rbytes for disk in victim.io.values())
-                lost = victim.rate("stolen") > 0 and victim.refaults > _TAKEN * reads
+                reads = (disk.rbytes for disk in victim.io.values())
+                lost = victim.rate("stolen") > 0 and victim.refaults > _TAKEN * sum(reads)
             else:
                 lost = short or victim.refaults > total * _NOTICEABLE
             if lost:

@@ -12,9 +12,12 @@ trouble too, but nobody gives way to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from memqos.policy.importance import Importance
 from memqos.policy.setting import setting
@@ -53,8 +56,7 @@ class WatchSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """One pod that stalls: `share` of the last window (0 to 1), `worst` since it began at `since_us`.
 
     `least`: the share from which on that is a trouble; `own`: it runs into its own memory.max or memory.high.

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from msgspec import structs
+
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
 from memqos.model.plan import Outcome, Reclaim, Value, Write
 from memqos.model.snapshot import Cgroup, Counters, IoMax, Snapshot
@@ -186,7 +188,7 @@ class SimNode:
             raise InvalidValue(f"{order.value!r} is no order to reclaim", **place)
         if order.cgroup in self.orders.underway():
             raise Busy("an order is under way here", **place)
-        self.apply(replace(order, value=replace(order.value, size=0)))
+        self.apply(structs.replace(order, value=replace(order.value, size=0)))
         self.orders.begin(order, self.machine.inodes[order.cgroup])
 
     def cancel(self, cgroup: str) -> None:
