@@ -29,7 +29,7 @@ from memqos.agent.wire import (
     wire_value,
     wire_write,
 )
-from memqos.model.plan import Outcome, Plan, Tick, Write
+from memqos.model.plan import Outcome, Plan, Stand, Tick, Write
 from memqos.model.snapshot import Cgroup, NodeFacts, Snapshot
 
 _T = TypeVar("_T")
@@ -49,11 +49,14 @@ class Encoder:
         """Return one turn as bytes; call `accept` once they are where the reader will find them."""
         last, now = self._last, tick.snapshot
         before = last.snapshot if last else None
-        cgroups = {}
-        for path, cgroup in now.cgroups.items():
-            wire = change(cgroup, before.cgroups.get(path) if before else None, self._layouts)
+        cgroups: dict[int, Any] = {}
+        known = before.cgroups if before else {}
+        for place, (path, cgroup) in enumerate(now.cgroups.items()):
+            if (was := known.get(path)) is cgroup:
+                continue
+            wire = change(cgroup, was, self._layouts)
             if wire is not None:
-                cgroups[path] = wire
+                cgroups[place] = wire
         node = change(now.node, before.node if before else None, self._layouts)
         places = {id(write): place for place, write in enumerate(tick.plan.writes)}
 
@@ -81,7 +84,7 @@ class Encoder:
             notes=tick.notes,
             unread=None if before and before.unread == now.unread else now.unread,
             evictions=tick.plan.evictions,
-            stands=None if last and last.plan.stands == tick.plan.stands else tick.plan.stands,
+            stands=_since(tick.plan.stands, last.plan.stands if last else (), _stand_key, _as_it_is),
             underway=wire_underway(tick.underway),
             look_in=tick.plan.look_in,
             evicted=tick.evicted,
@@ -119,15 +122,17 @@ class Decoder:
             self._layouts.add(keys)
         last = self._last
         before = last.snapshot if last else None
+        paths = tuple(before.cgroups) if record.paths is None and before else record.paths or ()
         known = dict(before.cgroups) if before else {}
-        for path, wire in _decoder(dict[str, twin(Cgroup)]).decode(record.cgroups).items():  # type: ignore[misc]
+        decoder = _decoder(dict[int | str, twin(Cgroup)])  # type: ignore[misc]
+        for place, wire in decoder.decode(record.cgroups).items():
+            path = paths[place] if isinstance(place, int) else place
             known[path] = changed_to(Cgroup, wire, known.get(path), self._layouts)
         wire_node = _decoder(twin(NodeFacts) | None).decode(record.node)
         node = before.node if before else None
         if wire_node is not None:
             node = changed_to(NodeFacts, wire_node, node, self._layouts)
         assert node is not None
-        paths = tuple(before.cgroups) if record.paths is None and before else record.paths or ()
         features = before.features if record.features is None and before else record.features
         snapshot = Snapshot(
             time_us=record.time_us,
@@ -146,7 +151,8 @@ class Decoder:
         outcomes = _resolved(record.outcomes, last.outcomes if last else (), outcome)
         advice = last.plan.advice if record.advice is None and last else record.advice or ()
         pods = last.pods if record.pods is None and last else record.pods or ()
-        stands = last.plan.stands if record.stands is None and last else record.stands or ()
+        stood = last.plan.stands if last else ()
+        stands = stood if record.stands is None else _resolved(record.stands, stood, _as_it_is)
         plan = Plan(writes, advice, record.evictions, stands, record.look_in)
         underway = rich_underway(record.underway)
         return Tick(
@@ -194,6 +200,14 @@ def _since(
 
 def _resolved(said: Sequence[int | _W], last: Sequence[_T], rich: Callable[[_W], _T]) -> tuple[_T, ...]:
     return tuple(last[place + one] if isinstance(one, int) else rich(one) for place, one in enumerate(said))
+
+
+def _as_it_is(stand: Stand) -> Stand:
+    return stand
+
+
+def _stand_key(stand: Stand) -> Hashable:
+    return (stand.rung, stand.subject)
 
 
 def _write_key(write: Write) -> Hashable:

@@ -7,14 +7,15 @@ the counters before, which are small and mostly 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from itertools import compress, count
-from operator import attrgetter, is_not, sub
+from operator import is_not, sub
 from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import astuple
 
 from memqos.model.snapshot import Counters
 
@@ -75,9 +76,9 @@ def change(now: msgspec.Struct, last: msgspec.Struct | None, layouts: Layouts) -
     if now is last:
         return None
     kind = type(now)
-    names, values, wire = _of(kind)
-    news = values(now)
-    olds = (UNSET,) * len(names) if last is None else values(last)
+    names = kind.__struct_fields__
+    news = astuple(now)
+    olds = (UNSET,) * len(names) if last is None else astuple(last)
     changed: dict[str, Any] = {}
     for place in compress(count(), map(is_not, news, olds)):  # of most cgroups that changed a few fields did
         new, old = news[place], olds[place]
@@ -86,14 +87,7 @@ def change(now: msgspec.Struct, last: msgspec.Struct | None, layouts: Layouts) -
                 changed[names[place]] = counters
         elif new != old:
             changed[names[place]] = new
-    return wire(**changed) if changed or last is None else None
-
-
-@cache
-def _of(struct: type[msgspec.Struct]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], Any]:
-    """Return the names of a struct's fields, what reads them all, and its twin."""
-    names = struct.__struct_fields__
-    return names, attrgetter(*names), twin(struct)
+    return twin(kind)(**changed) if changed or last is None else None
 
 
 def _counters(new: Counters, old: Any, layouts: Layouts) -> WireCounters | None:

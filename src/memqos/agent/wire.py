@@ -71,6 +71,7 @@ class Record(msgspec.Struct, array_like=True):
     features: frozenset[str] | None
     node: msgspec.Raw
     cgroups: msgspec.Raw
+    """What changed of each, by its place among all (by its path in older journals)."""
     paths: tuple[str, ...] | None
     """All cgroups in order; `None` when they are the last turn's."""
     pods: tuple[PlacedPod, ...] | None
@@ -83,7 +84,8 @@ class Record(msgspec.Struct, array_like=True):
     notes: tuple[str, ...]
     unread: tuple[str, ...] | None = ()
     evictions: tuple[Eviction, ...] = ()
-    stands: tuple[Stand, ...] | None = ()
+    stands: tuple[int | Stand, ...] | None = ()
+    """As `writes`."""
     underway: WireUnderway | None = None
     look_in: float | None = None
     evicted: tuple[Evicted, ...] = ()

@@ -15,8 +15,9 @@ from typing import Any
 
 from memqos.errors import InvalidValue, KnobMissing, Unreadable
 from memqos.linux.codec import Codec, Ids, Number, Order, ReclaimOrder, Switch, Word, Words
+from memqos.linux.flat import Flat
 from memqos.linux.iocost import Costs, Weight
-from memqos.linux.keyed import Flat, IoMaxes, IoStats, Nested, Pressures
+from memqos.linux.keyed import IoMaxes, IoStats, Nested, Pressures
 
 
 @dataclass(frozen=True, slots=True)

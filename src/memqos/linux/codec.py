@@ -15,6 +15,7 @@ from memqos.model.plan import Reclaim
 from memqos.units import UNLIMITED
 
 U64_MAX: Final = 2**64 - 1
+DIGITS: Final = b"0123456789"
 
 
 class Codec(Protocol):
@@ -54,6 +55,16 @@ def whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"takes a number of 0 or more, not {value!r}")
     return value
+
+
+_KEY = re.compile(r"[!-<>-~]+")
+
+
+def key_text(key: object) -> bytes:
+    """Return a key as it is written, or raise `ValueError`."""
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise ValueError(f"{key!r} is not a key")
+    return key.encode()
 
 
 class Number:

@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 
 from memqos.errors import Unreadable
 from memqos.linux.codec import decimal, shown
-from memqos.linux.keyed import Flat, Pressures
+from memqos.linux.flat import Flat
+from memqos.linux.keyed import Pressures
 from memqos.model.snapshot import Counters, Disk, Pressure, Swap, Zone
 
 _SECTOR: Final = 512

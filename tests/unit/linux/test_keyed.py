@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memqos.linux.keyed import Flat, IoMaxes, IoStats, Nested, Pressures
+from memqos.linux.flat import Flat
+from memqos.linux.keyed import IoMaxes, IoStats, Nested, Pressures
 from memqos.model.snapshot import IoMax, IoStat, Pressure, PressureLine
 from memqos.units import UNLIMITED
 
@@ -21,6 +22,17 @@ def test_the_layouts_of_two_kinds_of_cgroup_are_both_kept() -> None:
     first = flat.decode(b"anon 1\n")
     flat.decode(b"anon 1\nfile 2\n")
     assert flat.decode(b"anon 3\n").layout is first.layout
+
+
+def test_a_layout_with_digits_in_its_keys_is_known_again_and_as_strict() -> None:
+    flat = Flat(meminfo=True)
+    first = flat.decode(b"MemTotal:  100 kB\nDirectMap4k:     8 kB\nHugePages_Total:   0\n")
+    second = flat.decode(b"MemTotal: 1000 kB\nDirectMap4k:    16 kB\nHugePages_Total:  12\n")
+    assert dict(second) == {"MemTotal": 1024000, "DirectMap4k": 16384, "HugePages_Total": 12}
+    assert second.layout is first.layout
+    for torn in (b"MemTotal: 1 kB\nDirectMap4k: kB\nHugePages_Total: 1\n", b"DirectMap4k: 8 kB"):
+        with pytest.raises(ValueError, match=r"not a key and a number|cut off"):
+            flat.decode(torn)
 
 
 def test_a_key_that_lost_its_number_is_refused_also_where_its_layout_is_known() -> None:
@@ -155,6 +167,14 @@ def test_a_pressure_has_some_and_perhaps_full() -> None:
 def test_what_is_no_pressure_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match="not a pressure"):
         Pressures().decode(raw)
+
+
+@pytest.mark.parametrize(
+    "digits", [(b"avg10", b"avg11"), (b"60=0.00", b"60=.00"), (b"=7", b"="), (b"some", b"so1me")]
+)
+def test_a_pressure_is_refused_for_a_digit_in_the_wrong_place(digits: tuple[bytes, bytes]) -> None:
+    with pytest.raises(ValueError, match="not a pressure"):
+        Pressures().decode((SOME + FULL).replace(*digits, 1))
 
 
 def test_a_pressure_file_with_some_is_no_irq_pressure() -> None:
