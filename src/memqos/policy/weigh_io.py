@@ -14,6 +14,9 @@ On real kernels (e7, one run each), a disk of 40 MiB/s, a service of 80 reads a 
 and writes all it can: on 6.1, 6.12 and 7.2 the service waited for the disk 17, 26 and 11 % of the time under
 the kubelet, 5, 13 and 5 % with `io.max`, 2, 5 and 6 % with weights, and 1 % alone. The pod took two to three
 times as long; 7.2 killed it under the kubelet.
+What is left comes in single seconds. From 6.12 on one reclaim sends up to 20 MiB of swap writes at once, half
+a second of such a disk, and no knob of a cgroup holds them: one request in some ten seconds waited 0.1 to
+0.4 s then, while the median one took 1.0, 1.3 and 2.6 times what it takes alone.
 
 A disk for which somebody else set `io.cost.qos` stays as they set it; pods are weighed for it, too. Where
 there is no io.cost, as on the simulated node, this rung does nothing.
