@@ -246,7 +246,7 @@ class LinuxNode:
         for path, files in list(self._files.items()):
             parent = files.above
             try:
-                if parent in renew and path:
+                if renew and path and parent in renew:
                     files.renew()
                 inside = parent in pods
                 cgroups[path], control_changed = files.read(

@@ -90,10 +90,9 @@ def devices(victim: PodSignals, kind: Kind, situation: Situation) -> tuple[str, 
     """Return the disks that a pod's stalls can be spent on."""
     if kind == "memory" and victim.refaults <= 0:
         return ()
-    found = dict.fromkeys(victim.io)
-    if victim.rate("refaults_anon") > 0:
-        found |= dict.fromkeys(swap_devices(situation))
-    return tuple(found)
+    if victim.rate("refaults_anon") <= 0:
+        return tuple(victim.io)
+    return tuple(dict.fromkeys((*victim.io, *swap_devices(situation))))
 
 
 def swap_devices(situation: Situation) -> tuple[str, ...]:

@@ -48,7 +48,8 @@ def overlay(plans: Iterable[Plan]) -> Plan:
     for plan in plans:
         for write in plan.writes:
             target = write.target
-            writes[target] = _over(writes.get(target), write)
+            lower = writes.get(target)
+            writes[target] = write if lower is None else _over(lower, write)
         advice.extend(plan.advice)
         for eviction in plan.evictions:
             evictions.setdefault((eviction.uid, eviction.container), eviction)
@@ -59,8 +60,8 @@ def overlay(plans: Iterable[Plan]) -> Plan:
     return Plan(tuple(writes.values()), tuple(advice), tuple(evictions.values()), tuple(stands), look_in)
 
 
-def _over(lower: Write | None, upper: Write) -> Write:
-    if lower is None or lower.value == upper.value:
+def _over(lower: Write, upper: Write) -> Write:
+    if lower.value == upper.value:
         return upper
     was = f"{lower.policy} wanted {show(lower.knob, lower.value)}"
     return msgspec.structs.replace(upper, why=f"{upper.why} ({was})")

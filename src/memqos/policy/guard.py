@@ -63,10 +63,10 @@ def dangers(now: Snapshot, *, io_limited: bool = True) -> Iterator[Danger]:
         full = most is not None and most < UNLIMITED and charged >= most * _CLOSE
         if throttled or full:  # what cannot be reclaimed is no more than what is charged
             kept = unreclaimable(cgroup, swap_free)
-            if throttled:
-                yield from _throttle(cgroup, kept)
-            if full and most is not None and kept >= most * _CLOSE:
-                yield from _limit(cgroup, kept)
+            if throttled and high is not None and kept > high:
+                yield _throttle(cgroup, high)
+            if full and most is not None and kept and kept >= most * _CLOSE:
+                yield _limit(cgroup, most)
 
 
 def refuse(plan: Plan, foreseen: Snapshot, *, io_limited: bool = True) -> Plan:
@@ -102,23 +102,17 @@ def _protection(cgroup: Cgroup, page_size: int) -> Iterator[Danger]:
     yield Danger(cgroup.path, problem, remedy, "memory.min", safe)
 
 
-def _throttle(cgroup: Cgroup, kept: int) -> Iterator[Danger]:
-    high = cgroup.memory_high
-    if high is None or kept <= high:
-        return
+def _throttle(cgroup: Cgroup, high: int) -> Danger:
     problem = (
         f"memory.high of {format_bytes(high)} is below what cannot be reclaimed: it is throttled for ever"
     )
-    yield Danger(cgroup.path, problem, "raise memory.high, or let the pod swap", "memory.high")
+    return Danger(cgroup.path, problem, "raise memory.high, or let the pod swap", "memory.high")
 
 
-def _limit(cgroup: Cgroup, kept: int) -> Iterator[Danger]:
-    most = cgroup.memory_max
-    if most is None or kept < most * _CLOSE or not kept:
-        return
+def _limit(cgroup: Cgroup, most: int) -> Danger:
     problem = f"what it cannot give up nearly fills memory.max, {format_bytes(most)}: the next peak kills it"
     remedy = "raise the pod's memory limit, or let it swap: annotation memqos.dev/swap-limit"
-    yield Danger(cgroup.path, problem, remedy, "memory.max")
+    return Danger(cgroup.path, problem, remedy, "memory.max")
 
 
 def _watermarks(node: NodeFacts) -> Iterator[Danger]:

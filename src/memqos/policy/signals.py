@@ -29,7 +29,9 @@ class PodSignals(Struct, frozen=True, dict=True):
     """One pod over a window of `over_us` microseconds; `begin` and `end` are its counters there.
 
     The pod's own cgroup is meant throughout; its containers are in it. `key` is `namespace/name`, the subject
-    of stands and advice; `leaving`: it was told to go. `lately` are its counters at the first look of the
+    of stands and advice; `leaving`: it was told to go. `swappable` are the bytes of anonymous and shared
+    memory that its swap.max and the node's free swap let out; `io` its bytes and requests per second by
+    device ("major:minor"), of devices used in the window. `lately` are its counters at the first look of the
     last second, when there was one.
     """
 
@@ -42,6 +44,8 @@ class PodSignals(Struct, frozen=True, dict=True):
     end: Sample
     page_size: int
     swap_free: int
+    swappable: int
+    io: Mapping[str, IoStat]
     leaving: bool = False
     lately: Sample | None = None
 
@@ -84,11 +88,6 @@ class PodSignals(Struct, frozen=True, dict=True):
         """Bytes per second by which memory and swap together grew."""
         return self.rate("memory") + self.rate("swap")
 
-    @cached_property
-    def io(self) -> Mapping[str, IoStat]:
-        """Bytes and requests per second by device ("major:minor"), of devices used in the window."""
-        return _io_rates(self.begin.io, self.end.io, self.over_us)
-
     @property
     def current(self) -> int:
         """Bytes charged (memory.current)."""
@@ -118,11 +117,6 @@ class PodSignals(Struct, frozen=True, dict=True):
         """Bytes of page cache that can be dropped without writing anything."""
         file, shmem, dirty, writeback = _CACHE.of(self.cgroup.memory_stat)
         return min(self.current, max(0, file - shmem - dirty - writeback))
-
-    @cached_property
-    def swappable(self) -> int:
-        """Bytes of anonymous and shared memory that its swap.max and the node's free swap let out."""
-        return swappable(self.cgroup, self.swap_free)
 
     @cached_property
     def unreclaimable(self) -> int:
@@ -219,6 +213,8 @@ def _pod_signals(
         last,
         node.page_size,
         swap_free,
+        swappable(cgroup, swap_free),
+        _io_rates(first.io, last.io, over_us) if last.io is not first.io else {},
         leaving,
         before,
     )

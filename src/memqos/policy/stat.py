@@ -55,12 +55,8 @@ def swappable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
     """Return the bytes that a cgroup's own swap.max, and `free` bytes of swap, still let out."""
     if not cgroup.memory_swap_max or cgroup.memory_stat is None:
         return 0
-    return _let_out(cgroup, sum(_SWAPPABLE.of(cgroup.memory_stat)), free)
-
-
-def _let_out(cgroup: Cgroup, anonymous: int, free: int) -> int:
-    room = (cgroup.memory_swap_max or 0) - (cgroup.memory_swap_current or 0)
-    return min(room, free, anonymous) if room > 0 else 0
+    room = cgroup.memory_swap_max - (cgroup.memory_swap_current or 0)
+    return min(room, free, sum(_SWAPPABLE.of(cgroup.memory_stat))) if room > 0 else 0
 
 
 def unreclaimable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
@@ -68,6 +64,9 @@ def unreclaimable(cgroup: Cgroup, free: int = UNLIMITED) -> int:
     if (stat := cgroup.memory_stat) is None:
         return 0
     anon, shmem, unevictable, kernel, slab = _KEPT.of(stat)
-    anonymous = anon + shmem
-    kept = anonymous - _let_out(cgroup, anonymous, free) + unevictable
-    return min(cgroup.memory_current or 0, kept + kernel - slab if kernel > slab else kept)
+    kept = anon + shmem
+    room = (cgroup.memory_swap_max or 0) - (cgroup.memory_swap_current or 0)
+    if room > 0:  # as `swappable`
+        kept -= min(room, free, kept)
+    kept += unevictable + (kernel - slab if kernel > slab else 0)
+    return min(cgroup.memory_current or 0, kept)
