@@ -133,6 +133,31 @@ def test_inside_a_pod_pressure_and_disks_are_read_now_and_then(
     assert counted.of("main/memory.pressure") == counted.of("main/io.stat") == 1
 
 
+def test_with_a_knob_that_was_written_nothing_is_read_that_nobody_decides_by(
+    machine: Any, pod_node: LinuxNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(monkeypatch)
+    for look in range(1, EVERY + 1):
+        (machine.root / "pod/main/memory.high").write_text(f"{4096 * look}\n")
+        assert pod_node.observe().cgroups["pod/main"].memory_high == 4096 * look
+    for name in ("memory.high", "memory.events", "memory.stat"):
+        assert counted.of(f"main/{name}") == EVERY
+    for name in ("memory.peak", "cpu.pressure", "memory.pressure"):
+        assert counted.of(f"main/{name}") == 1
+
+
+def test_lost_news_are_got_over_also_where_no_descriptor_may_be_kept(
+    machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = machine.cgroup("pod")
+    told = iter([None])
+    monkeypatch.setattr(Notices, "told", lambda self: next(told, frozenset()))
+    with LinuxNode(str(machine.root), str(machine.proc), str(machine.sys), descriptors=0) as node:
+        for size in (4096, 8192, 12288):
+            (pod / "memory.current").write_text(f"{size}\n")
+            assert node.observe().cgroups["pod"].memory_current == size
+
+
 def test_what_moves_in_a_container_moves_its_pod_and_is_seen_at_once(
     machine: Any, pod_node: LinuxNode
 ) -> None:

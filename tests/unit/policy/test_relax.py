@@ -53,6 +53,16 @@ def test_memory_high_rises_in_steps_while_it_is_run_into_and_stops_at_the_limit(
     assert "runs into memory.high of 100 MiB and the node has 924 MiB to spare" in plan.writes[0].why
 
 
+def test_a_loan_that_is_kept_up_says_at_every_turn_what_it_was_raised_for(throttled: Scene) -> None:
+    loans, raised = turn(throttled, Lent(), high=True)
+    throttled.meminfo["MemFree"] = throttled.meminfo["MemAvailable"] = 700 * MIB
+    loans, kept = turn(throttled, loans)
+    assert kept == raised
+    for _ in range(2):
+        loans, again = turn(throttled, loans, high=True)
+    assert "700 MiB to spare" in again.writes[0].why
+
+
 def test_a_loan_is_called_in_after_the_calm_time_once_it_is_not_in_use(throttled: Scene) -> None:
     loans, plan = turn(throttled, Lent(), high=True)
     throttled.change("shop", memory_current=110 * MIB)
