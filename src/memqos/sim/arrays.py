@@ -93,6 +93,7 @@ class Arrays:
             k.READ_AROUND_HITS: ("mapped", "new", "faulted").index(profile.read_around_hits),
             k.FOLIO: LARGEST_FOLIO if profile.large_folios and profile.mglru else 1,
             k.LRU_BATCH: PAGEVEC if profile.lru_batch_counts and profile.mglru else 0,
+            k.STOCK_SLOTS: profile.stock_slots,
             k.RECLAIM_QUARTER: int(profile.reclaim_by_quarters),
             k.NS_FAULT: costs.fault, k.NS_SCAN: costs.scan, k.NS_STEAL: costs.steal,
             k.NS_SWAP_OUT: costs.swap_out, k.NS_READ_MISS: costs.read_miss,

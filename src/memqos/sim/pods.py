@@ -17,6 +17,7 @@ from memqos.runner.pods import Runner
 from memqos.runner.rules import Rules
 from memqos.runner.world import Launch, NotStarted
 from memqos.sim.commands import Job, understand
+from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import SECOND, Machine
 from memqos.sim.node import Event, SimNode
@@ -120,8 +121,16 @@ class SimCgroups:
         self.machine.mkdir(self._top)
 
     def make(self, cgroup: str) -> None:
-        """Make a cgroup and those above it."""
+        """Make a cgroup and those above it; each is charged to its parent (mem_cgroup_css_alloc)."""
+        missing = []
+        path = cgroup
+        while path and path not in self.machine.paths:
+            missing.append(path)
+            path = path.rpartition("/")[0]
         self.machine.mkdir(cgroup)
+        for path in reversed(missing):
+            if above := path.rpartition("/")[0]:
+                self.machine.order(control.CHARGE_AHEAD, self.machine.cgroup(above))
 
     def kill(self, cgroup: str) -> None:
         """SIGKILL all that runs in a cgroup and below."""

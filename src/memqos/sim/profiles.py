@@ -38,6 +38,8 @@ class Profile:
     """Highest swappiness= that memory.reclaim takes: -1 none, 200 (6.8), 201 for "max" (6.17)."""
     counts_memcg_reclaim_in_vmstat: bool
     """/proc/vmstat pgscan/pgsteal include reclaim for cgroup limits (12; 7.2)."""
+    stock_slots: int
+    """Cgroups of which a CPU holds pages charged ahead: NR_MEMCG_STOCK, 7 since 6.16, 1 before (`stock`)."""
     proactive_stats: bool
     """memory.stat has pgscan_proactive and pgsteal_proactive, pswpin and pswpout (0; 7.2)."""
     large_folios: bool
@@ -89,6 +91,7 @@ PROFILES = {
         reclaim_by_quarters=False,
         reclaim_swappiness_max=-1,
         counts_memcg_reclaim_in_vmstat=False,
+        stock_slots=1,
         proactive_stats=False,
         large_folios=False,
         lru_batch_counts=False,
@@ -113,6 +116,7 @@ PROFILES = {
         reclaim_by_quarters=True,
         reclaim_swappiness_max=200,
         counts_memcg_reclaim_in_vmstat=False,
+        stock_slots=1,
         proactive_stats=False,
         large_folios=False,
         lru_batch_counts=False,
@@ -137,6 +141,7 @@ PROFILES = {
         reclaim_by_quarters=True,
         reclaim_swappiness_max=201,
         counts_memcg_reclaim_in_vmstat=True,
+        stock_slots=7,
         proactive_stats=True,
         large_folios=True,
         lru_batch_counts=True,

@@ -51,8 +51,13 @@ def check_invariants(machine: Machine) -> None:
     assert all(int(m.ls[lid, k.SIZE]) == sizes[lid] for lid in range(groups * k.LISTS))
     owned = Counter(int((m.w[page] & k.CG_MASK) >> k.CG_SHIFT) for page in resident)
     usage = [owned[c] + int(m.cg[c, k.KERNEL_PAGES]) for c in range(groups)]
-    if m.g[k.STOCK_N]:
-        usage[int(m.g[k.STOCK_CG])] += int(m.g[k.STOCK_N])
+    ahead = [(int(m.g[k.STOCK_CG]), int(m.g[k.STOCK_N]))] if m.g[k.STOCK_N] else []
+    for row in range(k.LB_STOCK, len(m.lb), k.LB_ROW):
+        held = [(int(m.lb[at]) - 1, int(m.lb[at + 1])) for at in range(row, row + 14, 2)]
+        ahead += [(c, pages) for c, pages in held if pages]
+    for c, pages in ahead:
+        assert 0 < pages <= 64
+        usage[c] += pages
     slots = [int(entry) for entry in m.sw[1 : m.g[k.SW_TOTAL]] if entry & k.SW_USED]
     swap = Counter((entry >> k.SW_CG_SHIFT) & 0xFFF for entry in slots)
     swapped = [swap[c] for c in range(groups)]
@@ -64,7 +69,7 @@ def check_invariants(machine: Machine) -> None:
     assert len(slots) == max(0, int(m.g[k.SW_TOTAL]) - 1) - int(m.g[k.SW_FREE])
     assert all(m.aux[entry & k.POS] for entry in slots)
     system = machine.spec.system // PAGE
-    stock = int(m.g[k.STOCK_N])
+    stock = sum(pages for _, pages in ahead)
     assert int(m.g[k.FREE]) == int(m.g[k.TOTAL]) - system - (usage[0] - stock)
     _check_nodes(m)
 

@@ -5,7 +5,7 @@ mm/memcontrol.c `try_charge_memcg`, `mem_cgroup_handle_over_high`; mm/page_alloc
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, dirty, io, oom, reclaim
+from memqos.sim.kernels import counters, dirty, io, oom, reclaim, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -78,7 +78,7 @@ def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
             m.g[k.KSWAPD_WAKE] = 1
         retries = 0
         while m.g[k.FREE] - pages < m.g[k.WMARK_MIN] and not m.g[k.OOM_DYING]:
-            freed = reclaim.direct(m)
+            freed = reclaim.direct(m, pages)
             if m.g[k.FREE] - pages >= m.g[k.WMARK_MIN]:
                 break
             if may_fail and freed == 0:
@@ -109,10 +109,12 @@ def _after(m: Mem, c: int, batch: int) -> None:
 @njit
 def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
     """Charge `pages` to `c`, reclaiming and killing as the kernel does; False is ENOMEM."""
+    if m.g[k.STOCK_CG] != c and m.g[k.STOCK_SLOTS] > 1:
+        stock.find(m, c)
     if m.g[k.STOCK_CG] == c and m.g[k.STOCK_N] >= pages:
         m.g[k.STOCK_N] -= pages
         return True
-    batch = max(64, pages)
+    batch = max(stock.BATCH, pages)
     over = counters.charge_tree(m, c, batch)
     if over >= 0 and batch > pages:
         batch = pages
@@ -130,7 +132,7 @@ def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
         if counters.margin(m, over) >= pages:
             pass
         elif not drained:
-            counters.drain_stock(m)
+            stock.drain(m)
             drained = True
         elif noretry:
             return False
@@ -147,12 +149,7 @@ def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
             return False
         over = counters.charge_tree(m, c, batch)
     if batch > pages:
-        if m.g[k.STOCK_CG] != c:
-            counters.drain_stock(m)
-            m.g[k.STOCK_CG] = c
-        m.g[k.STOCK_N] += batch - pages
-        if m.g[k.STOCK_N] > 64:
-            counters.drain_stock(m)
+        stock.refill(m, c, batch - pages)
     _after(m, c, batch)
     return True
 
@@ -174,6 +171,8 @@ def kernel_memory(m: Mem, c: int, size: int) -> bool:
 @njit
 def new_folio(m: Mem, c: int, pages: int, noretry: bool) -> bool:
     """Allocate and charge a large folio for `c`; False when a smaller one must do."""
+    if m.g[k.FREE] - pages < m.g[k.WMARK_LOW]:
+        m.g[k.WANTED_FOLIO] = max(pages, m.g[k.WANTED_FOLIO])
     if not take_free(m, pages, True):
         return False
     if not try_charge(m, c, pages, noretry):

@@ -18,6 +18,7 @@ from memqos.sim.kernels import (
     reclaim,
     reparent,
     sched,
+    stock,
     throttle,
     trace,
 )
@@ -28,8 +29,8 @@ from memqos.sim.kernels.layout import Mem, Row
 
 (
     ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE, LOOK, IO_MAX,
-    REPARENT, MADE, REMOVED,
-) = range(15)  # fmt: skip
+    REPARENT, MADE, REMOVED, CHARGE_AHEAD,
+) = range(16)  # fmt: skip
 
 
 @njit
@@ -39,7 +40,7 @@ def _shrink_to(m: Mem, c: int, field: int) -> int:
     tries = 16
     while m.cg[c, k.USAGE] > m.cg[c, field]:
         if not drained:
-            counters.drain_stock(m)
+            stock.drain(m)
             drained = True
         elif tries:
             over = m.cg[c, k.USAGE] - m.cg[c, field]
@@ -61,6 +62,16 @@ def _sync(m: Mem) -> int:
             if dirty.write_chunk(m, o, 1 << 30) == 0:
                 io.wait_write(m)
     return io.all_written(m)
+
+
+@njit
+def _charge_ahead(m: Mem, c: int) -> None:
+    """Something small is charged to `c` on this CPU: what goes with it stays in the stock.
+
+    With one stock a CPU the next cgroup that charges takes its place soon: in guests nothing was left of it.
+    """
+    if m.g[k.STOCK_SLOTS] > 1 and not stock.find(m, c) and counters.charge_tree(m, c, stock.BATCH) < 0:
+        stock.refill(m, c, stock.BATCH)
 
 
 @njit
@@ -97,6 +108,9 @@ def _order(m: Mem, clock: Row, what: int, a: int, b: int, c: int) -> int:
         memcg_lru.online(m, a)
     elif what == REMOVED:
         memcg_lru.rotate(m, a, memcg_lru.OLD)
+    elif what == CHARGE_AHEAD:
+        stock.switch(m, b)
+        _charge_ahead(m, a)
     elif what == IO_MAX:
         throttle.anew(m, a, m.g[k.NOW])
     return 0

@@ -1,7 +1,7 @@
 """Charges in the cgroup tree, protection, and sums over a subtree.
 
 mm/page_counter.c (`page_counter_try_charge`, `propagate_protected_usage`,
-`effective_protection`), mm/memcontrol.c (`try_charge_memcg`'s stock). Sizes are pages.
+`effective_protection`). Sizes are pages.
 """
 
 from __future__ import annotations
@@ -74,15 +74,6 @@ def uncharge(m: Mem, c: int, pages: int) -> None:
         if m.cg[i, k.PROTECTED]:
             propagate(m, i)
         i = m.cg[i, k.PARENT]
-
-
-@njit
-def drain_stock(m: Mem) -> None:
-    """Return what is charged ahead (memcg_stock) to its cgroup."""
-    if m.g[k.STOCK_N]:
-        uncharge(m, m.g[k.STOCK_CG], m.g[k.STOCK_N])
-        m.g[k.STOCK_N] = 0
-    m.g[k.STOCK_CG] = -1
 
 
 @njit

@@ -5,7 +5,7 @@ mm/truncate.c, mm/memory.c (`zap_pte_range`), exit.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, folios, lists, lru_batch, nodes, psi, slots
+from memqos.sim.kernels import counters, folios, lists, lru_batch, nodes, psi, slots, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import njit
@@ -124,7 +124,7 @@ def _free_tables(m: Mem, o: int) -> None:
             m.cg[c, k.N_PT] -= 1
             m.cg[c, k.N_KERNEL_BYTES] -= 4096
             m.cg[c, k.KERNEL_PAGES] -= 1
-            counters.uncharge(m, c, 1)
+            stock.kernel_uncharge(m, c, 1)
             m.g[k.FREE] += 1
 
 
@@ -191,7 +191,7 @@ def exit_task(m: Mem, t: int, now: int) -> None:
         m.cg[c, k.KERNEL_PAGES] -= pages
         m.cg[c, k.N_KERNEL_BYTES] -= pages << 12
         m.g[k.FREE] += pages
-        counters.uncharge(m, c, pages)
+        stock.kernel_uncharge(m, c, pages)
     psi.move(m, t, m.task[t, k.T_STATE], k.T_DEAD, now)
     m.task[t, k.T_STATE] = k.T_DEAD
     m.task[t, k.T_ENDED] = now

@@ -3,6 +3,8 @@
 mm/vmscan.c `balance_pgdat`, `kswapd_shrink_node`; kernel.md 5. How much it takes of whom is settled by who is
 visited before enough is free, and the faster memory is taken meanwhile, the longer that lasts. So it stops
 after a quantum of its own time and goes on at its next turn: at the same cgroup, with what was left there.
+Woken for a large folio it passes through all cgroups, however much is free by then (mm/vmscan.c
+`should_abort_scan`): each gives its part.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ def _resume(m: Mem) -> None:
         m.g[k.KSWAPD_TOTAL] = 0
         m.g[k.KSWAPD_LOW] = 0
         m.g[k.KSWAPD_AT] = -1
+        m.g[k.KSWAPD_FOLIO] = m.g[k.WANTED_FOLIO]
+        m.g[k.WANTED_FOLIO] = 0
     m.g[k.SC_RECLAIMED] = m.g[k.KSWAPD_TOTAL]
     m.g[k.SC_SCANNED] = m.g[k.KSWAPD_SCANNED]
     m.g[k.SC_LOW_RECLAIM] = m.g[k.KSWAPD_LOW] & 1
@@ -71,6 +75,8 @@ def run(m: Mem) -> int:
         m.g[k.SC_PRIORITY] = m.g[k.KSWAPD_PRIORITY]
         if not _walk(m):
             return _save(m)
+        if m.g[k.SC_RECLAIMED] >= 2 * m.g[k.KSWAPD_FOLIO]:  # compact_gap: from here on single pages do
+            m.g[k.KSWAPD_FOLIO] = 0
         if m.g[k.SC_SCANNED] < m.g[k.SC_TO_RECLAIM] or m.g[k.SC_RECLAIMED] == m.g[k.KSWAPD_BEGAN]:
             m.g[k.KSWAPD_PRIORITY] -= 1
             if m.g[k.KSWAPD_PRIORITY] == 0 and m.g[k.SC_LOW_SKIPPED] and not m.g[k.SC_LOW_RECLAIM]:

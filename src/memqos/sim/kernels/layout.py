@@ -62,7 +62,7 @@ class Mem(NamedTuple):
     tab: Row  # int32: which pages a program touches, drawn by the host
     lat: Row  # int64: latencies of requests, nanoseconds
     pad: Row  # int64: scratch of a loop over `tab` (`reading`)
-    lb: Row  # int64: pages on their way to the lists, `LB_ROW` per CPU (`lru_batch`)
+    lb: Row  # int64: what each CPU has at hand (`lru_batch`, `stock`)
 
 
 # the page word
@@ -140,9 +140,11 @@ CH_COLS = 4
     PLUG, PLUGGED, PLUG_FIFO,
     # swap clusters (`slots`): where a free one is looked for, the queue of partly free ones, + 1
     SW_HOLES_FIRST, SW_KEPT, SW_FRESH, SW_QUEUE_HEAD, SW_QUEUE_TAIL,
-    LRU_BATCH,
-) = range(154)  # fmt: skip
-ISOLATED = LRU_BATCH + 1  # up to 64 pages that reclaim has taken off their list
+    LRU_BATCH, STOCK_CPU, STOCK_SLOTS,
+    # pages of the large folio that kswapd is woken for, and works for until it has reclaimed twice as many
+    WANTED_FOLIO, KSWAPD_FOLIO,
+) = range(158)  # fmt: skip
+ISOLATED = KSWAPD_FOLIO + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS = MEMCG_HEADS + 24
 MEMCG_COUNTS = MEMCG_TAILS + 24
@@ -249,7 +251,7 @@ H_CAP = 1 << 14
 # m.pad: the words of up to so many pages as they were, then which of them are not looked at in passing
 PAD, PAD_SIZE = 64, 128
 
-LB_ROW = 32  # m.lb: how many, then the pages
+LB_ROW, LB_STOCK = 48, 32  # m.lb: pages on their way to the lists, their number first; stocks of cgroups
 
 # m.ev: time, kind, task, cgroup
 EV_CAP, EV_COLS = 1 << 12, 4

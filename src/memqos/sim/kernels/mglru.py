@@ -62,8 +62,9 @@ def _nr_to_scan(m: Mem, c: int, swappiness: int) -> int:
 
 @njit
 def _enough(m: Mem) -> bool:
-    """should_abort_scan: enough is reclaimed, or (kswapd) enough is free."""
-    if m.g[k.SC_TARGET] == 0 and m.g[k.SC_KIND] == k.KSWAPD and m.g[k.FREE] > m.g[k.WMARK_HIGH] + MIN_BATCH:
+    """should_abort_scan: enough is reclaimed, or (kswapd, if no large folio is wanted) enough is free."""
+    kswapd = m.g[k.SC_TARGET] == 0 and m.g[k.SC_KIND] == k.KSWAPD
+    if kswapd and m.g[k.KSWAPD_FOLIO] == 0 and m.g[k.FREE] > m.g[k.WMARK_HIGH] + MIN_BATCH:
         return True
     return m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]
 

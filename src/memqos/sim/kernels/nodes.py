@@ -8,8 +8,8 @@ a large folio; or the shadow of these.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels import stock
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
@@ -24,8 +24,11 @@ def account(m: Mem, c: int, size: int) -> None:
     m.cg[c, k.N_KERNEL_BYTES] += size
     pages = (m.cg[c, k.N_KERNEL_BYTES] + 4095) >> 12
     extra = m.cg[c, k.KERNEL_PAGES] - pages
+    if extra > 0:
+        stock.kernel_uncharge(m, c, extra)
+    elif extra:
+        stock.kernel_charge(m, c, -extra)
     if extra:
-        counters.force_charge(m, c, -extra)
         m.g[k.FREE] += extra
         m.cg[c, k.KERNEL_PAGES] = pages
 

@@ -6,7 +6,17 @@ kernel.md 2.1, 2.2, 4.7, 5.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, generations, io, memcg_lru, mglru, rounds, shadow_nodes
+from memqos.sim.kernels import (
+    classic,
+    counters,
+    generations,
+    io,
+    memcg_lru,
+    mglru,
+    rounds,
+    shadow_nodes,
+    stock,
+)
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -132,7 +142,8 @@ def walk(m: Mem, resumed: int) -> int:
         after = memcg_lru.next_of(m, c)
         if op != memcg_lru.STAY:
             memcg_lru.rotate(m, c, op)
-        if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM] or (kswapd and m.g[k.FREE] > m.g[k.WMARK_HIGH] + 64):
+        free = kswapd and m.g[k.KSWAPD_FOLIO] == 0 and m.g[k.FREE] > m.g[k.WMARK_HIGH] + 64
+        if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM] or free:
             return -1
         c = after
         if kswapd and c >= 0 and m.g[k.NOW] >= m.g[k.SLICE_END]:
@@ -241,10 +252,10 @@ def memcg(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness:
 
 
 @njit
-def direct(m: Mem) -> int:
-    """Direct reclaim of the node for one allocation; return pages freed."""
+def direct(m: Mem, pages: int) -> int:
+    """Direct reclaim of the node for one allocation; return pages freed: of a folio's twice as many."""
     m.g[k.G_ALLOCSTALL] += 1
-    begin(m, 0, 32, k.DIRECT, 1, m.g[k.SWAPPINESS])
+    begin(m, 0, max(32, 2 * pages), k.DIRECT, 1, m.g[k.SWAPPINESS])
     freed = _try_to_free(m)
     if freed == 0:
         io.wait_write(m)
@@ -254,7 +265,7 @@ def direct(m: Mem) -> int:
 @njit
 def proactive(m: Mem, target: int, pages: int, swappiness: int) -> int:
     """memory.reclaim: return pages freed; fewer than asked means EAGAIN."""
-    counters.drain_stock(m)
+    stock.drain(m)
     freed = 0
     retries = 16
     only_swappiness = m.g[k.SWAPPINESS] if swappiness < 0 else swappiness

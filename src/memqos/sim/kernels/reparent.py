@@ -7,7 +7,7 @@ numbers, so the parent first gets all four. Swap slots stay the dead cgroup's, a
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, folios, generations, lists, lru_batch, placement
+from memqos.sim.kernels import folios, generations, lists, lru_batch, placement, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -67,7 +67,7 @@ def _move_nodes(m: Mem, c: int, parent: int) -> None:
 def reparent(m: Mem, c: int) -> None:
     """Give all that the offline cgroup `c` holds to its parent; above the parent nothing changes."""
     parent = m.cg[c, k.PARENT]
-    counters.drain_stock(m)
+    stock.drain(m)
     lru_batch.drain(m)
     if m.g[k.MGLRU]:
         for kind in range(2):

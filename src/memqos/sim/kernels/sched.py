@@ -7,7 +7,7 @@ effect at once; when it has to wait, it waits from there. Who is in what state s
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, dirty, free, io, kswapd, oom, program, psi
+from memqos.sim.kernels import counters, dirty, free, io, kswapd, oom, program, psi, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -63,6 +63,7 @@ def _start(m: Mem, t: int, cpu: int, now: int) -> None:
     m.g[k.SLEPT_IO] = 0
     m.g[k.USER] = 0
     m.g[k.WAIT_WS] = 0
+    stock.switch(m, cpu)
     io.complete(m, now)
     if m.task[t, k.T_CPU] != cpu:
         psi.move(m, t, k.T_RUN, k.T_SLEEP, now)
@@ -112,7 +113,6 @@ def _turn(m: Mem, t: int, cpu: int, start: int, until: int) -> int:
     was = _account(m, t, busy, now)
     m.task[t, k.T_OVER] = m.g[k.OVER_HIGH]
     m.g[k.OVER_HIGH] = 0
-    m.g[k.CUR] = -1
     m.g[k.OOM_DYING] = 0
     m.task[t, k.T_READY] = now
     state = k.T_RUN
@@ -133,6 +133,7 @@ def _turn(m: Mem, t: int, cpu: int, start: int, until: int) -> int:
     m.task[t, k.T_WAKE] = wake
     if outcome == ENDED:
         finish(m, t, now)
+    m.g[k.CUR] = -1
     return start + busy
 
 

@@ -7,7 +7,7 @@ once: no disk, no other task, no pressure. kswapd works when it is woken. mm/fil
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, kswapd, reading, stream
+from memqos.sim.kernels import charge, kswapd, reading, stock, stream
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.cells import prefetch
@@ -44,6 +44,7 @@ def _trace(m: Mem, c: int, o: int, i: int, end: int, hits: bool) -> int:
     A page that could not be charged ends it: the answer is -1 minus its place in `tab`.
     """
     base = m.obj[o, k.O_BASE]
+    stock.find(m, c)
     m.g[k.OVER_HIGH] = 0
     for near in range(i, min(i + reading.AHEAD, end)):
         prefetch(m.w, base + m.tab[near])

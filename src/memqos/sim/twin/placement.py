@@ -25,6 +25,7 @@ class Placement(World):
         self.harvest = False
         self.batch: list[tuple[Page | None, bool]] = []
         super().__init__(slots, swappiness)
+        self.stock_slots = 7 if rework else 1
 
     def lists_for(self, group: Group) -> None:
         """Generations 0 to 3, empty."""

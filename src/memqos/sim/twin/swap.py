@@ -20,7 +20,8 @@ class Swapping(ABC):
         self.swapped: dict[Key, Group] = {}
         self.free_slots = self.slots = slots
         self.swappiness = swappiness
-        self.stock: tuple[Group | None, int] = (None, 0)
+        self.stocks: dict[Group, int] = {}
+        self.stock_slots = 1
         self.writes: list[Page] = []
         self.skipped = self.low_skipped = False
         self.freed = 0

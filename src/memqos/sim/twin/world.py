@@ -34,24 +34,22 @@ class World(Reclaiming):
             each.usage += pages
 
     def _drain(self) -> None:
-        group, pages = self.stock
-        if group is not None:
+        for group, pages in self.stocks.items():
             self.add(group, -pages)
-        self.stock = (None, 0)
+        self.stocks = {}
 
     def charge(self, group: Group) -> bool:
         """Charge one page; False is ENOMEM after the sixteen retries (the caller is then killed)."""
-        if self.stock[0] is group and self.stock[1] >= 1:
-            self.stock = (group, self.stock[1] - 1)
+        if self.stocks.get(group):
+            self.stocks[group] -= 1
             return True
         if self._fits(group, 64) is None:
             self.add(group, 64)
-            rest = self.stock[1] if self.stock[0] is group else 0
-            if self.stock[0] is not group:
+            if group not in self.stocks and self.stock_slots == 1:
                 self._drain()
-            self.stock = (group, rest + 63)
-            if self.stock[1] > 64:
-                self._drain()
+            self.stocks[group] = self.stocks.get(group, 0) + 63
+            if self.stocks[group] > 64:
+                self.add(group, -self.stocks.pop(group))
             return True
         retries, drained = RETRIES, False
         while (over := self._fits(group, 1)) is not None:
