@@ -216,7 +216,7 @@ class Process:
         pages = region.pages - first if action.size is None else action.size // PAGE
         count = action.accesses if action.accesses is not None else pages * action.passes
         row = self._row(k.OP_TOUCH, region.obj, count, action.bytes_per_second)
-        row |= {k.P_FIRST: first, k.P_WRITE: int(action.write)}
+        row |= {k.P_FIRST: first, k.P_WRITE: int(action.write), k.P_MAP: region.mapping + 1}
         if action.order.kind == "sequential":
             yield [row | {k.P_CHUNK: pages}]
             return
@@ -277,7 +277,7 @@ class Process:
         self._serving = Serving(
             self.machine,
             action,
-            self._row(k.OP_REQUESTS, region.obj, action.pages),
+            self._row(k.OP_REQUESTS, region.obj, action.pages) | {k.P_MAP: region.mapping + 1},
             pages=region.pages,
             table=self._own_table(),
             seed=self.job.workload.seed,

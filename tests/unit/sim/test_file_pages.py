@@ -166,3 +166,23 @@ def test_scattered_faults_in_a_mapping_end_its_read_around_on_7_2_alone(
     machine.run_until_exit(task)
     pages = windows * 32 + (200 - windows)
     assert b.get("a", k.IO) == pages * 4096
+
+
+def test_a_new_mapping_reads_around_however_often_an_older_one_missed(bench: Any) -> None:
+    """Each open file has its own mmap_miss: the second program of a guest read in large folios (k8)."""
+    b = bench("7.2")
+    b.group("a", MAX=8 * MIB)
+    machine = b.machine
+    file = machine.file(32 * MIB)
+    touch = {k.P_OP: k.OP_TOUCH, k.P_OBJ: file, k.P_NS: 1000}
+    read = []
+    for rows in ([touch | {k.P_COUNT: 1, k.P_CHUNK: 1, k.P_FIRST: 32 * i + 16} for i in range(200)], [touch]):
+        task = machine.task("a")
+        mapped = machine.mapping(task, file, 32 * MIB)
+        whole = {k.P_COUNT: 8192, k.P_CHUNK: 8192, k.P_MAP: mapped + 1}
+        machine.program(task, [whole | row for row in rows])
+        machine.run_until_exit(task)
+        read.append(b.get("a", k.IO + k.IO_RIOS))
+    assert read[0] == 200
+    assert read[1] - read[0] < 8192 // 16
+    b.check()

@@ -10,7 +10,7 @@ from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
 
 
 @njit
-def _fault_around(m: Mem, o: int, index: int) -> None:
+def _fault_around(m: Mem, o: int, ra: int, index: int) -> None:
     """filemap_map_pages: a read fault maps what is cached around it; the profile says what of it is a hit."""
     base = m.obj[o, k.O_BASE]
     first = index & ~15
@@ -23,14 +23,14 @@ def _fault_around(m: Mem, o: int, index: int) -> None:
             m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
             if folio & k.WS and counted != k.MAPPED_HIT:
                 continue
-            if counted == k.FAULTED_HIT and (i != index or m.obj[o, k.O_TRIED] == base + i + 1):
+            if counted == k.FAULTED_HIT and (i != index or m.obj[ra, k.O_TRIED] == base + i + 1):
                 continue
-            m.obj[o, k.O_MMAP_MISS] = max(0, m.obj[o, k.O_MMAP_MISS] - 1)
+            m.obj[ra, k.O_MMAP_MISS] = max(0, m.obj[ra, k.O_MMAP_MISS] - 1)
 
 
 @njit
-def fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
-    """Touch a page of a mapped file that is not mapped yet (filemap_fault, with read-around)."""
+def fault(m: Mem, t: int, o: int, ra: int, index: int, write: bool) -> int:
+    """Touch a page of a mapped file that is not mapped yet; `ra` is the mapping whose read-around it is."""
     c = m.task[t, k.T_CG]
     page = m.obj[o, k.O_BASE] + index
     m.g[k.IN_FAULT] = 1
@@ -40,9 +40,9 @@ def fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
     if not m.w[page] & k.RES:
         m.cg[c, k.PGMAJFAULT] += 1
         most = m.g[k.RA_PAGES]
-        m.obj[o, k.O_MMAP_MISS] += 1
-        m.obj[o, k.O_TRIED] = page + 1
-        if most and m.obj[o, k.O_MMAP_MISS] <= 100:
+        m.obj[ra, k.O_MMAP_MISS] += 1
+        m.obj[ra, k.O_TRIED] = page + 1
+        if most and m.obj[ra, k.O_MMAP_MISS] <= 100:
             start = max(0, index - most // 2)
             m.task[t, k.T_RA_START] = start
             m.task[t, k.T_RA_SIZE] = most
@@ -59,7 +59,7 @@ def fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
         head = folios.head_of(m, page)
         if m.w[head] & k.RAHEAD:
             m.w[head] &= ~k.RAHEAD
-            m.obj[o, k.O_MMAP_MISS] = max(0, m.obj[o, k.O_MMAP_MISS] - 1)
+            m.obj[ra, k.O_MMAP_MISS] = max(0, m.obj[ra, k.O_MMAP_MISS] - 1)
             readahead.async_readahead(m, t, c, o, index, index + head - page, m.g[k.RA_PAGES])
     m.g[k.IN_FAULT] = 0
     if m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):
@@ -71,11 +71,11 @@ def fault(m: Mem, t: int, o: int, index: int, write: bool) -> int:
         m.cg[c, k.PGFAULT] += 1
         m.g[k.NOW] += m.g[k.NS_FAULT]
         if not write:
-            _fault_around(m, o, index)
+            _fault_around(m, o, ra, index)
         if not m.w[page] & k.MAPPED:
             m.w[page] |= k.MAPPED
             m.cg[(m.w[page] & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
-        m.obj[o, k.O_TRIED] = 0
+        m.obj[ra, k.O_TRIED] = 0
     elif write and not m.w[page] & k.DIRTY:  # ->page_mkwrite
         m.cg[c, k.PGFAULT] += 1
         m.g[k.NOW] += m.g[k.NS_FAULT]

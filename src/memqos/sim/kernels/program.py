@@ -43,7 +43,8 @@ def _touch(m: Mem, t: int, row: int, turn: int) -> int:
         else:
             m.w[page] = word | k.YOUNG
     elif not word & k.MAPPED or (write and not word & k.DIRTY):
-        fate = mapped.fault(m, t, o, index, write)
+        ra = m.prog[row, k.P_MAP] - 1
+        fate = mapped.fault(m, t, o, ra if ra >= 0 else o, index, write)
     else:
         m.w[page] = word | k.YOUNG
     if fate == DONE:
