@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Final
 
 from memqos.lab.asked import Asked
@@ -28,7 +29,7 @@ class WorkQuestions:
         if not stats:
             return None
         if word == "gap":
-            return max(each.gap_max_us for each in stats) / 1e6
+            return max(max(each.gap_max_us for each in stats), self._silence_us(pod, start, end)) / 1e6
         together = _together(stats, [each.histogram for each in stats])
         return (together.max_us if word == "max" else together.percentile(_PERCENTILES[word])) / 1e6
 
@@ -52,6 +53,19 @@ class WorkQuestions:
         if word not in ("pages", "bytes_read", "bytes_written"):
             raise ValueError("work(POD, pages|bytes_read|bytes_written|phases|seconds)")
         return sum(int(getattr(each, word)) for each in results)
+
+    def _silence_us(self, pod: str, start: str, end: str) -> int:
+        """Microseconds to `end` for which a running program has said nothing, beyond what its reports take.
+
+        A program that stands still reports no gap: it is in the report that does not come.
+        """
+        look = self._asked.look(end)
+        now = look.snapshot.time_us
+        said = [each for each in self._results(pod, start, "") if each.start_us < now]
+        if not said or not look.pods[pod].running:
+            return 0
+        usual = median(each.end_us - each.start_us for each in said if each.requests is not None)
+        return now - max(each.end_us for each in said) - round(usual)
 
     def _results(self, pod: str, start: str, end: str) -> list[Result]:
         if pod not in self._asked.recording.cgroups:

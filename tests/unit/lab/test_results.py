@@ -121,7 +121,10 @@ def busy() -> Recording:
     return msgspec.structs.replace(
         recording(),
         cgroups={"reader": POD, "filler-1": "kubepods/pod1", "filler-2": "kubepods/pod2"},
-        marks={"joined": msgspec.structs.replace(look(2.0), snapshot=at_us(2_000_000))},
+        marks={
+            "joined": msgspec.structs.replace(look(2.0), snapshot=at_us(2_000_000)),
+            "late": msgspec.structs.replace(look(9.0), snapshot=at_us(9_000_000)),
+        },
         results={"reader/main": served},
         logs={"filler-1/main": "held 1\npass 1\n", "filler-2/main": "held 1\n", "reader/main": "pass 1"},
         events=[
@@ -148,7 +151,8 @@ def at_us(time_us: int) -> Snapshot:
         ('requests("reader", "p99", "joined")', 60e-6),
         ('requests("reader", "p99", "", "joined")', 10e-6),
         ('requests("reader", "max")', 60e-6),
-        ('requests("reader", "gap", "joined")', 60e-6),
+        ('requests("reader", "gap", "", "joined")', 50e-6),
+        ('requests("reader", "gap", "joined")', 5.0),  # a report a second long, then none for six
         ('waits("reader", "p99", "joined")', 60e-6),
         ('waits("filler-1", "p50")', None),
         ('requests("reader", "completed")', 200),
