@@ -16,8 +16,8 @@ swapped out in one request on 6.1 and 6.12, 20 on 7.2, and 7.5 of a read-ahead's
 
 from __future__ import annotations
 
-from memqos.sim.kernels import folios, lists, slots
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels import slots, written
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 
@@ -32,42 +32,6 @@ _EVER = 1 << 62
 def row_of(d: int, ring: int, i: int) -> int:
     """The row of `m.q` of request number `i` of a disk's queue."""
     return (3 * d + ring) * k.Q_CAP + i % k.Q_CAP
-
-
-@njit
-def _rotate(m: Mem, page: int) -> None:
-    """folio_rotate_reclaimable: a page reclaim waits for goes to the oldest end."""
-    word = m.w[page]
-    lists.remove(m, page)
-    kind = 0 if word & k.ANON else 1
-    if m.g[k.MGLRU]:
-        c = (word & k.CG_MASK) >> k.CG_SHIFT
-        number = kind * 4 + m.cg[c, k.MIN_SEQ_ANON + kind] % 4
-    else:
-        number = kind * 2
-    m.w[page] = word & ~k.RECLAIM
-    lists.add_tail(m, page, number)
-
-
-@njit
-def end_writeback(m: Mem, page: int) -> None:
-    """A page's write has finished."""
-    word = m.w[page]
-    if not word & k.WB or not word & k.RES:
-        return
-    word &= ~k.WB
-    m.w[page] = word
-    m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_WB] -= 1
-    m.g[k.NWB] -= 1
-    page = folios.head_of(m, page)
-    word = m.w[page]
-    if word & k.RECLAIM:
-        if word < 0 and folios.state_of(m, page) & k.WB:  # ends with its last page
-            return
-        if word & k.DIRTY or word & k.POS == k.POS:  # dirty again, or in the hands of reclaim
-            m.w[page] = word & ~k.RECLAIM
-        else:
-            _rotate(m, page)
 
 
 @njit
@@ -90,7 +54,7 @@ def end(m: Mem, d: int, until: int) -> None:
                     continue
                 page = m.sw[i] & k.POS
             if kind >= k.Q_WRITE:
-                end_writeback(m, page)
+                written.end_writeback(m, page)
             else:
                 m.w[page] &= ~k.LOCKED
 

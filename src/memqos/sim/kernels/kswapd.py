@@ -9,7 +9,7 @@ Woken for a large folio it passes through all cgroups, however much is free by t
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, io, reclaim
+from memqos.sim.kernels import classic, counters, io, ranked, reclaim
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -53,7 +53,7 @@ def _walk(m: Mem) -> bool:
         m.g[k.KSWAPD_LOOKED] = 0
         m.g[k.KSWAPD_BEGAN] = m.g[k.SC_RECLAIMED]
     if m.g[k.MGLRU]:
-        m.g[k.KSWAPD_AT] = reclaim.walk(m, at)
+        m.g[k.KSWAPD_AT] = ranked.walk(m, at)
         return m.g[k.KSWAPD_AT] < 0
     at = max(at, 0)
     classic.prepare(m, 0)
