@@ -23,8 +23,9 @@ OWN: Final = ("memory_current", "memory_stat", "memory_swap_current")
 LIVE: Final = (*OWN, "memory_pressure", "io_stat", "io_pressure")
 """Fields of `Cgroup` that move without a word, and that policies decide by: of what is in a pod by `OWN`."""
 
-SELDOM: Final = ("memory_peak", "memory_zswap_current", "cpu_pressure")
-"""Fields that move without a word, and that nobody decides by."""
+SELDOM: Final = ("memory_zswap_current", "cpu_pressure")
+"""Fields that move without a word, and that nobody decides by. memory.peak is read with the events, too: it
+is what is asked for after a kill."""
 
 EVERY: Final = 32
 """Looks after which everything of a cgroup is read."""

@@ -4,8 +4,8 @@ A field is named after its file, dots as underscores: `memory.swap.max` is `memo
 Sizes are bytes, durations microseconds, "max" is `units.UNLIMITED`. `None` always means one thing:
 this kernel, or this cgroup, has no such file (the root has no `memory.max`, 6.1 no
 `memory.swap.peak`, a cgroup without the io controller no `io.stat`), or it could not be read, and then
-`Snapshot.unread` says so. What no policy decides by (`memory_peak`, `memory_zswap_current`, `cpu_pressure`)
-may be a few looks old on a real node (`memqos.linux.files`).
+`Snapshot.unread` says so. What no policy decides by may be a few looks old on a real node (`memory_peak`, but
+after an event, `memory_zswap_current`, `cpu_pressure`; `memqos.linux.files`).
 """
 
 from __future__ import annotations
