@@ -1,7 +1,7 @@
 """Boots each kernel once and reports every test that ran inside as a test here.
 
 A test that fails in the guest gets a second try: a host that is busy gives an emulated guest no
-processor for seconds at a time. One that needed it is reported as skipped, with its first failure's name.
+processor for seconds at a time. One that needed it is reported as skipped, beside what came of it.
 """
 
 import sys
@@ -70,7 +70,7 @@ def test_every_test_passes_on_this_kernel(ran: GuestResult, subtests: pytest.Sub
     for line in ran.stdout.splitlines():
         if line.startswith("RERUN "):
             with subtests.test(line):
-                pytest.skip(f"{ran.kernel.release}: failed once and passed at its second try")
+                pytest.skip(f"{ran.kernel.release}: failed once and was tried again")
     assert ran.status == 0, ran.stdout
     assert cases, "no test ran in the guest"
 
