@@ -94,9 +94,8 @@ def test_sigterm_ends_the_agent_within_a_second_and_takes_its_pods_away(tmp_path
     seconds = time.monotonic() - began
     took = f"restored {document['ended_in_us']} us after SIGTERM, all gone after {seconds:.2f} s"
     Path(os.environ["MEMQOS_OUT"], "sigterm.txt").write_text(took + "\n")
-    assert document["ended_in_us"] < 1_000_000, (
-        took
-    )  # 50 times what it takes; the rest is the interpreter's end
+    # fifty times what it takes; the rest is the interpreter's own end
+    assert document["ended_in_us"] < 1_000_000, took
     assert not (CGROUP / "kubepods").exists()
 
 

@@ -62,7 +62,8 @@ class WorkQuestions:
         look = self._asked.look(end)
         now = look.snapshot.time_us
         said = [each for each in self._results(pod, start, "") if each.start_us < now]
-        if not said or not look.pods[pod].running:
+        seen = look.pods.get(pod)
+        if not said or seen is None or not seen.running:
             return 0
         usual = median(each.end_us - each.start_us for each in said if each.requests is not None)
         return now - max(each.end_us for each in said) - round(usual)
