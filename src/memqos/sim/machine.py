@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from memqos.errors import CgroupGone, ExperimentError
+from memqos.sim import traces
 from memqos.sim.arrays import PAGE, SECOND
-from memqos.sim.kernels import control, trace
+from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.sim.objects import Objects
 from memqos.sim.profiles import Profile
@@ -191,32 +190,7 @@ class Machine(Objects):
         No time passes and no disk is asked (`kernels.trace`). Raises `CgroupGone`, `ExperimentError` for a
         page the file does not have or that the cgroup's limits leave no room for.
         """
-        rows = np.zeros((len(readers), trace.COLUMNS), np.int64)
-        parts: list[Any] = []
-        places = 0
-        for i, (path, file, pages) in enumerate(readers):
-            wanted = np.ascontiguousarray(pages, np.int32)
-            if len(wanted) and int(wanted.view(np.uint32).max()) >= self.pages_of(file):  # or negative
-                raise ExperimentError(
-                    f"a trace beyond the {self.pages_of(file)} pages of its file", field="pages"
-                )
-            rows[i, :4] = self.cgroup(path), file, places, places + len(wanted)
-            places += len(wanted)
-            parts.append(wanted)
-        starts = rows[:, 2].copy()
-        own = {"tab": self.m.tab, "lat": self.m.lat}
-        self._replace(tab=parts[0] if len(parts) == 1 else np.concatenate(parts), lat=rows.ravel())
-        try:
-            end = self.order(control.TRACE, len(readers), turn)
-        finally:
-            self._replace(**own)
-        if end < 0:
-            at = int(np.searchsorted(starts, -1 - end, "right")) - 1
-            path = readers[at][0]
-            raise ExperimentError(
-                f"access {-1 - end - starts[at]} of the trace: no room for a page in {path!r}"
-            )
-        return [int(misses) for misses in rows[:, 4]]
+        return traces.read(self, readers, turn)
 
     @property
     def now(self) -> int:

@@ -27,6 +27,15 @@ class Objects(Arrays):
         """Have the compiled kernels do something (`kernels.control`)."""
         return int(control.order(self.m, self.clock, what, int(a), int(b), int(c)))
 
+    def with_tables(self, tab: Any, lat: Any, what: int, a: int, b: int) -> int:
+        """As `order`, with other tables of pages to touch and of numbers."""
+        own = {"tab": self.m.tab, "lat": self.m.lat}
+        self._replace(tab=tab, lat=lat)
+        try:
+            return self.order(what, a, b)
+        finally:
+            self._replace(**own)
+
     def _add_object(self, kind: int, size: int, align: int) -> int:
         pages = -(-size // PAGE)
         base = -(-self.pages // align) * align

@@ -100,7 +100,7 @@ def state(machine: Machine) -> dict[str, Any]:
     cg, g, words = m.cg[:groups].copy(), m.g.copy(), m.w[: machine.pages].copy()
     cg[:, k.SUM0 : k.SUM0 + 4] = 0  # scratch: brought up to date before each use
     g[[k.R0, k.R1, k.R2, k.R3, k.CHUNK_FREE, *range(k.SC_DEACTIVATE_ANON, k.SC_FULL_WALK)]] = 0
-    g[[k.SC_PAGEOUT, k.SC_UNQUEUED]] = 0
+    g[[k.SC_PAGEOUT, k.SC_UNQUEUED, k.LAST_FILE]] = 0
     g[k.ISOLATED :] = 0
     words[words & k.RES != 0] &= ~k.POS
     lists = []

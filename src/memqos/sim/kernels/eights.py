@@ -80,14 +80,16 @@ def _all_farther(_: Any, cells: Any, at: Any, age: Any, mask: Any, than: Any) ->
     return _types.boolean(cells, *[_types.int64] * 4), code
 
 
-def _write(_: Any, cells: Any, at: Any, keep: Any, word: Any, first: Any, mask: Any) -> Any:
+def _write(_: Any, cells: Any, at: Any, keep: Any, word: Any, first: Any, mask: Any, some: Any) -> Any:
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        kept = builder.and_(_load(context, builder, sig, args), _splat(builder, args[2]))
+        old = _load(context, builder, sig, args)
         count = builder.and_(_rising(builder, args[4]), _splat(builder, args[5]))
-        words = builder.or_(builder.or_(kept, _splat(builder, args[3])), count)
-        return _store(context, builder, sig, args, words)
+        words = builder.and_(old, _splat(builder, args[2]))
+        words = builder.or_(builder.or_(words, _splat(builder, args[3])), count)
+        others = builder.icmp_signed(">=", _rising(builder, ir.IntType(64)(0)), _splat(builder, args[6]))
+        return _store(context, builder, sig, args, builder.select(others, old, words))
 
-    return _types.void(cells, *[_types.int64] * 5), code
+    return _types.void(cells, *[_types.int64] * 6), code
 
 
 def _change(_: Any, cells: Any, at: Any, more: Any) -> Any:
@@ -110,8 +112,8 @@ def _plain_all_farther(row: Row, at: int, age: int, mask: int, than: int) -> boo
     return all((age - row[at + i]) & mask > than for i in range(PAGES))
 
 
-def _plain_write(row: Row, at: int, keep: int, word: int, first: int, mask: int) -> None:
-    for i in range(PAGES):
+def _plain_write(row: Row, at: int, keep: int, word: int, first: int, mask: int, some: int) -> None:
+    for i in range(some):
         row[at + i] = row[at + i] & keep | word | (first + i) & mask
 
 
@@ -127,6 +129,7 @@ in_order = either(_plain_in_order, _in_order)
 all_farther = either(_plain_all_farther, _all_farther)
 """`(row, at, age, mask, than)`: whether all are farther than so much behind `age`."""
 write = either(_plain_write, _write)
-"""`(row, at, keep, word, first, mask)`: each keeps some bits, gets `word`'s, and counts up from `first`."""
+"""`(row, at, keep, word, first, mask, some)`: each of the first few, at most all eight, keeps some bits, gets
+`word`'s, and counts up from `first`."""
 change = either(_plain_change, _change)
 """`(row, at, more)`: add the same to each."""

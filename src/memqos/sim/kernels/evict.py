@@ -41,6 +41,17 @@ def _left(m: Mem, node: int, pages: int) -> None:
         nodes.enlist(m, node)
 
 
+@inlined
+def file_of(m: Mem, page: int) -> int:
+    """The object a page belongs to: mostly that of the last one asked for, which spares a random access."""
+    o = m.g[k.LAST_FILE]
+    first = m.obj[o, k.O_BASE]
+    if page < first or page >= first + m.obj[o, k.O_PAGES]:
+        o = m.blk[page >> 9, k.B_OBJ]
+        m.g[k.LAST_FILE] = o
+    return o
+
+
 @njit
 def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
     """Evict up to `count` of the oldest pages of list `number` of `c`; return how many.
@@ -95,28 +106,29 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                 if o >= 0:
                     m.obj[o, k.O_RESIDENT] -= taken - before
                 before = taken
-                o = m.blk[page >> 9, k.B_OBJ]
+                o = file_of(m, page)
                 base = m.obj[o, k.O_BASE]
                 pages = m.obj[o, k.O_PAGES]
                 counted = nodes.levels_of(m, page) != 0
             last = min(end, at + count - taken)
-            if at + runs.PAGES <= last and runs.in_order(m.pool, at, page):
+            if at + runs.PAGES <= end and runs.in_order(m.pool, at, page):
                 if page + runs.PAGES <= base + pages and runs.alike(m, page, word, alike):
+                    some = min(runs.PAGES, count - taken)
                     if mglru:
-                        runs.fill(m, page, shadow)
-                        gone += runs.PAGES
+                        runs.fill(m, page, shadow, some)
+                        gone += some
                     else:
-                        runs.leave(m, page, mark, age + taken)
+                        runs.leave(m, page, mark, age + taken, some)
                     if counted:
-                        some = runs.in_node(page)
-                        _left(m, page >> 6, some)
-                        if some < runs.PAGES:
-                            _left(m, (page >> 6) + 1, runs.PAGES - some)
-                    at += runs.PAGES
-                    taken += runs.PAGES
+                        near = runs.in_node(page, some)
+                        _left(m, page >> 6, near)
+                        if near < some:
+                            _left(m, (page >> 6) + 1, some - near)
+                    at += some
+                    taken += some
                     lists.fetch(m, at, end, jump)
                     continue
-                last = at + runs.PAGES
+                last = min(last, at + runs.PAGES)
             far = lists.AHEAD
             if at + far < end:
                 last = min(last, end - far)

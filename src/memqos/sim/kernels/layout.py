@@ -143,8 +143,9 @@ CH_COLS = 4
     LRU_BATCH, STOCK_CPU, STOCK_SLOTS,
     # pages of the large folio that kswapd is woken for, and works for until it has reclaimed twice as many
     WANTED_FOLIO, KSWAPD_FOLIO,
-) = range(158)  # fmt: skip
-ISOLATED = KSWAPD_FOLIO + 1  # up to 64 pages that reclaim has taken off their list
+    LAST_FILE,  # whose page was evicted last
+) = range(159)  # fmt: skip
+ISOLATED = LAST_FILE + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS = MEMCG_HEADS + 24
 MEMCG_COUNTS = MEMCG_TAILS + 24

@@ -18,7 +18,7 @@ from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
-AHEAD = 32
+AHEAD = 64
 
 
 @njit

@@ -118,6 +118,24 @@ def _take(m: Mem, c: int, page: int, levels: int, more: int) -> None:
 
 
 @njit
+def make(m: Mem, c: int, page: int) -> bool:
+    """Allocate the leaf of a page that is about to enter it, if that is only counting; False if it is not.
+
+    That is, its kernel memory is charged already, the node above it is there, and no large folio was.
+    """
+    size = m.cg[c, k.N_KERNEL_BYTES] + k.XA_NODE_BYTES
+    if (size + 4095) >> 12 != m.cg[c, k.KERNEL_PAGES] or need(m, page, 1) != k.XA_NODE_BYTES:
+        return False
+    if m.obj[m.blk[page >> 9, k.B_OBJ], k.O_BIG]:
+        return False
+    m.cg[c, k.N_KERNEL_BYTES] = size
+    m.cg[c, k.N_SLAB_BYTES] += k.XA_NODE_BYTES
+    m.xa[page >> 6, k.X_OWNER] = c + 1
+    _take(m, c, page, levels_of(m, page), 1)
+    return True
+
+
+@njit
 def leave(m: Mem, page: int, level: int, more: int) -> None:
     """What stood in a place of a node above a leaf is gone, or (`more`) a shadow; so may that node be."""
     for at in range(level, levels_of(m, page)):

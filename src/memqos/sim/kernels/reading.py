@@ -7,7 +7,7 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined
 from memqos.sim.kernels.layout import Mem
 
-AHEAD = 32
+AHEAD = 64
 BLOCK = k.PAD  # reads until eights are looked for again
 FIRST_BLOCK = 8  # of those that are read in passing, doubled while that goes well
 CHARGED, REFUSED = 1, 2
@@ -31,29 +31,32 @@ def block_end(m: Mem, i: int, end: int) -> int:
 
 
 @inlined
-def has_nodes(m: Mem, page: int) -> bool:
-    """Whether the tree nodes of eight pages are there."""
-    return m.xn[page >> 6] != 0 and m.xn[(page + runs.PAGES - 1) >> 6] != 0
+def with_nodes(m: Mem, c: int, page: int, some: int) -> int:
+    """How many of at most eight pages that `c` reads in can enter tree nodes without further ado."""
+    if m.xn[page >> 6] == 0 and not nodes.make(m, c, page):
+        return 0
+    first = runs.in_node(page, some)
+    if first < some and m.xn[(page >> 6) + 1] == 0 and not nodes.make(m, c, page + first):
+        return first
+    return some
 
 
 @inlined
 def enter_node(m: Mem, page: int, held: int, pages: int, known: int) -> None:
-    """Pages join a tree node that holds `held`, if the file has any; they leave `known` shadows."""
-    if held & k.NODE_PAGES == 0:
-        if held == 0:
-            return
+    """Pages join a tree node that holds `held`; they leave `known` shadows."""
+    if held & k.NODE_PAGES == 0 and held:
         nodes.unlist(m, page >> 6)
     m.xn[page >> 6] = held + pages - (known << 8)
 
 
 @inlined
-def enter_eight(m: Mem, page: int, known: bool) -> None:
-    """Eight pages join their tree nodes, if the file has any; with `known` they leave shadows."""
-    first = runs.in_node(page)
+def enter_nodes(m: Mem, page: int, some: int, known: bool) -> None:
+    """At most eight pages join their tree nodes; with `known` they leave shadows."""
+    first = runs.in_node(page, some)
     enter_node(m, page, m.xn[page >> 6], first, first if known else 0)
-    if first < runs.PAGES:
+    if first < some:
         page += first
-        rest = runs.PAGES - first
+        rest = some - first
         enter_node(m, page, m.xn[page >> 6], rest, rest if known else 0)
 
 

@@ -1,7 +1,8 @@
 """Eights: as many consecutive pages in like states, about which one decision is made for all.
 
-Always eight, however long a run of pages is and wherever it is cut, so that what is done with them has no
-branches and no remainder; each answers for all eight pages or for none.
+Always eight are looked at, however long a run of pages is and wherever it is cut, so that this has no
+branches and no remainder; each answers for all eight pages or for none. Where only some of them may come or
+go, the words of the others are written as they were.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ def in_order(row: Row, at: int, first: int) -> bool:
 
 
 @inlined
-def in_node(page: int) -> int:
-    """How many of eight pages from this one on are in its tree node; the others are in the next."""
-    return min(PAGES, 64 - (page & 63))
+def in_node(page: int, some: int) -> int:
+    """How many of at most eight pages from this one on are in its tree node; the others are in the next."""
+    return min(some, 64 - (page & 63))
 
 
 @inlined
@@ -41,22 +42,22 @@ def all_farther(m: Mem, page: int, age: int, than: int) -> bool:
 
 
 @inlined
-def enter(m: Mem, page: int, at: int, word: int) -> None:
-    """Give eight pages their places from `at` on in a list, and their words."""
-    eights.write(m.pool, at, 0, 0, page, -1)
-    eights.write(m.w, page, 0, word, at, -1)
+def enter(m: Mem, page: int, at: int, word: int, some: int) -> None:
+    """Give the first of eight pages their places from `at` on in a list, and their words."""
+    eights.write(m.pool, at, 0, 0, page, -1, some)
+    eights.write(m.w, page, 0, word, at, -1, some)
 
 
 @inlined
-def leave(m: Mem, page: int, word: int, age: int) -> None:
-    """Leave shadows of rising age in place of eight pages."""
-    eights.write(m.w, page, k.WS, word, age, k.POS)
+def leave(m: Mem, page: int, word: int, age: int, some: int) -> None:
+    """Leave shadows of rising age in place of the first of eight pages."""
+    eights.write(m.w, page, k.WS, word, age, k.POS, some)
 
 
 @inlined
-def fill(m: Mem, page: int, word: int) -> None:
-    """Give each of eight pages the same word."""
-    eights.write(m.w, page, 0, word, 0, 0)
+def fill(m: Mem, page: int, word: int, some: int) -> None:
+    """Give the first of eight pages the same word."""
+    eights.write(m.w, page, 0, word, 0, 0, some)
 
 
 @inlined

@@ -66,32 +66,38 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
             page = base + m.tab[i]
             while reading.eight_at(m, i, end):
                 word = m.w[page]
+                some = runs.PAGES
                 if word & k.RES:
                     if not runs.alike(m, page, word, STATE):
                         break
                     runs.change(m, page, touched(word, rework) - word)
                 else:
-                    if at + runs.PAGES > bound or (counted and not reading.has_nodes(m, page)):
+                    some = min(runs.PAGES, bound - at)
+                    if some == 0:
                         break
                     shadowed = word & k.SHADOW != 0
                     if rework and word & k.WS:
                         break
                     if not runs.alike(m, page, word, -1 if shadowed else k.RES | k.SHADOW | k.CG_MASK):
                         break
+                    if counted:
+                        some = reading.with_nodes(m, c, page, some)
+                        if some == 0:
+                            break
+                        reading.enter_nodes(m, page, some, shadowed)
                     marks = 0
                     if shadowed:
                         if word & KEY != seen:
                             if repeated:
                                 workingset.refault_mglru(m, c, seen, 1, repeated)
-                            repeated = -runs.PAGES
+                            repeated = -some
                             seen = word & KEY
-                            flags = _marks(m, c, seen, runs.PAGES, rework)
-                        repeated += runs.PAGES
+                            flags = _marks(m, c, seen, some, rework)
+                        repeated += some
                         marks = flags
-                    reading.enter_eight(m, page, shadowed)
-                    runs.enter(m, page, at, fresh | marks)
-                    at += runs.PAGES
-                i += runs.PAGES
+                    runs.enter(m, page, at, fresh | marks, some)
+                    at += some
+                i += some
                 if i == end:
                     break
                 page = base + m.tab[i]
@@ -110,11 +116,11 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                     why = FULL if at == stop else ROOM
                     break
                 held = m.xn[page >> 6]
-                if held & k.NODE_PAGES == 0 and held == 0 and counted:
-                    why = OTHER
-                    break
                 if two and at2 == stop2:
                     why = FULL
+                    break
+                if held == 0 and counted:
+                    why = OTHER
                     break
                 known = 0
                 marks = 0
@@ -133,7 +139,8 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                         repeated = 0
                         seen = word & KEY
                         flags = marks
-                reading.enter_node(m, page, held, 1, known)
+                if counted:
+                    reading.enter_node(m, page, held, 1, known)
                 if two and marks & k.WS:
                     m.pool[at2] = page
                     m.w[page] = fresh2 | marks | at2

@@ -92,20 +92,24 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
             page = base + m.tab[i]
             while reading.eight_at(m, i, end):
                 word = m.w[page]
+                some = runs.PAGES
                 if word & k.RES:
                     if not _hits(m, page, word):
                         break
                 else:
-                    if at + runs.PAGES > bound or (counted and not reading.has_nodes(m, page)):
-                        break
-                    if not _misses(m, page, word, evictor, born, rivals):
+                    some = min(runs.PAGES, bound - at)
+                    if some == 0 or not _misses(m, page, word, evictor, born, rivals):
                         break
                     shadowed = word & k.SHADOW != 0
-                    reading.enter_eight(m, page, shadowed)
-                    runs.enter(m, page, at, fresh)
-                    unknown += 0 if shadowed else runs.PAGES
-                    at += runs.PAGES
-                i += runs.PAGES
+                    if counted:
+                        some = reading.with_nodes(m, c, page, some)
+                        if some == 0:
+                            break
+                        reading.enter_nodes(m, page, some, shadowed)
+                    runs.enter(m, page, at, fresh, some)
+                    unknown += 0 if shadowed else some
+                    at += some
+                i += some
                 if i == end:
                     break
                 page = base + m.tab[i]
@@ -148,7 +152,7 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
                     why = FULL if at == stop else ROOM
                     break
                 held = m.xn[page >> 6]
-                if held & k.NODE_PAGES == 0 and held == 0 and counted:
+                if held == 0 and counted:
                     why = OTHER
                     break
                 known = 0
@@ -160,7 +164,8 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
                             m.ls[lid2, k.SIZE] = size2 + activated + promoted
                             m.g[k.CHANGES] = changes + at - first + activated
                             workingset.restored(m, c, 1)
-                        reading.enter_node(m, page, held, 1, 1)
+                        if counted:
+                            reading.enter_node(m, page, held, 1, 1)
                         m.pool[at2] = page
                         m.w[page] = fresh2 | (word & k.WS) | at2
                         at2 += 1
@@ -174,7 +179,8 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
                     break
                 else:
                     unknown += 1
-                reading.enter_node(m, page, held, 1, known)
+                if counted:
+                    reading.enter_node(m, page, held, 1, known)
                 m.pool[at] = page
                 m.w[page] = fresh | at
                 at += 1
