@@ -11,9 +11,10 @@ from __future__ import annotations
 import pytest
 
 from memqos.sim.commands import understand
+from memqos.sim.files import Files
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import Machine
-from memqos.sim.process import Files, Process
+from memqos.sim.process import Process
 from memqos.sim.profiles import PROFILES
 from memqos.sim.spec import Disk, NodeSpec
 from memqos.units import GIB

@@ -23,10 +23,10 @@ from memqos.lab.watch import Watcher
 from memqos.model.pods import Pod
 from memqos.policy.settings import AgentSettings
 from memqos.runner.rules import KubeletRules
+from memqos.sim.files import Files
 from memqos.sim.machine import SECOND, Machine
 from memqos.sim.node import SimNode
 from memqos.sim.pods import Program, SimPods
-from memqos.sim.process import Files
 from memqos.sim.profiles import profile
 from memqos.sim.spec import Costs
 from memqos.sim.stat import Look

@@ -8,7 +8,17 @@ from typing import TypeAlias
 
 from memqos.sim.kernels import layout as k
 from memqos.workload.many import draws_many
-from memqos.workload.spec import Action, Phase, ReadFile, Repeat, Requests, Touch
+from memqos.workload.spec import (
+    PAGE,
+    Action,
+    Phase,
+    ReadFile,
+    Repeat,
+    RequestFile,
+    Requests,
+    Touch,
+    WriteFile,
+)
 
 Row: TypeAlias = dict[int, int]
 
@@ -20,7 +30,7 @@ class Own:
     `pages` of heap, stack and written library data, `kernel` of kernel stack, page tables and slab beyond
     the tables of `pages`. It touches `hot` of them all the time while it works and `warm` between two phases,
     three of five to write. A phase whose order is random needs `draws` more, and the first one of each sort
-    `first` more.
+    `first` more. With `buffers` it has one of a block's size while it reads or writes a file.
     Measured in guests: memory.stat of each program at work. Of `memqos workload` 265 to 310 pages came back
     from swap while it filled its heap, 205 with each pass in order after that (170 major faults), 400 and
     then 285 with passes at random; 100 were written out anew (k2, k9, all kernels).
@@ -32,6 +42,7 @@ class Own:
     warm: int = 0
     draws: int = 0
     first: int = 0
+    buffers: bool = False
 
     @property
     def stride(self) -> int:
@@ -47,7 +58,7 @@ class Own:
         """What the process does before its first phase, its own memory being that region."""
         touch = self._touch(region) | {k.P_COUNT: self.pages}
         sizes = {k.P_COUNT: self.kernel, k.P_A: self.hot, k.P_B: self.hot_stride}
-        return [touch | sizes | {k.P_OP: k.OP_BEGIN}, touch]
+        return [touch, touch | sizes | {k.P_OP: k.OP_BEGIN}]
 
     def between(self, region: int, action: Action, seen: set[bool]) -> list[Row]:
         """What it does of its own after a phase; `seen` is which orders of phases it has known before."""
@@ -66,8 +77,29 @@ class Own:
             place += max(self.draws, self.first) * self.stride
         return rows
 
+    def buffer(self, phase: Phase) -> int:
+        """Pages that a phase's buffer takes, behind all else: what malloc maps for it (M_MMAP_THRESHOLD)."""
+        if isinstance(phase, Repeat):
+            return max(map(self.buffer, phase.phases), default=0)
+        file = phase.file if isinstance(phase, Requests) else phase
+        if not self.buffers or not isinstance(file, ReadFile | WriteFile | RequestFile):
+            return 0
+        return file.block // PAGE + 1 if file.block >= _MAPPED else 0
+
+    def fill(self, region: int, pages: int) -> Row:
+        """The buffer is made before the file is opened, which may empty it."""
+        return self._touch(region) | {k.P_FIRST: self.pages, k.P_COUNT: pages, k.P_CHUNK: pages}
+
+    def drop(self, region: int) -> Row:
+        """It is freed when the phase is done."""
+        return {k.P_OP: k.OP_FREE, k.P_OBJ: region, k.P_FIRST: self.pages}
+
     def _touch(self, region: int) -> Row:
         return {k.P_OBJ: region, k.P_CHUNK: self.pages, k.P_OP: k.OP_TOUCH, k.P_WRITE: 1}
+
+
+_MAPPED = 128 << 10
+"""M_MMAP_THRESHOLD: a smaller buffer finds room in the heap there is."""
 
 
 def of_workload(phases: Sequence[Phase]) -> Own:
@@ -95,7 +127,7 @@ def plain(buffer: int) -> Own:
 NOTHING = Own()
 PYTHON = Own(903, 21, 30, 90)
 """A bare interpreter in a loop: `memqos.lab.load`."""
-WORKLOAD = Own(3198, 33, 155, 325, 65, 45)
+WORKLOAD = Own(3198, 33, 155, 325, 65, 45, buffers=True)
 """`memqos workload`."""
 _NUMPY = Own(147, 18)
 """What importing numpy adds, which guests refuse half way (`memqos.linux.workload.program.load_numpy`)."""

@@ -17,11 +17,12 @@ from memqos.runner.pods import Runner
 from memqos.runner.rules import Rules
 from memqos.runner.world import Launch, NotStarted
 from memqos.sim.commands import Job, understand
+from memqos.sim.files import Files
 from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import SECOND, Machine
 from memqos.sim.node import Event, SimNode
-from memqos.sim.process import Files, Process
+from memqos.sim.process import Process
 from memqos.sim.stat import Look
 from memqos.workload.spec import Workload
 

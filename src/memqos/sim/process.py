@@ -7,12 +7,12 @@ machine calls back (`EV_MARK`) and the next one is given to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from memqos.errors import ExperimentError
 from memqos.sim.commands import Job
+from memqos.sim.files import Files
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND, Machine
 from memqos.sim.serving import BATCH, FOREVER, Row, Serving
@@ -44,32 +44,6 @@ class Region:
     pages: int
     mapping: int = -1
     """A file's pages lie in the file's object, and the mapping has its own."""
-
-
-class Files:
-    """The files of a node by path."""
-
-    def __init__(self, machine: Machine, sizes: Mapping[str, int], disk: str = "") -> None:
-        self.machine = machine
-        self.disk = disk
-        self.sizes = dict(sizes)
-        self.objects = {path: machine.file(size, disk) for path, size in sizes.items()}
-
-    def find(self, path: str) -> int:
-        """The object of a file that exists; raises `ExperimentError`."""
-        if path not in self.objects:
-            raise ExperimentError(f"there is no file {path}", remedy="list it in the scenario's files")
-        return self.objects[path]
-
-    def truncate(self, path: str, size: int) -> int:
-        """Empty a file or create it, with room for `size` bytes."""
-        self.sizes[path] = size
-        if path in self.objects:
-            self.machine.free_object(self.objects[path])
-            if self.machine.pages_of(self.objects[path]) == -(-size // PAGE):
-                return self.objects[path]
-        self.objects[path] = self.machine.file(size, self.disk)
-        return self.objects[path]
 
 
 class Process:
@@ -111,14 +85,20 @@ class Process:
     def _run(self) -> Iterator[list[Row]]:
         own = self.job.own
         if own.pages:
-            region = self.machine.region(self.task, own.pages * PAGE)
+            most = max(map(own.buffer, self.job.workload.phases), default=0)
+            region = self.machine.region(self.task, (own.pages + most) * PAGE)
             yield own.begin(region)
         for step in steps(self.job.workload):
             self._doing, self._serving = step, None
+            buffer = own.buffer(step.action)
+            if buffer:
+                yield [own.fill(region, buffer)]
             self._since = self.machine.now, self._accesses()
             yield from self._phase(step)
             self._tell(step)
             self._doing = None
+            if buffer:
+                yield [own.drop(region)]
             if own.warm:
                 yield own.between(region, step.action, self._seen)
 

@@ -9,10 +9,10 @@ from memqos.model.plan import Eviction
 from memqos.model.pods import Container, Pod
 from memqos.runner.rules import KubeletRules
 from memqos.runner.status import ContainerEvent, Termination
+from memqos.sim.files import Files
 from memqos.sim.machine import Machine
 from memqos.sim.node import SimNode
 from memqos.sim.pods import SimPods
-from memqos.sim.process import Files
 from memqos.sim.profiles import PROFILES
 from memqos.sim.spec import NodeSpec
 from memqos.units import MIB

@@ -11,10 +11,10 @@ from memqos.model.pods import Container, Pod, Resources
 from memqos.model.snapshot import Cgroup
 from memqos.runner.rules import KubeletRules
 from memqos.runner.status import ContainerStatus
+from memqos.sim.files import Files
 from memqos.sim.machine import SECOND, Machine
 from memqos.sim.node import SimNode
 from memqos.sim.pods import SimPods
-from memqos.sim.process import Files
 from memqos.sim.profiles import PROFILES, profile
 from memqos.sim.spec import Disk, NodeSpec
 from memqos.units import MIB, parse_quantity

@@ -1,0 +1,34 @@
+"""The files of a simulated node: where each lies in the arrays, how large it is, how it is made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from memqos.errors import ExperimentError
+from memqos.sim.machine import PAGE, Machine
+
+
+class Files:
+    """The files of a node by path."""
+
+    def __init__(self, machine: Machine, sizes: Mapping[str, int], disk: str = "") -> None:
+        self.machine = machine
+        self.disk = disk
+        self.sizes = dict(sizes)
+        self.objects = {path: machine.file(size, disk) for path, size in sizes.items()}
+
+    def find(self, path: str) -> int:
+        """The object of a file that exists; raises `ExperimentError`."""
+        if path not in self.objects:
+            raise ExperimentError(f"there is no file {path}", remedy="list it in the scenario's files")
+        return self.objects[path]
+
+    def truncate(self, path: str, size: int) -> int:
+        """Empty a file or create it, with room for `size` bytes."""
+        self.sizes[path] = size
+        if path in self.objects:
+            self.machine.free_object(self.objects[path])
+            if self.machine.pages_of(self.objects[path]) == -(-size // PAGE):
+                return self.objects[path]
+        self.objects[path] = self.machine.file(size, self.disk)
+        return self.objects[path]

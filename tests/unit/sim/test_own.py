@@ -1,0 +1,58 @@
+"""What a program holds besides the memory it is asked to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from memqos.sim import own
+from memqos.sim.commands import Job
+from memqos.sim.files import Files
+from memqos.sim.kernels import layout as k
+from memqos.sim.machine import PAGE
+from memqos.sim.process import Process
+from memqos.units import KIB, MIB
+from memqos.workload.spec import Hold, Phase, ReadFile, Repeat, Touch, Workload, WriteFile
+
+
+@pytest.mark.parametrize(
+    ("phase", "pages"),
+    [
+        (WriteFile("/data/a", 4 * MIB), 257),
+        (ReadFile("/data/a"), 33),
+        (ReadFile("/data/a", block=64 * KIB), 0),
+        (Touch("heap"), 0),
+        (Repeat((ReadFile("/data/a"), WriteFile("/data/a", MIB))), 257),
+    ],
+)
+def test_a_file_is_read_and_written_through_a_buffer_that_malloc_maps(phase: Phase, pages: int) -> None:
+    assert own.WORKLOAD.buffer(phase) == pages
+
+
+def test_a_program_with_a_buffer_of_its_own_takes_no_other() -> None:
+    assert own.plain(128 * KIB).buffer(ReadFile("/data/a")) == 0
+
+
+def test_the_buffer_is_there_before_the_file_is_emptied_and_gone_after_it_is_written(
+    bench: Callable[..., Any],
+) -> None:
+    node = bench("6.12")
+    node.group("a")
+    files = Files(node.machine, {"/data/a": 2 * MIB})
+    work = Workload((ReadFile("/data/a", block=4 * KIB), WriteFile("/data/a", 2 * MIB), Hold(seconds=1)))
+    process = Process(node.machine, files, "a", Job(work, own=own.Own(pages=8, buffers=True)))
+    levels = []
+    while process.alive:
+        marks = [kind == k.EV_MARK for _, kind, _, _ in node.machine.advance(node.machine.now + 10_000)]
+        levels.append((node.get("a", k.N_ANON), node.get("a", k.N_FILE)))
+        if any(marks) and process.alive:
+            process.go_on()
+    assert (8 + 257, 2 * MIB // PAGE) in levels
+    assert (8, 2 * MIB // PAGE) in levels[-9:]
+
+
+def test_what_a_program_works_with_all_the_time_is_not_what_it_touched_first() -> None:
+    rows = own.WORKLOAD.begin(3)
+    assert [row[k.P_OP] for row in rows] == [k.OP_TOUCH, k.OP_BEGIN]
