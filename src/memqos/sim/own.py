@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from memqos.sim.kernels import footprint
 from memqos.sim.kernels import layout as k
 from memqos.workload.many import draws_many
 from memqos.workload.spec import (
@@ -63,7 +64,10 @@ class Own:
     def between(self, region: int, action: Action, seen: set[bool]) -> list[Row]:
         """What it does of its own after a phase; `seen` is which orders of phases it has known before."""
         spread = self._touch(region) | {k.P_PATTERN: k.SPREAD, k.P_B: self.stride}
-        rows = [spread | {k.P_COUNT: self.warm, k.P_WRITE: 0}, spread | {k.P_COUNT: self.warm * 3 // 5}]
+        rows = [
+            spread | {k.P_COUNT: self.warm, k.P_WRITE: 0, k.P_A: footprint.CORE},
+            spread | {k.P_COUNT: self.warm * 3 // 5, k.P_A: footprint.CORE},
+        ]
         if not isinstance(action, Touch | ReadFile | Requests):
             return rows
         random = action.order.kind != "sequential"

@@ -85,7 +85,8 @@ class Costs:
 
     From the field study: a resident page's read costs 0.52 µs of system time (0.544 s for 4 GiB: the copy
     and an eighth of a system call), a page that must be reclaimed for and read anew 1.72 µs more.
-    A page sent to swap costs its mappings, the TLB, a slot and a bio.
+    A page sent to swap costs its mappings, the TLB, a slot and a bio. `round` is what a round of reclaim at
+    one priority takes besides its pages; where it is 0 the costs of pages include it.
     `program` is how many times slower programs themselves are than where their own times were measured.
     """
 
@@ -93,6 +94,7 @@ class Costs:
     scan: int = 150
     steal: int = 250
     swap_out: int = 2000
+    round: int = 0
     read_miss: int = 1300
     copy: int = 444
     syscall: int = 600
@@ -105,4 +107,4 @@ class Costs:
         return replace(self, **kernel, program=self.program * slower)
 
 
-_KERNEL = ("fault", "scan", "steal", "swap_out", "read_miss", "copy", "syscall")
+_KERNEL = ("fault", "scan", "steal", "swap_out", "round", "read_miss", "copy", "syscall")

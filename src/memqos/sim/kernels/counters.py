@@ -79,7 +79,7 @@ def uncharge(m: Mem, c: int, pages: int) -> None:
 @njit
 def work(m: Mem) -> int:
     """Nanoseconds of the processor for pages scanned, freed and sent to swap that are not paid for yet."""
-    out = m.g[k.WORK_OUT] * m.g[k.NS_SWAP_OUT]
+    out = m.g[k.WORK_OUT] * m.g[k.NS_SWAP_OUT] + m.g[k.WORK_ROUNDS] * m.g[k.NS_ROUND]
     return m.g[k.WORK_SCAN] * m.g[k.NS_SCAN] + m.g[k.WORK_STEAL] * m.g[k.NS_STEAL] + out
 
 

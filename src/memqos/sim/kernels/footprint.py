@@ -3,7 +3,9 @@
 A program that works needs some of its own pages all the time (`T_HOT` of them): reclaim finds them accessed
 whenever it looks, and when they were swapped out all the same the program stands still until they are back.
 They lie spread over its region, two of five beside each other: in guests 1.2 pages came back from swap with
-each fault of an interpreter, of which one may be in vain.
+each fault of an interpreter, of which one may be in vain. But for the first ones: what it made first it needs
+always, and reclaim meets it first. Nearly all of the 58 pages that a guest of 6.12 swapped out before all
+others came back within a tenth of a second, by twenty-five faults.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.pagecache import DONE, FAILED
 
+CORE = 48
+"""Pages that lie one after another at the begin."""
+
 
 @njit
-def place(number: int, stride: int) -> int:
-    """Where page `number` of those in use lies."""
-    return number * stride - (stride - 1 if number % 5 == 1 else 0)
+def place(number: int, stride: int, core: int) -> int:
+    """Where page `number` of those in use lies, `core` being how many of them are at the begin."""
+    return number if number < core else number * stride - (stride - 1 if number % 5 == 1 else 0)
 
 
 @njit
@@ -43,7 +48,7 @@ def work(m: Mem, t: int) -> int:
     o = m.task[t, k.T_OWN] - 1
     base = m.obj[o, k.O_BASE]
     while m.task[t, k.T_HOT_I] < m.task[t, k.T_HOT]:
-        page = base + place(m.task[t, k.T_HOT_I], m.task[t, k.T_HOT_STRIDE])
+        page = base + place(m.task[t, k.T_HOT_I], m.task[t, k.T_HOT_STRIDE], CORE)
         word = m.w[page]
         if word & k.MAPPED and not word & k.SWAPCACHE:
             m.w[page] = word | k.YOUNG

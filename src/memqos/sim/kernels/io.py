@@ -56,6 +56,7 @@ def spend(m: Mem) -> None:
     m.g[k.WORK_SCAN] = 0
     m.g[k.WORK_STEAL] = 0
     m.g[k.WORK_OUT] = 0
+    m.g[k.WORK_ROUNDS] = 0
     if m.g[k.SC_KIND] == k.DIRECT:
         m.g[k.MEMSTALL] += cost
     m.g[k.NOW] += cost
@@ -68,6 +69,8 @@ def stall(m: Mem, until: int) -> None:
     if until > m.g[k.NOW]:
         m.g[k.MEMSTALL] += until - m.g[k.NOW]
         m.g[k.SLEPT] += until - m.g[k.NOW]
+        if m.g[k.CUR] >= 0:
+            m.task[m.g[k.CUR], k.T_RAN] = 1
         m.g[k.NOW] = until
     complete(m, m.g[k.NOW])
 

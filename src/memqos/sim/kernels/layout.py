@@ -121,11 +121,11 @@ CH_COLS = 4
     SC_DEACTIVATE_FILE, SC_CACHE_TRIM, SC_FILE_TINY, SC_ANON_COST, SC_FILE_COST, SC_FULL_WALK, SC_KIND,
     SC_PAGEOUT, SC_DIRTY, SC_UNQUEUED, SC_TAKEN, SC_CREDIT,
     # work of this turn, to be turned into CPU time
-    WORK_SCAN, WORK_STEAL, WORK_OUT,
+    WORK_SCAN, WORK_STEAL, WORK_OUT, WORK_ROUNDS,
     # answers of functions with more than one
     R0, R1, R2, R3,
     # costs in nanoseconds
-    NS_FAULT, NS_SCAN, NS_STEAL, NS_COPY, NS_READ_MISS, NS_SYSCALL, NS_SWAP_OUT, QUANTUM,
+    NS_FAULT, NS_SCAN, NS_STEAL, NS_COPY, NS_READ_MISS, NS_SYSCALL, NS_SWAP_OUT, NS_ROUND, QUANTUM,
     # counters of the whole node
     G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
     THROTTLE_SWAP, USER, TR_HEAD, TR_TAIL, HELD, HELD_SEQ,
@@ -144,7 +144,7 @@ CH_COLS = 4
     # pages of the large folio that kswapd is woken for, and works for until it has reclaimed twice as many
     WANTED_FOLIO, KSWAPD_FOLIO,
     LAST_FILE,  # whose page was evicted last
-) = range(159)  # fmt: skip
+) = range(161)  # fmt: skip
 ISOLATED = LAST_FILE + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS = MEMCG_HEADS + 24
@@ -252,7 +252,8 @@ H_CAP = 1 << 14
 # m.pad: the words of up to so many pages as they were, then which of them are not looked at in passing
 PAD, PAD_SIZE = 64, 128
 
-LB_ROW, LB_STOCK = 48, 32  # m.lb: pages on their way to the lists, their number first; stocks of cgroups
+# m.lb, by CPU: pages on their way to the lists, their number first; stocks of cgroups; task that ran last + 1
+LB_ROW, LB_STOCK, LB_LAST = 48, 32, 47
 
 # m.ev: time, kind, task, cgroup
 EV_CAP, EV_COLS = 1 << 12, 4
@@ -266,8 +267,10 @@ EV_OOM_KILL, EV_EXIT, EV_OOM, EV_MARK = range(4)
     # its own memory: object + 1, kernel pages, pages it works with, where they lie, how far it is with them
     T_OWN, T_KERNEL, T_HOT, T_HOT_STRIDE, T_HOT_I,
     T_RA_ORDER,  # of the folios its last read-ahead made
-) = range(35)  # fmt: skip
-TASK_COLS = 35
+    T_RAN,  # it was switched to since its page tables were last walked (mm->lru_gen.bitmap)
+    T_WALK,  # whether they are walked: `tables`
+) = range(37)  # fmt: skip
+TASK_COLS = 37
 T_RUN, T_IO, T_MEM, T_BOTH, T_SLEEP, T_HOLD, T_DEAD = range(7)
 ON_CPU, ON_CPU_STALLED = 7, 8  # of a task in T_RUN while it has its turn: pressure tells them apart
 PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)

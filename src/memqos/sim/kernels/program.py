@@ -22,7 +22,7 @@ def choose(m: Mem, row: int, turn: int) -> int:
     if m.prog[row, k.P_PATTERN] == k.SEQUENTIAL:
         return turn % m.prog[row, k.P_CHUNK]
     if m.prog[row, k.P_PATTERN] == k.SPREAD:
-        return footprint.place(turn, m.prog[row, k.P_B])
+        return footprint.place(turn, m.prog[row, k.P_B], m.prog[row, k.P_A])
     return m.tab[m.prog[row, k.P_A] + turn]
 
 

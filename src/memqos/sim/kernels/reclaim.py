@@ -87,6 +87,7 @@ def _shrink_node(m: Mem) -> None:
     else:
         classic.prepare(m, m.g[k.SC_TARGET])
         _shrink_memcgs(m)
+    m.g[k.WORK_ROUNDS] += 1
     io.spend(m)
 
 

@@ -63,6 +63,10 @@ def _start(m: Mem, t: int, cpu: int, now: int) -> None:
     m.g[k.SLEPT_IO] = 0
     m.g[k.USER] = 0
     m.g[k.WAIT_WS] = 0
+    last = k.LB_ROW * cpu + k.LB_LAST
+    if m.lb[last] != t + 1:
+        m.lb[last] = t + 1
+        m.task[t, k.T_RAN] = 1
     stock.switch(m, cpu)
     io.complete(m, now)
     if m.task[t, k.T_CPU] != cpu:
@@ -164,6 +168,7 @@ def _wake(m: Mem, now: int, soonest: int) -> int:
             wake = m.task[t, k.T_WAKE]
             if wake <= now:
                 m.task[t, k.T_READY] = wake
+                m.task[t, k.T_RAN] = 1
                 set_state(m, t, k.T_RUN, wake)
                 state = k.T_RUN
             else:

@@ -1,20 +1,32 @@
 """The accessed bits of page tables, as MGLRU harvests them: by walks, and around a page that is reclaimed.
 
 mm/vmscan.c (`walk_mm`, `lru_gen_look_around`, `get_pfn_folio`, `folio_update_gen`, `lru_gen_set_refs`);
-kernel.md 4.4. The Bloom filter of page tables worth a walk is an exact bit per table. `g[MGLRU_72]` selects
-the rework of 6.14 (as in 7.2), where an access found is first only noted and pages that reclaim holds are
-left alone, over the rules of 6.12, where it promotes at once and such pages are told by a flag.
+kernel.md 4.4. A process that was not switched to since its last walk is not walked again: of two agings in
+one reclaim the second finds nothing, and leaves the Bloom filter of page tables that are worth the next walk
+as it was. There are two filters, for generations by turns, and one that was never made lets everything pass;
+a filter is an exact bit per table here.
+
+`g[MGLRU_72]` selects the rework of 6.14 (as in 7.2), where an access found is first only noted and pages that
+reclaim holds are left alone, over the rules of 6.12, where it promotes at once and such pages are told by a
+flag.
 """
 
 from __future__ import annotations
 
 from memqos.sim.kernels import folios, placement
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 WINDOW = 64  # MIN_LRU_BATCH page table entries
 TABLE = 512
+NEW, NOT, WORTH, WHOLE = range(4)
+
+
+@inlined
+def _filter(seq: int) -> int:
+    """The bit of a table in the filter of the walk that closes this generation."""
+    return 1 << (seq & 1)
 
 
 @njit
@@ -69,23 +81,58 @@ def _harvest(m: Mem, first: int, end: int, c: int) -> int:
 
 
 @njit
+def _choose(m: Mem, c: int) -> bool:
+    """Mark the processes whose tables are walked: new ones, and who was switched to since (get_next_mm)."""
+    some = False
+    for t in range(m.g[k.NTASK]):
+        if m.task[t, k.T_CG] != c or m.task[t, k.T_STATE] == k.T_DEAD:
+            continue
+        if m.task[t, k.T_WALK] == NEW:
+            m.task[t, k.T_WALK] = WHOLE
+        else:
+            m.task[t, k.T_WALK] = WORTH if m.task[t, k.T_RAN] else NOT
+        m.task[t, k.T_RAN] = 0
+        some |= m.task[t, k.T_WALK] != NOT
+    return some
+
+
+@njit
+def _reset(m: Mem, c: int, which: int) -> None:
+    """reset_bloom_filter: nothing is known yet of the tables that the next walk will look at."""
+    m.cg[c, k.WALKED] |= which
+    for o in range(m.g[k.NOBJ]):
+        if m.obj[o, k.O_MAPCG] == c:
+            base = m.obj[o, k.O_BASE]
+            for b in range(base >> 9, (base + m.obj[o, k.O_PAGES] + TABLE - 1) >> 9):
+                m.blk[b, k.B_HOT] &= ~which
+
+
+@njit
 def walk(m: Mem, c: int, swappiness: int) -> None:
     """Harvest the page tables of the cgroup's processes that may be hot, of types that may be reclaimed."""
-    first = m.cg[c, k.WALKED] == 0
-    m.cg[c, k.WALKED] = 1
+    if not _choose(m, c):
+        return
+    this = _filter(m.cg[c, k.MAX_SEQ])
+    everything = m.cg[c, k.WALKED] & this == 0
+    following = _filter(m.cg[c, k.MAX_SEQ] + 1)
+    _reset(m, c, following)
     had = m.g[k.HARVEST]
     m.g[k.HARVEST] = 1
     for o in range(m.g[k.NOBJ]):
         kind = m.obj[o, k.O_KIND]
         if m.obj[o, k.O_MAPCG] != c or kind == k.GONE or swappiness == (0 if kind == k.ANON_OBJ else 201):
             continue
+        how = m.task[m.obj[o, k.O_TASK], k.T_WALK]
+        if how == NOT:
+            continue
         base = m.obj[o, k.O_BASE]
         end = base + m.obj[o, k.O_PAGES]
         for b in range(base >> 9, (end + TABLE - 1) >> 9):
-            if m.blk[b, k.B_PT] and (first or m.blk[b, k.B_HOT]):
+            if m.blk[b, k.B_PT] and (everything or how == WHOLE or m.blk[b, k.B_HOT] & this):
                 stop = min((b + 1) << 9, end)
                 young = _harvest(m, b << 9, stop, c)
-                m.blk[b, k.B_HOT] = 1 if young * 8 >= stop - (b << 9) else 0
+                if young * 8 >= stop - (b << 9):
+                    m.blk[b, k.B_HOT] |= following
     m.g[k.HARVEST] = had
 
 
@@ -107,5 +154,5 @@ def look_around(m: Mem, page: int, c: int) -> None:
             first = page - WINDOW // 2
             end = page + WINDOW // 2
     young = _harvest(m, first, end, c) + 1
-    if young * 8 >= end - first and m.cg[c, k.WALKED]:
-        m.blk[page >> 9, k.B_HOT] = 1
+    if young * 8 >= end - first:
+        m.blk[page >> 9, k.B_HOT] |= _filter(m.cg[c, k.MAX_SEQ]) & m.cg[c, k.WALKED]

@@ -13,7 +13,7 @@ class Aging(Tables):
     def _next_gen(self, page: Page) -> int:
         """folio_inc_gen: one younger than the oldest, its accesses forgotten, unless it was promoted."""
         oldest = self.gens[page.owner].oldest[page.anon]
-        if page.gen == oldest:
+        if self.gen_of(page) == oldest:
             page.gen = oldest + 1
             page.referenced, page.refs = False, 0
             if not self.rework:

@@ -153,7 +153,7 @@ class Generations(Aging):
         mine = self.gens[page.owner]
         refs, workingset = self._refs(page), page.workingset
         tier = self._tier(refs, workingset)
-        if page.gen != mine.oldest[page.anon]:
+        if self.gen_of(page) != mine.oldest[page.anon]:
             mine.lists[page.anon, page.gen].append(page)
             return True
         full = refs + workingset == 5 if self.rework else refs == 4

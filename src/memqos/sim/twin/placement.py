@@ -41,7 +41,10 @@ class Placement(World):
         """Pages that belong to one generation, wherever they lie."""
         mine = self.gens[group]
         return sum(
-            page.gen == gen for (kind, _), pages in mine.lists.items() if kind == anon for page in pages
+            self.gen_of(page) == gen
+            for (kind, _), pages in mine.lists.items()
+            if kind == anon
+            for page in pages
         )
 
     def _place(self, page: Page, active: bool) -> int:
@@ -62,6 +65,12 @@ class Placement(World):
         if fresh or awaited:
             return mine.newest - 1
         return oldest if oldest + MIN_GENS >= mine.newest else oldest + 1
+
+    def gen_of(self, page: Page) -> int:
+        """Pages know their generation by its last two bits, and one may have been passed by since."""
+        while page.gen < self.gens[page.owner].oldest[page.anon]:
+            page.gen += MAX_GENS
+        return page.gen
 
     def _put(self, page: Page, active: bool) -> None:
         page.isolated = False

@@ -55,6 +55,8 @@ class Group:
     children: list[Group] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     effective_low: int = 0
+    ran: bool = False
+    """Its process was switched to since its page tables were last walked."""
     position: Group | None = None
     """Where the reclaim of this subtree stands (mem_cgroup_iter with a shared position)."""
 

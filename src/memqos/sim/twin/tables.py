@@ -43,13 +43,22 @@ class Tables(Placement):
         return len(young)
 
     def _walk_tables(self, group: Group, swappiness: int) -> None:
-        """Look at the page tables of the cgroup's processes, the first time all, then those that were hot."""
+        """Look at the page table of the cgroup's process, if it ran since the last walk and is worth it.
+
+        A filter says that it is, one for each two generations; at first, and without one, it always is.
+        """
         mine = self.gens[group]
-        if swappiness and (mine.hot or not mine.walked):
-            self.harvest = True
+        this, following = mine.newest % 2, (mine.newest + 1) % 2
+        self.harvest = True
+        if mine.walked and not group.ran:
+            return
+        whole = not mine.walked or mine.hot[this] is None
+        mine.walked, group.ran = True, False
+        mine.hot[following] = False
+        if swappiness and (whole or mine.hot[this]):
             heap = [page for page in self.pages.values() if page.owner is group and page.anon]
-            mine.hot = self._harvest(sorted(heap, key=lambda page: page.key)) * HOT >= self.span
-        self.harvest = mine.walked = True
+            young = self._harvest(sorted(heap, key=lambda page: page.key))
+            mine.hot[following] = young * HOT >= self.span
 
     def _look_around(self, page: Page) -> None:
         """lru_gen_look_around: the entries near that of a young page."""
@@ -60,5 +69,6 @@ class Tables(Placement):
             end = first + WINDOW
         near = [self.pages.get((path, number)) for number in range(first, end)]
         young = 1 + self._harvest([each for each in near if each is not None and each.owner is page.owner])
-        if young * HOT >= end - first and self.gens[page.owner].walked:
-            self.gens[page.owner].hot = True
+        mine = self.gens[page.owner]
+        if young * HOT >= end - first and mine.hot[mine.newest % 2] is not None:
+            mine.hot[mine.newest % 2] = True

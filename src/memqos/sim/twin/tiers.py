@@ -43,4 +43,5 @@ class Gens:
         default_factory=lambda: {anon: [Tier() for _ in range(TIERS)] for anon in (True, False)}
     )
     walked: bool = False
-    hot: bool = False
+    hot: list[bool | None] = field(default_factory=lambda: [None, None])
+    """Whether a walk looks at the page table, for generations by turns; `None` where nobody has said."""

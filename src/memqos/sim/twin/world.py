@@ -72,6 +72,7 @@ class World(Reclaiming):
 
     def read(self, group: Group, key: Key) -> bool:
         """Read one page of a file; False: the reader is killed."""
+        group.ran = True
         page = self.pages.get(key)
         if page is None:
             if not self.charge(group):
@@ -79,11 +80,13 @@ class World(Reclaiming):
             page = Page(key, group, anon=False)
             group.counts["read"] += 1
             self.arrive(page, False)
+            group.ran = True  # once more: it slept until the disk was done
         self.accessed(page)
         return True
 
     def touch(self, group: Group, key: Key, write: bool) -> bool:
         """Touch one anonymous page; False: the process is killed."""
+        group.ran = True
         page = self.pages.get(key)
         if page is None and key not in self.swapped:
             if not write:
@@ -100,6 +103,7 @@ class World(Reclaiming):
             page = Page(key, owner, anon=True, slot=True)
             owner.counts["pswpin"] += 1
             self.arrive(page, True)
+            group.ran = True
         fresh, page.mapped, page.young = not page.mapped, True, True
         returns = fresh and page.slot and not page.writing
         if returns and ((write and not self.keeps_written) or self.swap_full(page.owner)):
