@@ -86,21 +86,19 @@ class Process:
         own = self.job.own
         if own.pages:
             most = max(map(own.buffer, self.job.workload.phases), default=0)
-            region = self.machine.region(self.task, (own.pages + most) * PAGE)
+            region = self.machine.region(self.task, (own.pages + own.table + most) * PAGE)
             yield own.begin(region)
         for step in steps(self.job.workload):
             self._doing, self._serving = step, None
-            buffer = own.buffer(step.action)
-            if buffer:
-                yield [own.fill(region, buffer)]
+            made = own.before(region, step.action) if own.pages else []
+            if made:
+                yield made
             self._since = self.machine.now, self._accesses()
             yield from self._phase(step)
             self._tell(step)
             self._doing = None
-            if buffer:
-                yield [own.drop(region)]
-            if own.warm:
-                yield own.between(region, step.action, self._seen)
+            if own.pages:
+                yield own.after(region, step.action) + own.between(region, step.action, self._seen)
 
     def interrupted(self) -> None:
         """Be told to stop: leave a result of what is done of the present phase, as the real program does."""

@@ -14,7 +14,7 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE
 from memqos.sim.process import Process
 from memqos.units import KIB, MIB
-from memqos.workload.spec import Hold, Phase, ReadFile, Repeat, Touch, Workload, WriteFile
+from memqos.workload.spec import Hold, Order, Phase, ReadFile, Repeat, Touch, Workload, WriteFile
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,17 @@ def test_the_buffer_is_there_before_the_file_is_emptied_and_gone_after_it_is_wri
 def test_what_a_program_works_with_all_the_time_is_not_what_it_touched_first() -> None:
     rows = own.WORKLOAD.begin(3)
     assert [row[k.P_OP] for row in rows] == [k.OP_TOUCH, k.OP_BEGIN]
+
+
+def test_a_phase_that_draws_by_a_power_law_makes_its_table_first_and_a_buffer_behind_it() -> None:
+    skewed = ReadFile("/data/a", order=Order("zipf", 0.9))
+    mine = own.of_workload([skewed])
+    made = [(row[k.P_FIRST], row[k.P_COUNT]) for row in mine.before(3, skewed)]
+    assert made == [(mine.pages, mine.table), (mine.pages + mine.table, 33)]
+    assert [row[k.P_FIRST] for row in mine.after(3, skewed)] == [mine.pages + mine.table]
+
+
+def test_what_draws_by_no_power_law_makes_no_table() -> None:
+    plain = Touch("heap", order=Order("uniform"))
+    assert own.of_workload([plain]).before(3, plain) == []
+    assert own.of_workload([plain]).after(3, plain) == []
