@@ -17,8 +17,10 @@ from memqos.errors import Busy, InvalidValue
 from memqos.linux.cgroupfs import FILES, decode
 from memqos.linux.node import LinuxNode
 from memqos.model.plan import Outcome, Reclaim, Write
+from memqos.model.queue import queue_of
 from memqos.model.snapshot import IoMax
 from memqos.policy.io_settings import DiskSettings
+from memqos.policy.shape_queue import shaped
 from memqos.policy.weigh_io import model, qos
 from memqos.units import MIB
 
@@ -163,6 +165,17 @@ def test_a_disk_is_shared_by_weight_and_no_more_afterwards(node: LinuxNode) -> N
     assert device in (seen.cgroups[""].io_stat or {})  # its lines now have what io.cost counts, too
     for knob in ("io.cost.qos", "io.cost.model"):
         assert node.apply(Write("", knob, {}, "")) == {}
+
+
+def test_a_disks_queue_is_shaped_and_brought_back(node: LinuxNode) -> None:
+    seen = node.observe()
+    device = next(device for device, disk in seen.node.disks.items() if disk.name.startswith("vd"))
+    before = dict(seen.cgroups[""].io_queue or {})
+    text = shaped(DiskSettings("vd*", 40 * MIB, 400), queue_of(before[device]))
+    assert text == "scheduler=mq-deadline async_depth=1 max_sectors_kb=128"
+    assert node.apply(Write("", "io.queue", {device: text}, "")) == {**before, device: text}
+    assert (node.observe().cgroups[""].io_queue or {})[device] == text
+    assert node.apply(Write("", "io.queue", before, "")) == before
 
 
 def test_limits_are_read_back_rounded_down_to_pages(node: LinuxNode) -> None:

@@ -18,6 +18,8 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from msgspec import structs
+
 from memqos.errors import CgroupGone
 from memqos.linux import features, procfs
 from memqos.linux.apply import apply_write
@@ -29,11 +31,13 @@ from memqos.linux.notice import Notices
 from memqos.linux.orders import Orders
 from memqos.linux.pressure import Pressed
 from memqos.linux.procfile import ProcFile
+from memqos.linux.queues import Queues
 from memqos.linux.reading import Budget
 from memqos.linux.tree import Tree
 from memqos.linux.trigger import Trigger
 from memqos.linux.unread import summary
 from memqos.model.plan import Outcome, Value, Write
+from memqos.model.queue import KNOB as IO_QUEUE
 from memqos.model.snapshot import Cgroup, Snapshot
 from memqos.node import Wake
 
@@ -70,6 +74,7 @@ class LinuxNode:
         self._notices = Notices()
         self._files: dict[str, CgroupFiles] = {}
         self._facts = NodeFiles(proc, sys)
+        self._queues = Queues(sys)
         boot_id = ProcFile(f"{proc}/sys/kernel/random/boot_id")
         self._boot_id = (boot_id.read() or b"").decode("ascii", "replace").strip()
         boot_id.close()
@@ -102,6 +107,8 @@ class LinuxNode:
             self._refresh()
             cgroups = self._read()
         facts = self._facts.read()
+        if "" in cgroups and (queues := self._queues.read(facts.disks)) is not None:
+            cgroups[""] = structs.replace(cgroups[""], io_queue=queues)
         now_on = {
             "psi": facts.memory_pressure,
             "swap": facts.swaps,
@@ -128,6 +135,8 @@ class LinuxNode:
         self._written = True
         if write.knob in KNOBS:
             return self._lowering.apply(write)
+        if write.knob == IO_QUEUE:
+            return self._queues.apply(write)
         return apply_write(self._root, write, kernel=kernel, stopped=lambda: self._stopped)
 
     def begin(self, order: Write) -> None:

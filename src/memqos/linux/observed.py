@@ -30,11 +30,14 @@ is what is asked for after a kill."""
 EVERY: Final = 32
 """Looks after which everything of a cgroup is read."""
 
+_ELSEWHERE: Final = ("path", "inode", "io_queue")
+"""Fields of `Cgroup` that no control file shows."""
+
 OBSERVED: Final = {
     field: field.replace("_", ".")
     for field in (
         *LIVE,
-        *(field for field in Cgroup.__struct_fields__ if field not in ("path", "inode", *LIVE, *SELDOM)),
+        *(field for field in Cgroup.__struct_fields__ if field not in (*_ELSEWHERE, *LIVE, *SELDOM)),
         *SELDOM,
     )
 }

@@ -24,7 +24,8 @@ class Reclaim:
 
 
 Value: TypeAlias = int | bool | Reclaim | Mapping[str, IoMax | str]
-"""What a knob takes: bytes, a weight, a switch, a reclaim order, I/O limits or io.cost's words by device."""
+"""What a knob takes: bytes, a weight, a switch, a reclaim order; by device I/O limits, or words (io.cost,
+queues)."""
 
 
 def unset(knob: str) -> IoMax | str:

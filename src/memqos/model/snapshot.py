@@ -101,8 +101,9 @@ class IoMax(Struct, frozen=True, gc=False):
 class Cgroup(Struct, frozen=True, kw_only=True):
     """One cgroup. `path` is below the cgroup root ("" is the root itself); `inode` its identity.
 
-    Devices in `io_stat`, `io_max` and `io_cost_*` are "major:minor". `io_cost_qos` and `io_cost_model`, the
-    root's alone, are the kernel's text for each disk that somebody set them for.
+    Devices in `io_stat`, `io_max`, `io_cost_*` and `io_queue` are "major:minor". `io_cost_qos` and
+    `io_cost_model`, the root's alone, are the kernel's text for each disk that somebody set them for;
+    `io_queue`, the root's too, is how each disk queues (`memqos.linux.queues`).
     """
 
     path: str
@@ -129,6 +130,7 @@ class Cgroup(Struct, frozen=True, kw_only=True):
     io_weight: int | None = None
     io_cost_qos: Mapping[str, str] | None = None
     io_cost_model: Mapping[str, str] | None = None
+    io_queue: Mapping[str, str] | None = None
     io_pressure: Pressure | None = None
     cpu_pressure: Pressure | None = None
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from memqos.model.snapshot import Cgroup, IoStat, NodeFacts, Pressure
+from memqos.model.snapshot import Cgroup, Disk, IoStat, NodeFacts, Pressure
 from memqos.model.view import View
 from memqos.policy.stat import Lines, swapping_out
 
@@ -46,11 +46,11 @@ class Sample(NamedTuple):
 
 
 class NodeSample(NamedTuple):
-    """The node's own: bytes that can be had, and by device how long it was busy."""
+    """The node's own: bytes that can be had, and by device what it served."""
 
     available: int
     swap_free: int
-    busy_us: Mapping[str, int] = {}
+    disks: Mapping[str, Disk] = {}
 
 
 class Moment(NamedTuple):
@@ -127,7 +127,7 @@ def _node_sample(node: NodeFacts) -> NodeSample:
     return NodeSample(
         node.meminfo.get("MemAvailable", 0),
         node.meminfo.get("SwapFree", 0) + swapping_out(node.meminfo),
-        {device: disk.io_time_us for device, disk in node.disks.items()},
+        node.disks,
     )
 
 

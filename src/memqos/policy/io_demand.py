@@ -92,9 +92,15 @@ def _demand(
         for used, whole, most in zip(uses, total, peak, strict=True)
     )
     if device in swap_devices(situation):
-        swapped = max(0.0, pod.rate("swap")) + pod.rate("refaults_anon") * pod.page_size
-        writes_files = pod.io[device].wbytes - swapped > _NOTABLE * uses[0]
-        return IoMax(rbps=size, wbps=size if writes_files else UNLIMITED)
+        return IoMax(rbps=size, wbps=size if writes_files(pod, device) else UNLIMITED)
     if uses[0] >= uses[1] * _LARGE:
         return IoMax(rbps=size, wbps=size)
     return IoMax(riops=requests, wiops=requests)
+
+
+def writes_files(pod: PodSignals, device: str) -> bool:
+    """Tell whether a pod notably writes files to a disk that it also swaps to."""
+    if device not in pod.io:
+        return False
+    swapped = max(0.0, pod.rate("swap")) + pod.rate("refaults_anon") * pod.page_size
+    return pod.io[device].wbytes - swapped > _NOTABLE * use(pod, device)[0]

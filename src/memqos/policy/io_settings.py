@@ -40,6 +40,20 @@ class DiskSettings:
         least=0.1,
     )
 
+    shape_queue: bool = setting(
+        True,
+        "Have its queue hold few writes at once (mq-deadline), so that no read waits for a flood of them.",
+        "no limit of a cgroup holds swap writes",
+    )
+    headroom_percent: float = setting(
+        25.0,
+        "Part of it that less important pods leave free while a more important one uses it, beside "
+        "what that one takes; 0: nothing is kept free.",
+        "a disk that serves all it can makes every request wait",
+        unit="percent",
+        least=0.0,
+    )
+
     def __post_init__(self) -> None:
         """Raise `InputError` for a disk without a name."""
         if not self.name:

@@ -17,8 +17,10 @@ from memqos.policy.manager import Manager
 from memqos.policy.protect import Protect
 from memqos.policy.reclaim import ReclaimEarly
 from memqos.policy.relax import Relax
+from memqos.policy.reserve_io import ReserveIo
 from memqos.policy.rung import AnyRung
 from memqos.policy.settings import Settings
+from memqos.policy.shape_queue import ShapeQueue
 from memqos.policy.swap import SwapPolicy
 from memqos.policy.throttle import Throttle
 from memqos.policy.weigh_io import WeighIo
@@ -43,7 +45,9 @@ def rungs(settings: Settings) -> tuple[AnyRung, ...]:
     if settings.throttle.enabled:
         found.append(Throttle(settings.throttle))
     if settings.io.enabled:
+        found.append(ShapeQueue(settings.io.disks))
         found.append(WeighIo(settings.io.disks))
+        found.append(ReserveIo(settings.io))
         found.append(LimitIo(settings.io))
     if settings.relax.enabled:
         swap = settings.swap

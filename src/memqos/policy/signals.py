@@ -153,9 +153,15 @@ class Signals:
 
     def busy(self, device: str) -> float:
         """Return the part of the window, 0 to 1, that a disk had requests to serve; 0 of an unknown one."""
-        end = self.node_end.busy_us.get(device, 0)
-        grown = end - self.node_begin.busy_us.get(device, end)
-        return min(1.0, max(0, grown) / self.over_us) if self.over_us else 0.0
+        return min(1.0, self.disk_rate(device, "io_time_us") / 1e6)
+
+    def disk_rate(self, device: str, field: str) -> float:
+        """Return what one of a disk's counters grew by per second; 0 of an unknown one."""
+        end, begin = self.node_end.disks.get(device), self.node_begin.disks.get(device)
+        if end is None or begin is None or not self.over_us:
+            return 0.0
+        grown: int = getattr(end, field) - getattr(begin, field)
+        return max(0, grown) * 1e6 / self.over_us
 
     def pod(self, key: str) -> PodSignals | None:
         """Return a pod by `namespace/name`; `None` when it has no cgroup here."""

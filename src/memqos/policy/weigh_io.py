@@ -14,9 +14,8 @@ On real kernels (e7, one run each), a disk of 40 MiB/s, a service of 80 reads a 
 and writes all it can: on 6.1, 6.12 and 7.2 the service waited for the disk 17, 26 and 11 % of the time under
 the kubelet, 5, 13 and 5 % with `io.max`, 2, 5 and 6 % with weights, and 1 % alone. The pod took two to three
 times as long; 7.2 killed it under the kubelet.
-What is left comes in single seconds. From 6.12 on one reclaim sends up to 20 MiB of swap writes at once, half
-a second of such a disk, and no knob of a cgroup holds them: one request in some ten seconds waited 0.1 to
-0.4 s then, while the median one took 1.0, 1.3 and 2.6 times what it takes alone.
+What is left comes in single seconds, and is what `memqos.policy.shape_queue` is for: from 6.12 on one reclaim
+sends up to 20 MiB of swap writes at once, half a second of such a disk.
 
 A disk for which somebody else set `io.cost.qos` stays as they set it; pods are weighed for it, too. Where
 there is no io.cost, as on the simulated node, this rung does nothing.
@@ -26,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Final
 
 from memqos.kubelet.qos import pod_qos
@@ -34,6 +32,7 @@ from memqos.model.plan import Plan, Write
 from memqos.model.snapshot import Cgroup, Snapshot
 from memqos.policy.importance import importance
 from memqos.policy.io_settings import DiskSettings
+from memqos.policy.named_disk import named_disks
 from memqos.policy.rung import Situation
 from memqos.units import format_bytes
 
@@ -65,15 +64,13 @@ class WeighIo:
         return None, Plan((*self._costs(ours, root), *self._weights(situation)))
 
     def _ours(self, now: Snapshot, root: Cgroup) -> dict[str, DiskSettings]:
-        """Return, by device, the disks that nobody else set. `io.stat` has whole disks only."""
-        disks, theirs = now.node.disks, root.io_cost_qos or {}
-        found: dict[str, DiskSettings] = {}
-        for device in sorted(disks.keys() & (root.io_stat or {}).keys()):
-            named = (each for each in self.disks if fnmatchcase(disks[device].name, each.name))
-            first = next(named, None)
-            if first is not None and theirs.get(device) in (None, qos(first)):
-                found[device] = first
-        return found
+        """Return, by device, the disks that nobody else set."""
+        theirs = root.io_cost_qos or {}
+        return {
+            device: disk
+            for device, disk in named_disks(self.disks, now).items()
+            if theirs.get(device) in (None, qos(disk))
+        }
 
     def _costs(self, ours: dict[str, DiskSettings], root: Cgroup) -> Iterator[Write]:
         if not ours:

@@ -48,6 +48,7 @@ class Scene:
     features: frozenset[str] = frozenset(FEATURES)
     meminfo: dict[str, int] = field(default_factory=dict)
     busy: dict[str, int] = field(default_factory=dict)
+    served: dict[str, int] = field(default_factory=dict)
     vmstat: dict[str, int] = field(default_factory=dict)
     node_stalls: dict[str, tuple[int, int]] = field(default_factory=dict)
     pods: list[PlacedPod] = field(default_factory=list)
@@ -128,9 +129,10 @@ class Scene:
         sums = {key: getattr(before, key) + grown.get(key, 0) for key in IoStat.__struct_fields__}
         stats[device] = IoStat(**sums)
 
-    def serve(self, device: str, seconds: float) -> None:
-        """Let a disk be busy for a time."""
+    def serve(self, device: str, seconds: float, reads: int = 0) -> None:
+        """Let a disk be busy for a time, and serve so many reads."""
         self.busy[device] = self.busy.get(device, 0) + int(seconds * 1e6)
+        self.served[device] = self.served.get(device, 0) + reads
 
     def gone(self, name: str) -> None:
         """Take a pod away."""
@@ -157,7 +159,10 @@ class Scene:
             meminfo=Counters.of(meminfo),
             vmstat=Counters.of(self.vmstat),
             swaps=(Swap("/dev/vdb", "partition", self.swap, swapped, -2, "8:16"),) if self.swap else (),
-            disks={each: Disk(each, each, 0, 0, 0, 0, 0, time, time) for each, time in self.busy.items()},
+            disks={
+                each: Disk(each, each, self.served.get(each, 0), 0, 0, 0, 0, time, time)
+                for each, time in self.busy.items()
+            },
             **{name: self._pressure("", name) for name in _PRESSURES},
         )
         now = Snapshot(
