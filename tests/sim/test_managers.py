@@ -53,6 +53,11 @@ def the_batch_pod_ends_in_time(kernel: str) -> None:
 def test_a_swap_storm_on_a_slow_shared_disk_is_limited_without_a_kill(kernel: str):
     found = measured("e7", "memqos", kernel)
     assert (found["oom_kills"], found["evictions"]) == (0, 0)
+    waits = found["waits_p90_ratio"]
+    under_kubelet = measured("e7", "kubelet", kernel)["waits_p90_ratio"]
+    assert waits is not None
+    assert under_kubelet is not None
+    assert waits < under_kubelet / 3
 
 
 def test_swap_that_users_chose_carries_every_peak_and_the_kubelets_rule_none():

@@ -13,6 +13,7 @@ import numpy as np
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import psi
+from memqos.sim.kernels.disk import MOST
 from memqos.sim.kernels.slots import CELLS, CLUSTER
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
@@ -69,6 +70,7 @@ class Arrays:
             m.dev[i, k.D_RLAT] = disk.read_latency_us * 1000
             m.dev[i, k.D_WLAT] = disk.write_latency_us * 1000
             m.dev[i, k.D_BURST] = disk.burst_us * 1000
+            m.dev[i, k.D_MOST] = MOST
         low = math.isqrt(16 * (spec.memory >> 10))
         kib = min(max(low, 128), 262144)
         if spec.thp:

@@ -96,18 +96,22 @@ def _swaps(machine: Machine, look: Look) -> tuple[Swap, ...]:
     total, free = _swap_sizes(machine)
     if not total:
         return ()
-    name = machine.spec.swap_disk or machine.spec.disks[0].name
-    device = look.device(machine.disk_numbers[name])
-    return (Swap(f"/dev/{name}", "partition", total, total - free, -2, device),)
+    number = machine.disk_numbers[machine.spec.swap_disk or machine.spec.disks[0].name]
+    return (Swap(f"/dev/{_name(number)}", "partition", total, total - free, -2, look.device(number)),)
+
+
+def _name(number: int) -> str:
+    """Return a virtual disk's name: settings call disks by what the kernel calls them."""
+    return f"vd{chr(ord('a') + number)}"
 
 
 def _disks(machine: Machine, look: Look) -> Iterator[Disk]:
     dev = machine.m.dev
-    for d, disk in enumerate(machine.spec.disks):
+    for d in range(len(machine.spec.disks)):
         busy = int(dev[d, k.D_BUSY]) // 1000
         yield Disk(
             device=look.device(d),
-            name=disk.name,
+            name=_name(d),
             rios=int(dev[d, k.D_RIOS]),
             rbytes=int(dev[d, k.D_RBYTES]),
             wios=int(dev[d, k.D_WIOS]),

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
 from memqos.model.plan import Outcome, Reclaim, Value, Write
+from memqos.model.queue import KNOB as IO_QUEUE
 from memqos.model.snapshot import Cgroup, Counters, IoMax, Snapshot
 from memqos.node import Wake
 from memqos.sim.facts import facts
@@ -23,6 +24,7 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND, Machine
 from memqos.sim.orders import Orders
 from memqos.sim.pressed import LOOK_NS, Pressed
+from memqos.sim.queues import Queues
 from memqos.sim.stat import Look
 from memqos.units import UNLIMITED
 
@@ -52,6 +54,7 @@ class SimNode:
         self._heard: set[str] = set()
         self._pressed = Pressed(machine)
         self.orders = Orders(machine)
+        self._queues = Queues(machine, [Look(machine).device(d) for d in range(len(machine.spec.disks))])
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -130,7 +133,7 @@ class SimNode:
             "io_stat": look.io_stat(c),
         }
         if c == 0:
-            return Cgroup(**common)
+            return Cgroup(**common, io_queue=self._queues.read())
         row = machine.m.cg
         populated = int(any(machine.populated(d) for d in machine.subtree(path)))
         return Cgroup(
@@ -156,6 +159,8 @@ class SimNode:
         """Write one knob; see `Node.apply`."""
         knob, path, value = write.knob, write.cgroup, write.value
         place = {"cgroup": path, "knob": knob}
+        if knob == IO_QUEUE and not path and isinstance(value, Mapping):
+            return self._queues.apply(value)
         known = knob in LIMITS or knob in ("memory.reclaim", "memory.oom.group", "io.max")
         if not known:
             raise KnobMissing("no such knob", **place)

@@ -61,6 +61,8 @@ class Profile:
     """Dirty limits of a cgroup are reckoned with statistics up to two seconds old (0, 6; 6.12)."""
     throttles_swap_writes: bool
     """io.max holds swap-out back (testbed.md; later kernels only debit it)."""
+    depth_parts: int
+    """Parts of a scheduler's pool in each of which its async_depth counts (lib/sbitmap.c; since 6.18 one)."""
     plug_is_a_queue: bool
     """Requests go to the end of a plug, so that its flush looks at the oldest (6.13, stable 6.12; `plug`)."""
     swap_fills_holes: bool
@@ -100,6 +102,7 @@ PROFILES = {
         swap_peak=False,
         stale_stats=False,
         throttles_swap_writes=True,
+        depth_parts=4,
         plug_is_a_queue=False,
         swap_fills_holes=False,
         swap_keeps_written=False,
@@ -125,6 +128,7 @@ PROFILES = {
         swap_peak=True,
         stale_stats=True,
         throttles_swap_writes=False,
+        depth_parts=4,
         plug_is_a_queue=True,
         swap_fills_holes=False,
         swap_keeps_written=False,
@@ -150,6 +154,7 @@ PROFILES = {
         swap_peak=True,
         stale_stats=True,
         throttles_swap_writes=False,
+        depth_parts=1,
         plug_is_a_queue=True,
         swap_fills_holes=True,
         swap_keeps_written=True,

@@ -123,6 +123,7 @@ def write_chunk(m: Mem, o: int, most: int) -> int:
     sent = 0
     strange = 0
     run = 0
+    largest = min(RUN, m.dev[d, k.D_MOST]) if m.dev[d, k.D_DEPTH] else RUN
     looked = 0
     while looked <= pages and sent < most and m.obj[o, k.O_NDIRTY] > 0:
         word = m.w[base + i] if i < pages else 0
@@ -140,7 +141,7 @@ def write_chunk(m: Mem, o: int, most: int) -> int:
             io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
             run = 0
         i += 1
-        if run == RUN:
+        if run == largest:
             io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
             run = 0
         if i >= pages:

@@ -167,7 +167,7 @@ def joins(m: Mem, d: int, c: int, slot: int, kind: int, now: int) -> int:
     if m.q[row, k.Q_TIME] != now or m.q[row, k.Q_KIND] != kind or m.q[row, k.Q_CG] != c:
         return -1
     pages = m.q[row, k.Q_N]
-    return row if pages < MOST and slots.follows(slot, m.q[row, k.Q_FIRST], pages) else -1
+    return row if pages < m.dev[d, k.D_MOST] and slots.follows(slot, m.q[row, k.Q_FIRST], pages) else -1
 
 
 @njit
@@ -176,11 +176,12 @@ def depth(m: Mem, d: int, now: int) -> int:
 
     16 at first; doubled after each tenth of a second of writing in which no read took 75 ms (the target in
     the guests, whose disks were found rotating; here reads do not wait so long), up to three quarters of a
-    queue of 256; 16 again after half a second without writes.
+    queue of 256; 16 again after half a second without writes. No more than its scheduler takes.
     """
+    most = m.dev[d, k.D_DEPTH] if m.dev[d, k.D_DEPTH] else _EVER
     if now > m.dev[d, k.D_WROTE] + 5 * WINDOW:
-        return 16
-    return min(192, 1 + (15 << min(4, max(0, now - m.dev[d, k.D_WRITING]) // WINDOW)))
+        return min(16, most)
+    return min(192, most, 1 + (15 << min(4, max(0, now - m.dev[d, k.D_WRITING]) // WINDOW)))
 
 
 @njit
@@ -212,7 +213,7 @@ def send(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int) -> 
             m.dev[d, k.D_WRITING] = now
         m.dev[d, k.D_WROTE] = max(now, m.dev[d, k.D_WROTE])
     if m.dev[d, k.D_TAIL + ring] - m.dev[d, k.D_HEAD + ring] == k.Q_CAP:
-        serve(m, d, _EVER)
+        serve(m, d, max(now, m.dev[d, k.D_FREE_AT], m.dev[d, k.D_FREE_IO]))
     row = row_of(d, ring, m.dev[d, k.D_TAIL + ring])
     m.dev[d, k.D_TAIL + ring] += 1
     m.q[row, k.Q_TIME] = now

@@ -27,7 +27,7 @@ def _full(m: Mem, d: int, alone: bool) -> bool:
 
 @njit
 def _release(m: Mem, until: int) -> None:
-    """Send the held requests that may pass at or before `until`."""
+    """Send the held requests that may pass at or before `until`; none later than now, if `until` is."""
     while m.g[k.HELD] and m.held[0, k.H_TIME] <= until:
         time = m.held[0, k.H_TIME]
         d = m.held[0, k.H_DEV]
@@ -36,7 +36,7 @@ def _release(m: Mem, until: int) -> None:
         pages = m.held[0, k.H_N]
         kind = m.held[0, k.H_KIND]
         throttle.drop_first(m)
-        disk.send(m, d, c, page, pages, kind, time)
+        disk.send(m, d, c, page, pages, kind, min(time, m.g[k.NOW]))
 
 
 @njit

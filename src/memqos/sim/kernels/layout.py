@@ -236,9 +236,10 @@ MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
     D_FREE_AT, D_FREE_IO, D_LAST_DONE, D_TURN,  # when the budgets of bytes and of requests are there again
     D_AWAIT, D_AWAIT_IO, D_WQ, D_WPAGES,  # of them, what waiting requests will take; writes not done yet
     D_WRITING, D_WROTE,  # since when writes came one after another, when the last one came
-) = range(22)  # fmt: skip
-D_HEAD, D_TAIL = 22, 25  # of three queues: reads and writes that wait, requests that are served
-DEV_COLS = 28
+    D_DEPTH, D_MOST,  # writes its scheduler takes at a time (0: no bound), and pages of one request
+) = range(24)  # fmt: skip
+D_HEAD, D_TAIL = 24, 27  # of three queues: reads and writes that wait, requests that are served
+DEV_COLS = 30
 Q_CAP = 1 << 13
 Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG = range(5)  # when it came, or is done; its first page, or swap slot
 Q_COLS = 5

@@ -75,7 +75,11 @@ def joins(m: Mem, c: int, slot: int, kind: int) -> int:
     if m.g[k.PLUGGED] == 0:
         return -1
     row = _row(m.g[k.PLUGGED] - 1)
-    if m.g[row + KIND] != kind or m.g[row + CGROUP] != c or m.g[row + PAGES] >= disk.MOST:
+    if (
+        m.g[row + KIND] != kind
+        or m.g[row + CGROUP] != c
+        or m.g[row + PAGES] >= m.dev[m.g[k.SWAP_DEV], k.D_MOST]
+    ):
         return -1
     return row if slots.follows(slot, m.g[row + FIRST], m.g[row + PAGES]) else -1
 

@@ -30,7 +30,8 @@ def _kthread(m: Mem, t: int) -> int:
         return NAP
     again = dirty.flush(m, m.g[k.FLUSH_WAKE] == k.FLUSH_ALL)
     if again:
-        m.g[k.DISK_WAIT] = max(again, m.g[k.NOW] + 1_000_000)
+        # no later, or who calls for the flusher would wake it from its wait for the disk
+        m.g[k.DISK_WAIT] = min(max(again, m.g[k.NOW] + 1_000_000), m.g[k.NOW] + SECOND)
     else:
         m.g[k.FLUSH_WAKE] = 0
         m.g[k.DISK_WAIT] = m.g[k.NOW] + 5 * SECOND

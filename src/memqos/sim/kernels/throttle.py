@@ -3,7 +3,9 @@
 block/blk-throttle.c; kernel.md 11. Every cgroup on the way up has a budget of bytes and one of requests per
 second for reads and for writes. A request passes when what was sent, itself included, is within the budget
 of the running slice; else it is held, first come first served, until it would be. The budget is kept as the
-time at which all that was sent is paid for (a leaky bucket, one slice deep), not slice by slice.
+time at which all that was sent is paid for (a leaky bucket, one slice deep), not slice by slice. What was
+held goes on when a timer says so (throtl_schedule_pending_timer), which counts in jiffies; so pages of swap
+that pass within one jiffy go together, and the disk can merge them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from memqos.sim.kernels.layout import Mem
 SLICE = 100_000_000
 """throtl_slice of a rotational disk, as virtio-blk calls itself (20 ms on a 6.1 SSD)."""
 SECOND = 1_000_000_000
+JIFFY = 4_000_000
+"""HZ is 250 in Debian's kernels."""
 
 
 @njit
@@ -29,6 +33,7 @@ def _pay(m: Mem, c: int, slot: int, rate: int, amount: int, now: int) -> int:
 @njit
 def passes_at(m: Mem, c: int, d: int, write: int, size: int, now: int) -> int:
     """Debit one request of `size` bytes to `c` and its ancestors; return when all let it pass."""
+    came = now
     while c > 0:
         slot = 4 * d + write
         arrived = now
@@ -39,7 +44,7 @@ def passes_at(m: Mem, c: int, d: int, write: int, size: int, now: int) -> int:
         if iops:
             now = max(now, _pay(m, c, slot + 2, iops, 1, arrived))
         c = m.cg[c, k.PARENT]
-    return now
+    return now if now == came else -(-now // JIFFY) * JIFFY
 
 
 @njit
