@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memqos.errors import ExperimentError
-from memqos.sim.kernels import buffered, evict, rounds, stream
+from memqos.sim.kernels import buffered, cycles, evict, rounds, stream
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import config
 from memqos.sim.machine import Machine
@@ -30,7 +30,7 @@ KINDS = {
     "6.12, two lists": PROFILES["6.12"].classic(),
 }
 GROUPS = ("a", "p/b", "p/c/d")
-FILES = (1, 300, 900)
+FILES = (1, 300, 900, 2600)
 
 orders = st.one_of(
     st.tuples(
@@ -173,6 +173,41 @@ def test_all_rounds_of_a_reclaim_at_once_are_the_same_as_one_after_the_other(
 def test_pages_read_in_passing_are_read_in_their_order(limit: int, turns: list[tuple[str, int]]) -> None:
     done = [("skew", group, 2, first, 800) for group, first in turns]
     compared("6.1", 0, 256, [("MAX", "a", limit), ("MAX", "p", 500), *done])
+
+
+whole = st.tuples(
+    st.just("run"), st.just("a"), st.integers(1, 2), st.integers(0, 899), st.integers(200, 1500)
+)
+
+
+@settings(max_examples=20)
+@given(
+    st.integers(200, 800),
+    st.sampled_from([64, 200]),
+    st.lists(st.one_of(whole, whole, spoils, reads), min_size=3, max_size=6),
+)
+def test_a_reclaim_for_every_part_of_a_run_is_the_same_as_all_of_them_at_once(
+    limit: int, turn: int, done: list[tuple[Any, ...]]
+) -> None:
+    compared("6.1", 0, turn, [("MAX", "a", limit), *done])
+
+
+@pytest.mark.parametrize("limit", [600, 606, 613, 631])
+def test_cycles_may_begin_and_end_anywhere_in_chunks_and_tree_nodes(limit: int) -> None:
+    compared("6.1", 0, 100, [("MAX", "a", limit), ("run", "a", 3, 0, 2600), ("run", "a", 3, 7, 2600)])
+
+
+def test_a_run_of_pages_at_a_limit_goes_by_in_cycles() -> None:
+    taken = []
+
+    def run(*args: Any) -> int:
+        taken.append(cycles_run(*args))
+        return taken[-1]
+
+    cycles_run = cycles.run
+    with mock.patch.object(cycles, "run", run):
+        carried_out("6.1", 0, 100, [("MAX", "a", 700), ("run", "a", 2, 0, 900), ("run", "a", 2, 0, 900)])
+    assert sum(taken) > 400
 
 
 def test_a_page_read_in_passing_is_not_read_twice_when_one_before_it_needs_a_tree_node() -> None:

@@ -14,6 +14,7 @@ from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 PART = 32  # SWAP_CLUSTER_MAX
+NEVER = 1 << 62
 
 
 @inlined
@@ -29,7 +30,7 @@ def _idle(m: Mem) -> bool:
 
 
 @inlined
-def _plain(m: Mem, c: int) -> bool:
+def plain(m: Mem, c: int) -> bool:
     """Whether reclaim for `c` is from its own file lists, with nothing to see to between rounds."""
     if m.g[k.MGLRU] or m.g[k.PARTIAL_WALK] or m.g[k.COST_612]:
         return False
@@ -45,18 +46,13 @@ def _plain(m: Mem, c: int) -> bool:
 
 
 @njit
-def shrink(m: Mem) -> bool:
-    """Reclaim what is asked for from `g[SC_TARGET]`; False where that goes round by round.
+def plan(m: Mem, c: int) -> tuple[int, int]:
+    """Pages that all rounds reclaim from `c`, and pages they deactivate; `NEVER` if they do not get that far.
 
-    Where a page is not like the others, those before it are gone: `g[SC_CREDIT]` is their number, and the
-    list's size still counts them until the rounds come to them.
+    `g[R0]`: how many the last round looks at; `g[R1]`: active pages were spared; `g[R2]`: its priority.
     """
-    c = m.g[k.SC_TARGET]
-    if not _plain(m, c):
-        return False
     lid = c * k.LISTS + k.INACTIVE_FILE
-    have = m.ls[lid, k.SIZE]
-    inactive = have
+    inactive = m.ls[lid, k.SIZE]
     active = m.ls[lid + 1, k.SIZE]
     wanted = m.g[k.SC_TO_RECLAIM]
     most = (wanted + PART - 1) // PART * PART
@@ -84,11 +80,33 @@ def shrink(m: Mem) -> bool:
             break
         priority -= 1
         if priority < 0:
-            return False
+            return NEVER, 0
+    m.g[k.R0] = last
+    m.g[k.R1] = skipped
+    m.g[k.R2] = priority
+    return gone, moved
+
+
+@njit
+def shrink(m: Mem) -> bool:
+    """Reclaim what is asked for from `g[SC_TARGET]`; False where that goes round by round.
+
+    Where a page is not like the others, those before it are gone: `g[SC_CREDIT]` is their number, and the
+    list's size still counts them until the rounds come to them.
+    """
+    c = m.g[k.SC_TARGET]
+    if not plain(m, c):
+        return False
+    gone, moved = plan(m, c)
+    lid = c * k.LISTS + k.INACTIVE_FILE
+    have = m.ls[lid, k.SIZE]
     if gone > have:
         return False
-    if shadow_nodes.may_shrink(m, c, gone, inactive + active):
+    if shadow_nodes.may_shrink(m, c, gone, have + m.ls[lid + 1, k.SIZE] - gone):
         return False
+    last = m.g[k.R0]
+    skipped = m.g[k.R1]
+    priority = m.g[k.R2]
     done = evict.batch(m, c, k.INACTIVE_FILE, gone, 0)
     if done < gone:
         m.g[k.SC_CREDIT] = done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, lease, lists, nodes, passing, reading, runs, workingset
+from memqos.sim.kernels import counters, cycles, lease, lists, nodes, passing, reading, runs, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined, njit
@@ -12,16 +12,6 @@ from memqos.sim.kernels.reading import EVICTOR, FULL, GO, OTHER, ROOM
 INACTIVE = k.INACTIVE_FILE << k.LIST_SHIFT
 ACTIVE = k.ACTIVE_FILE << k.LIST_SHIFT
 OWNER = k.SHADOW | k.CG_MASK
-
-
-@njit
-def _rivals(m: Mem, evictor: int) -> int:
-    """The size a refault distance is held against (workingset_refault)."""
-    counters.sums(m, evictor)
-    size = m.cg[evictor, k.SUM0 + k.ACTIVE_FILE]
-    if m.g[k.SW_FREE] > 0 and counters.swap_room(m, evictor) > 0:
-        size += m.cg[evictor, k.SUM0 + k.ACTIVE_ANON] + m.cg[evictor, k.SUM0 + k.INACTIVE_ANON]
-    return size
 
 
 @inlined
@@ -73,7 +63,7 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
         up = 0
         if who >= 0:
             evictor = k.SHADOW | who << k.CG_SHIFT
-            rivals = _rivals(m, who)
+            rivals = workingset.rivals(m, who)
             born = m.cg[who, k.AGE]
             up = 1 if counters.is_below(m, c, who) else 0
             if m.cg[who, k.FIRST_CHILD] >= 0:
@@ -225,6 +215,12 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
                 if not m.cg[who, k.ONLINE]:
                     break
         else:
+            if dense:
+                some = cycles.run(m, c, o, i, end)
+                total += some
+                i += some
+                if some:
+                    continue
             hand = reading.charged(m, c, page, counted)
             if hand != reading.CHARGED or reading.interrupted(m, page, counted):
                 break

@@ -111,6 +111,16 @@ def refault_mglru(m: Mem, c: int, shadow: int, kind: int, pages: int) -> int:
 
 
 @njit
+def rivals(m: Mem, evictor: int) -> int:
+    """The size a file page's refault distance is held against (workingset_refault)."""
+    counters.sums(m, evictor)
+    size = m.cg[evictor, k.SUM0 + k.ACTIVE_FILE]
+    if m.g[k.SW_FREE] > 0 and counters.swap_room(m, evictor) > 0:
+        size += m.cg[evictor, k.SUM0 + k.ACTIVE_ANON] + m.cg[evictor, k.SUM0 + k.INACTIVE_ANON]
+    return size
+
+
+@njit
 def restored(m: Mem, c: int, kind: int) -> None:
     """A page comes back that had been part of the working set before."""
     note_cost(m, c, kind, 32 if m.g[k.COST_612] else 1)
