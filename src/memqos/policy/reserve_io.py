@@ -42,7 +42,7 @@ _NOTABLE: Final = 0.02
 _LEAST: Final = 0.25
 """Part of a disk that the less important pods keep whatever the others take."""
 _STEP: Final = 0.05
-_NOTABLY: Final = 0.8
+_ALIKE: Final = 0.8
 """A limit stays while it is this part of the other one, either way."""
 _HALF_US: Final = 4_000_000
 
@@ -113,7 +113,8 @@ class ReserveIo:
                 held[device, pod.path] = one
                 why = f"{now.node.disks[device].name} is kept free for {claim.key}"
                 limits.setdefault(pod.path, {})[device] = (_tighter(one.theirs, one.limit), why)
-        return ReserveMemory(claims, held), Plan(tuple(self._writes(limits, situation)))
+        left = {key: one.theirs for key, one in memory.held.items() if key not in held}
+        return ReserveMemory(claims, held), Plan(tuple(self._writes(limits, left, situation)))
 
     def _claim(
         self, before: Claim | None, device: str, disk: DiskSettings, situation: Situation
@@ -149,19 +150,24 @@ class ReserveIo:
             theirs = (pod.cgroup.io_max or {}).get(device, IoMax())
             return Reserved(pod.cgroup.inode, theirs, share, now_us)
         pairs = tuple(zip(astuple(share), astuple(before.limit), strict=True))
-        if any(new < _NOTABLY * old for new, old in pairs):
+        if any(new < _ALIKE * old for new, old in pairs):
             return before._replace(limit=_tighter(before.limit, share), changed_us=now_us)
         settled = now_us - before.changed_us >= self.settings.dwell_seconds * 1e6
-        if settled and any(old < _NOTABLY * new for new, old in pairs):
+        if settled and any(old < _ALIKE * new for new, old in pairs):
             return before._replace(limit=share, changed_us=now_us)
         return before
 
     def _writes(
-        self, limits: Mapping[str, Mapping[str, tuple[IoMax, str]]], situation: Situation
+        self,
+        limits: Mapping[str, Mapping[str, tuple[IoMax, str]]],
+        left: Mapping[tuple[str, str], IoMax],
+        situation: Situation,
     ) -> Iterator[Write]:
         for path, devices in limits.items():
             cgroup = situation.view.now.cgroups[path]
-            value = {**(cgroup.io_max or {}), **{device: limit for device, (limit, _) in devices.items()}}
+            value = dict(cgroup.io_max or {})
+            value |= {device: theirs for (device, there), theirs in left.items() if there == path}
+            value |= {device: limit for device, (limit, _) in devices.items()}
             why = "; ".join(why for _, why in devices.values())
             yield Write(path, "io.max", value, why, self.name, cgroup.inode)
 

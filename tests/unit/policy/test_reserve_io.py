@@ -131,6 +131,19 @@ def test_a_tighter_limit_of_somebody_else_stays(node: Node) -> None:
     assert (found.rbps, found.wbps) == (MIB, 26 * MIB)
 
 
+def test_one_disk_is_let_go_while_another_is_held(scene: Scene) -> None:
+    node = Node(scene, DiskSettings("8:*", 40 * MIB, 400))
+    scene.serve("8:32", 0.0)
+    scene.cgroups[""]["io_stat"]["8:32"] = IoStat()
+    for name in ("hog", "shop"):
+        scene.traffic(name, "8:32", rios=200)
+    assert limit(node.second(hog=300, shop=80), device="8:32") is not None
+    for _ in range(11):
+        node.second(hog=300, shop=80)
+    assert limit(node.plan, device="8:0") is not None
+    assert limit(node.plan, device="8:32") == IoMax()
+
+
 def test_a_pod_that_was_told_to_go_is_let_go(node: Node) -> None:
     node.second(hog=300, shop=80)
     node.scene.underway = Underway(leaving=frozenset({"uid-hog"}))
