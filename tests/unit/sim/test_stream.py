@@ -16,7 +16,7 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import config
 from memqos.sim.machine import Machine
 from memqos.sim.profiles import PROFILES
-from memqos.sim.spec import NodeSpec
+from memqos.sim.spec import Costs, NodeSpec
 from memqos.units import MIB
 
 pytestmark = pytest.mark.skipif(
@@ -51,7 +51,7 @@ orders = st.one_of(
 
 
 def carried_out(kernel: str, lag: int, turn: int, done: list[tuple[Any, ...]]) -> dict[str, Any]:
-    machine = Machine(KINDS[kernel], NodeSpec(memory=16 * MIB, read_ahead=0))
+    machine = Machine(KINDS[kernel], NodeSpec(memory=16 * MIB, read_ahead=0), Costs(round=77))
     machine.m.g[k.RSTAT_LAG] = lag
     for path in GROUPS:
         machine.mkdir(path)

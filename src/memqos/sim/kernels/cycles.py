@@ -123,6 +123,7 @@ def _count(m: Mem, c: int, o: int, cycles: int, gone: int, came: int, known: int
     m.g[k.NOW] += came * m.g[k.NS_READ_MISS]
     m.g[k.WORK_SCAN] += gone
     m.g[k.WORK_STEAL] += gone
+    m.g[k.WORK_ROUNDS] += cycles * (rounds.DEF_PRIORITY - m.g[k.SC_PRIORITY] + 1)
     io.spend(m)
 
 
@@ -132,7 +133,7 @@ def run(m: Mem, c: int, o: int, i: int, end: int) -> int:
     if not reading.eight_at(m, i, end) or not _full(m, c):
         return 0
     reclaim.begin(m, c, rounds.PART, k.DIRECT, 1, m.g[k.SWAPPINESS])
-    m.g[k.SC_PRIORITY] = 12
+    m.g[k.SC_PRIORITY] = rounds.DEF_PRIORITY
     if not rounds.plain(m, c):
         return 0
     size, moved = rounds.plan(m, c)

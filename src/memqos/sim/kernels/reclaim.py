@@ -129,7 +129,7 @@ def set_initial_priority(m: Mem) -> int:
 def _try_to_free(m: Mem) -> int:
     target = m.g[k.SC_TARGET]
     while True:
-        m.g[k.SC_PRIORITY] = 12
+        m.g[k.SC_PRIORITY] = rounds.DEF_PRIORITY
         if m.g[k.MGLRU] and target == 0 and m.g[k.SC_TO_RECLAIM] >= 64:
             m.g[k.SC_PRIORITY] = set_initial_priority(m)
         if rounds.shrink(m):

@@ -13,6 +13,7 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
+DEF_PRIORITY = 12
 PART = 32  # SWAP_CLUSTER_MAX
 NEVER = 1 << 62
 
@@ -119,5 +120,6 @@ def shrink(m: Mem) -> bool:
     m.g[k.SC_SCANNED] = last
     m.g[k.SC_RECLAIMED] += gone
     m.g[k.SC_SKIPPED_DEACTIVATE] = skipped
+    m.g[k.WORK_ROUNDS] += m.g[k.SC_PRIORITY] - priority + 1
     m.g[k.SC_PRIORITY] = priority
     return True
