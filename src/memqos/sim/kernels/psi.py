@@ -23,6 +23,7 @@ from memqos.sim.kernels.layout import Mem
 PERIOD = 2_004_000_000
 """PSI_FREQ: two seconds and a tick."""
 JIFFY = 4_000_000
+"""HZ is 250 in Debian's kernels."""
 FIXED = 2048
 AVGS, POLL = range(2)
 

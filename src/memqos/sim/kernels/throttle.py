@@ -10,7 +10,7 @@ that pass within one jiffy go together, and the disk can merge them.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters
+from memqos.sim.kernels import counters, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -18,8 +18,6 @@ from memqos.sim.kernels.layout import Mem
 SLICE = 100_000_000
 """throtl_slice of a rotational disk, as virtio-blk calls itself (20 ms on a 6.1 SSD)."""
 SECOND = 1_000_000_000
-JIFFY = 4_000_000
-"""HZ is 250 in Debian's kernels."""
 
 
 @njit
@@ -44,7 +42,7 @@ def passes_at(m: Mem, c: int, d: int, write: int, size: int, now: int) -> int:
         if iops:
             now = max(now, _pay(m, c, slot + 2, iops, 1, arrived))
         c = m.cg[c, k.PARENT]
-    return now if now == came else -(-now // JIFFY) * JIFFY
+    return now if now == came else -(-now // psi.JIFFY) * psi.JIFFY
 
 
 @njit
