@@ -172,7 +172,7 @@ def test_a_disks_queue_is_shaped_and_brought_back(node: LinuxNode) -> None:
     device = next(device for device, disk in seen.node.disks.items() if disk.name.startswith("vd"))
     before = dict(seen.cgroups[""].io_queue or {})
     text = shaped(DiskSettings("vd*", 40 * MIB, 400), queue_of(before[device]))
-    assert text == "scheduler=mq-deadline async_depth=1 max_sectors_kb=128"
+    assert text == "scheduler=mq-deadline nr_requests=64 async_depth=1 max_sectors_kb=128"
     assert node.apply(Write("", "io.queue", {device: text}, "")) == {**before, device: text}
     assert (node.observe().cgroups[""].io_queue or {})[device] == text
     assert node.apply(Write("", "io.queue", before, "")) == before

@@ -1,4 +1,4 @@
-"""How a disk queues its requests, as one text: `scheduler=mq-deadline async_depth=48 max_sectors_kb=1280`.
+"""How a disk queues its requests, as one text: `scheduler=none nr_requests=256 max_sectors_kb=1280`.
 
 The names are those of the files in /sys/block/DISK/queue. `async_depth` is there while the scheduler has it.
 """
@@ -13,8 +13,8 @@ from memqos.errors import InvalidValue
 
 KNOB: Final = "io.queue"
 """Of the root cgroup, by device; no control file has this name."""
-NAMES: Final = ("scheduler", "async_depth", "max_sectors_kb")
-"""In the order to write them: a scheduler brings its own depth."""
+NAMES: Final = ("scheduler", "nr_requests", "async_depth", "max_sectors_kb")
+"""In the order to write them: a scheduler brings its own pool of requests, and a pool its own depth."""
 DEADLINE: Final = "mq-deadline"
 _PAIR: Final = re.compile(r"([a-z_]+)=([0-9a-z-]+)")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,6}")

@@ -10,8 +10,11 @@ finds none left waits, and the reclaim with it: it goes on as its pages are writ
 So a disk that the admin named with its figures gets mq-deadline, an `async_depth` whose writes take about
 `read_milliseconds`, and requests no larger than what takes the disk as long as its own turnaround (bytes over
 requests per second, a power of two, 128 KiB at least): larger ones would only make a read behind them wait.
-Up to 6.12 the pool has four parts on each of the disk's hardware queues, and the depth counts in each of
-them; so it is a quarter of what it would be.
+Each of the disk's hardware queues has a pool, and writers come on several at a time; so the depth is a
+quarter of what it would be. Up to 6.17 the depth counts in each of a pool's words (`sbitmap_init_node` in
+lib/sbitmap.c makes four at least), and a depth of one lets four writes go. A pool that is made smaller keeps
+the size of its words (`sbitmap_resize`): of one made for 256 requests, as the kernel makes them for virtual
+disks and NVMe, 64 are one word. So a disk of few writes gets a pool of 64 requests at most.
 
 Every writer waits for its turn, also an important one: for a few requests, not for a flood. A disk with
 another scheduler than `none` and mq-deadline (BFQ, kyber) has one that somebody chose, and stays as it is.
@@ -35,8 +38,12 @@ from memqos.units import KIB
 
 _OURS: Final = ("none", DEADLINE)
 _LEAST_KIB: Final = 128
-_PARTS: Final = 4
-"""`sbitmap_init_node` (lib/sbitmap.c) makes four words at least of any pool of four requests and more."""
+_WRITING: Final = 4
+"""Hardware queues on which writes are reckoned with at a time."""
+_WORD: Final = 64
+"""Requests of a word of a pool made for 256 (`sbitmap_calculate_shift`)."""
+_FEW: Final = 16
+"""Below this depth four words would let notably more writes go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,10 @@ def shaped(disk: DiskSettings, queue: dict[str, str]) -> str:
     largest = max(_LEAST_KIB, 1 << max(0, turnaround - 1).bit_length())
     largest = min(largest, int(queue.get("max_sectors_kb", largest)))
     rate = min(disk.requests_per_second, disk.bytes_per_second // (largest * KIB))
-    depth = max(1, int(rate * disk.read_milliseconds / 1000 / _PARTS))
+    depth = max(1, int(rate * disk.read_milliseconds / 1000 / _WRITING))
     depth = min(depth, int(queue.get("async_depth", depth)))
-    return queue_text({"scheduler": DEADLINE, "async_depth": depth, "max_sectors_kb": largest})
+    wanted: dict[str, str | int] = {"scheduler": DEADLINE, "async_depth": depth, "max_sectors_kb": largest}
+    if "nr_requests" in queue:
+        pool = int(queue["nr_requests"])
+        wanted["nr_requests"] = min(pool, _WORD) if depth < _FEW else pool
+    return queue_text(wanted)

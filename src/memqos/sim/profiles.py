@@ -61,8 +61,10 @@ class Profile:
     """Dirty limits of a cgroup are reckoned with statistics up to two seconds old (0, 6; 6.12)."""
     throttles_swap_writes: bool
     """io.max holds swap-out back (testbed.md; later kernels only debit it)."""
-    depth_parts: int
-    """Parts of a scheduler's pool in each of which its async_depth counts (lib/sbitmap.c; since 6.18 one)."""
+    depth_counts: Literal["in each word", "by parts", "in all"]
+    """What mq-deadline's async_depth bounds: requests of each word of its pool (block/mq-deadline.c,
+    `dd_limit_depth`); the depth's part of the pool in each word, rounded up (6.10, `dd_to_word_depth`);
+    requests of the whole pool (6.18, `__sbitmap_get_shallow` in lib/sbitmap.c)."""
     plug_is_a_queue: bool
     """Requests go to the end of a plug, so that its flush looks at the oldest (6.13, stable 6.12; `plug`)."""
     swap_fills_holes: bool
@@ -102,7 +104,7 @@ PROFILES = {
         swap_peak=False,
         stale_stats=False,
         throttles_swap_writes=True,
-        depth_parts=4,
+        depth_counts="in each word",
         plug_is_a_queue=False,
         swap_fills_holes=False,
         swap_keeps_written=False,
@@ -128,7 +130,7 @@ PROFILES = {
         swap_peak=True,
         stale_stats=True,
         throttles_swap_writes=False,
-        depth_parts=4,
+        depth_counts="by parts",
         plug_is_a_queue=True,
         swap_fills_holes=False,
         swap_keeps_written=False,
@@ -154,7 +156,7 @@ PROFILES = {
         swap_peak=True,
         stale_stats=True,
         throttles_swap_writes=False,
-        depth_parts=1,
+        depth_counts="in all",
         plug_is_a_queue=True,
         swap_fills_holes=True,
         swap_keeps_written=True,

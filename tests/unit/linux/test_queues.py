@@ -14,7 +14,7 @@ from memqos.model.snapshot import Disk
 DISKS = {
     device: Disk(device, name, 0, 0, 0, 0, 0, 0, 0) for device, name in (("8:0", "sda"), ("254:0", "vda"))
 }
-SHAPED = "scheduler=mq-deadline async_depth=3 max_sectors_kb=128"
+SHAPED = "scheduler=mq-deadline nr_requests=64 async_depth=3 max_sectors_kb=128"
 
 
 def queue(sys: Path, name: str, scheduler: str = "[none] mq-deadline", **files: int) -> Path:
@@ -22,6 +22,7 @@ def queue(sys: Path, name: str, scheduler: str = "[none] mq-deadline", **files: 
     place = sys / "block" / name / "queue"
     (place / "iosched").mkdir(parents=True)
     (place / "scheduler").write_text(f"{scheduler}\n")
+    (place / "nr_requests").write_text(f"{files.get('pool', 256)}\n")
     (place / "max_sectors_kb").write_text(f"{files.get('largest', 1280)}\n")
     if "depth" in files:
         (place / "iosched/async_depth").write_text(f"{files['depth']}\n")
@@ -42,14 +43,17 @@ def test_a_queue_reads_as_its_scheduler_its_depth_and_its_largest_request(tmp_pa
     queue(tmp_path, "sda", "none [mq-deadline] bfq", depth=48)
     queue(tmp_path, "vda")
     assert known(Queues(str(tmp_path))) == {
-        "8:0": "scheduler=mq-deadline async_depth=48 max_sectors_kb=1280",
-        "254:0": "scheduler=none max_sectors_kb=1280",
+        "8:0": "scheduler=mq-deadline nr_requests=256 async_depth=48 max_sectors_kb=1280",
+        "254:0": "scheduler=none nr_requests=256 max_sectors_kb=1280",
     }
 
 
 def test_newer_kernels_have_the_depth_in_the_queue_itself(tmp_path: Path) -> None:
     (queue(tmp_path, "sda", "[mq-deadline] none") / "async_depth").write_text("48\n")
-    assert known(Queues(str(tmp_path)))["8:0"] == "scheduler=mq-deadline async_depth=48 max_sectors_kb=1280"
+    assert (
+        known(Queues(str(tmp_path)))["8:0"]
+        == "scheduler=mq-deadline nr_requests=256 async_depth=48 max_sectors_kb=1280"
+    )
 
 
 def test_a_disk_that_cannot_be_scheduled_and_one_without_a_queue_are_not_shown(tmp_path: Path) -> None:
@@ -67,17 +71,18 @@ def test_a_write_reaches_every_file_and_reads_back(tmp_path: Path) -> None:
     known(queues)
     assert queues.apply(write({"254:0": SHAPED})) == {"254:0": SHAPED} == known(queues)
     assert (place / "scheduler").read_text() == "mq-deadline"
+    assert (place / "nr_requests").read_text() == "64"
     assert (place / "iosched/async_depth").read_text() == "3"
 
 
 def test_other_disks_and_what_holds_already_are_not_written(tmp_path: Path) -> None:
     queue(tmp_path, "sda")
-    place = queue(tmp_path, "vda", "none [mq-deadline]", depth=3, largest=128)
+    place = queue(tmp_path, "vda", "none [mq-deadline]", pool=64, depth=3, largest=128)
     queues = Queues(str(tmp_path))
     known(queues)
     queues.apply(write({"254:0": SHAPED, "8:0": ""}))
     assert (place / "scheduler").read_text() == "none [mq-deadline]\n"
-    assert known(queues)["8:0"] == "scheduler=none max_sectors_kb=1280"
+    assert known(queues)["8:0"] == "scheduler=none nr_requests=256 max_sectors_kb=1280"
 
 
 def test_what_somebody_else_writes_is_seen_after_some_looks(tmp_path: Path) -> None:
@@ -86,8 +91,8 @@ def test_what_somebody_else_writes_is_seen_after_some_looks(tmp_path: Path) -> N
     known(queues)
     (place / "max_sectors_kb").write_text("64\n")
     looks = [known(queues)["254:0"] for _ in range(EVERY)]
-    assert looks[0] == "scheduler=none max_sectors_kb=1280"
-    assert looks[-1] == "scheduler=none max_sectors_kb=64"
+    assert looks[0] == "scheduler=none nr_requests=256 max_sectors_kb=1280"
+    assert looks[-1] == "scheduler=none nr_requests=256 max_sectors_kb=64"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_what_somebody_else_writes_is_seen_after_some_looks(tmp_path: Path) -> N
         7,
         {"254:0": 7},
         {"254:0": "scheduler"},
-        {"254:0": "nr_requests=4"},
+        {"254:0": "rq_affinity=1"},
         {"254:0": "scheduler=none async_depth=0"},
     ],
 )

@@ -6,13 +6,13 @@ from memqos.model.plan import Plan
 from memqos.model.snapshot import IoStat
 from memqos.policy.io_settings import DiskSettings
 from memqos.policy.shape_queue import ShapeQueue, shaped
-from memqos.units import MIB
+from memqos.units import KIB, MIB
 
 Scene = Any
 
 DISK = DiskSettings(name="8:0", bytes_per_second=40 * MIB, requests_per_second=400)
-PLAIN = "scheduler=none max_sectors_kb=1280"
-SHAPED = "scheduler=mq-deadline async_depth=1 max_sectors_kb=128"
+PLAIN = "scheduler=none nr_requests=256 max_sectors_kb=1280"
+SHAPED = "scheduler=mq-deadline nr_requests=64 async_depth=1 max_sectors_kb=128"
 
 
 @pytest.fixture
@@ -56,6 +56,17 @@ def test_depth_and_size_follow_from_the_disks_figures(
     assert shaped(disk, {"scheduler": "none"}) == (
         f"scheduler=mq-deadline async_depth={depth} max_sectors_kb={largest}"
     )
+
+
+@pytest.mark.parametrize(
+    ("requests", "pool", "shaped_pool"),
+    [(400, 256, 64), (400, 1023, 64), (400, 32, 32), (400, 64, 64), (20_000, 1023, 1023)],
+)
+def test_the_pool_of_a_disk_of_few_writes_has_one_word_at_most(
+    requests: int, pool: int, shaped_pool: int
+) -> None:
+    disk = DiskSettings("vda", requests * 128 * KIB, requests)
+    assert f" nr_requests={shaped_pool} " in shaped(disk, {"scheduler": "none", "nr_requests": str(pool)})
 
 
 def test_what_is_stricter_already_stays(node: Scene) -> None:
