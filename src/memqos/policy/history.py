@@ -25,7 +25,7 @@ LEAST_US: Final = 150_000
 """No rate is taken over less: a scheduler's slice or two would be all of it."""
 _MOMENTS: Final = 12
 _STAT: Final = Lines("workingset_refault_file", "workingset_refault_anon", "pgsteal")
-_EVENTS: Final = Lines("high", "max")
+_EVENTS: Final = Lines("low", "high", "max")
 
 
 class Sample(NamedTuple):
@@ -40,6 +40,7 @@ class Sample(NamedTuple):
     stolen: int
     memory: int
     swap: int
+    low_events: int
     high_events: int
     max_events: int
     io: Mapping[str, IoStat]
@@ -104,7 +105,7 @@ def moment_of(view: View) -> Moment:
 def sample_of(cgroup: Cgroup) -> Sample:
     """Return the numbers of one cgroup that rates are made of."""
     refaults_file, refaults_anon, stolen = _STAT.of(cgroup.memory_stat)
-    high_events, max_events = _EVENTS.of(cgroup.memory_events)
+    low_events, high_events, max_events = _EVENTS.of(cgroup.memory_events)
     memory_some, memory_full = _totals(cgroup.memory_pressure)
     io_some, _ = _totals(cgroup.io_pressure)
     return Sample(
@@ -117,6 +118,7 @@ def sample_of(cgroup: Cgroup) -> Sample:
         stolen,
         cgroup.memory_current or 0,
         cgroup.memory_swap_current or 0,
+        low_events,
         high_events,
         max_events,
         cgroup.io_stat or {},

@@ -1,13 +1,8 @@
 """Throttle: hold back who takes the memory that a more important pod needs.
 
-While such a pod stalls on memory it lost (it refaults), or because the node is short, the less
-important pods that grow, or read through more than they keep, get a `memory.high` below what they
-have: those furthest over their request first, a step each dwell as long as the victim stalls, and a
+While such a pod loses memory (`memqos.policy.blame_memory`), those to blame get a `memory.high` below what
+they have: those furthest over their request first, a step each dwell as long as the victim loses, and a
 step back each dwell once it was calm (`memqos.policy.pace`), until nothing is held any more.
-
-A page of a file that was taken and is read again is a wait for the disk, to the kernel: it counts as one for
-memory only where the page had been in the working set (`folio_test_workingset`, PSI). So who waits for a disk
-for what had been taken from it is hurt likewise: half of what it reads are refaults, and more is taken.
 
 Experiment e15 shows it on a real 6.12, whose MGLRU does not keep `memory.low`, with a service too large for
 `memory.min`: of its 160 MiB of page cache 24 were left after 50 s beside a stream (27 under the kubelet
@@ -27,28 +22,23 @@ what has to be swapped out only a little.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from memqos.model.plan import Plan, Stand, Step, Write
+from memqos.policy.blame_memory import Hurt, culprits, hurts, said
 from memqos.policy.pace import Move, Pace
 from memqos.policy.rung import Situation
-from memqos.policy.shortage import is_short
 from memqos.policy.signals import PodSignals
 from memqos.policy.throttle_settings import ThrottleSettings
-from memqos.policy.trouble import Trouble
 from memqos.units import MIB, format_bytes, page_floor
 
-_NOTICEABLE: Final = 0.001
-"""Part of the node's memory a second from which on growth, reclaim or refaults count."""
 _ALWAYS: Final = 0.8
 """A held pod that stalls, all of it, for more of the time than this is taken no more from."""
 _SWAPPED: Final = 8 * MIB
 _LEAST_STEP: Final = MIB
 """Less is not worth a write, and no sign that there was something left to take."""
-_TAKEN: Final = 0.5
-"""Part of what a pod reads that had been taken from it: then it waits for memory, at a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +85,12 @@ class Throttle:
             for path, hold in memory.holds.items()
             if path in cgroups and cgroups[path].inode == hold.inode and not _leaves(hold, situation)
         }
-        hurt = self._hurt(situation, {hold.key for hold in holds.values()})
-        culprits = _culprits(hurt, situation)
-        pace, move = self._turn(memory.pace, now, hurt=bool(hurt and (culprits or holds)))
+        hurt = hurts(situation, {hold.key for hold in holds.values()}, self.settings.short_percent)
+        blamed = culprits(hurt, situation)
+        pace, move = self._turn(memory.pace, now, hurt=bool(hurt and (blamed or holds)))
         spent = memory.spent and pace is not None
         if move in ("tighten", "retreat"):
-            spent = not self._lower(holds, culprits, hurt[0], situation)
+            spent = not self._lower(holds, blamed, hurt[0].victim, situation)
             if spent and pace is not None and memory.pace is not None:
                 pace = replace(pace, changed_us=memory.pace.changed_us)
         elif move == "loosen":
@@ -109,7 +99,7 @@ class Throttle:
         if pace is not None and not holds and pace.forgotten(now, self.settings.calm_seconds * 1e6):
             pace = None
         plan = Plan(
-            _writes(holds, self.name), stands=self._stands(holds, hurt, culprits, situation, spent=spent)
+            _writes(holds, self.name), stands=self._stands(holds, hurt, blamed, situation, spent=spent)
         )
         return ThrottleMemory(holds, pace, spent), plan
 
@@ -119,32 +109,14 @@ class Throttle:
         dwell_us, calm_us = self.settings.dwell_seconds * 1e6, self.settings.calm_seconds * 1e6
         return before.turn(now_us, hurt=hurt, dwell_us=dwell_us, calm_us=calm_us)
 
-    def _hurt(self, situation: Situation, held: Collection[str]) -> tuple[Trouble, ...]:
-        """Return the troubles of now that lack of memory is the cause of; who is held itself has none."""
-        total = situation.view.now.node.meminfo.get("MemTotal", 0)
-        short = is_short(situation.signals, self.settings.short_percent / 100)
-        found = []
-        for trouble in situation.pressing():
-            victim = situation.signals.pod(trouble.victim)
-            if victim is None or trouble.calm_since_us is not None or victim.key in held:
-                continue
-            if trouble.kind == "io":
-                reads = (disk.rbytes for disk in victim.io.values())
-                lost = victim.rate("stolen") > 0 and victim.refaults > _TAKEN * sum(reads)
-            else:
-                lost = short or victim.refaults > total * _NOTICEABLE
-            if lost:
-                found.append(trouble)
-        return tuple(found)
-
     def _lower(
-        self, holds: dict[str, Hold], culprits: Sequence[PodSignals], trouble: Trouble, situation: Situation
+        self, holds: dict[str, Hold], blamed: Sequence[PodSignals], victim: str, situation: Situation
     ) -> bool:
-        """Lower culprits by a step in all; true when anybody was."""
+        """Lower who is to blame by a step in all; true when anybody was."""
         node = situation.view.now.node
         budget = int(node.meminfo.get("MemTotal", 0) * self.settings.step_percent / 100)
         lowered = False
-        for pod in culprits:
+        for pod in blamed:
             hold, theirs = holds.get(pod.path), pod.cgroup.memory_high
             if theirs is None or budget <= 0 or (hold is not None and pod.share("memory_full_us") > _ALWAYS):
                 continue
@@ -158,7 +130,7 @@ class Throttle:
             lowered = True
             if hold is None:
                 now = situation.now_us
-                hold = Hold(pod.cgroup.inode, pod.key, high, pod.current, theirs, now, trouble.victim)
+                hold = Hold(pod.cgroup.inode, pod.key, high, pod.current, theirs, now, victim)
             holds[pod.path] = replace(hold, high=high)
         return lowered
 
@@ -183,45 +155,33 @@ class Throttle:
     def _stands(
         self,
         holds: Mapping[str, Hold],
-        hurt: Sequence[Trouble],
-        culprits: Sequence[PodSignals],
+        hurt: Sequence[Hurt],
+        blamed: Sequence[PodSignals],
         situation: Situation,
         *,
         spent: bool,
     ) -> tuple[Stand, ...]:
         stands: dict[str, Stand] = {}
-        held_for = {hold.victim for hold in holds.values()}
-        lasting = [trouble for trouble in situation.pressing() if trouble.victim in held_for]
-        for trouble in (*hurt, *lasting):
-            victim = situation.signals.pod(trouble.victim)
-            if not situation.signals.below(trouble.importance) or trouble.victim in stands:
+        held_for = {hold.victim: hold.since_us for hold in holds.values()}
+        lasting = [
+            Hurt(trouble.victim, trouble.importance, said(trouble, situation), trouble)
+            for trouble in situation.pressing()
+            if trouble.victim in held_for
+        ]
+        who = ", ".join(f"{pod.key} ({_excess(pod)})" for pod in blamed[:3]) or "nobody less important"
+        for one in (*hurt, *lasting):
+            if not situation.signals.below(one.importance) or one.victim in stands:
                 continue  # nobody gives way to it, whatever it waits for
-            lost = format_bytes(int(victim.refaults)) if victim is not None else ""
-            who = ", ".join(f"{pod.key} ({_excess(pod)})" for pod in culprits[:3]) or "nobody less important"
-            why = f"{trouble} and takes back {lost} a second; {who} may give way"
-            at_end = spent or not (culprits or holds)
+            at_end = one.trouble is not None and (spent or not (blamed or holds))
             step: Step = "spent" if at_end else "act" if holds else "watch"
-            stands[trouble.victim] = Stand(self.name, trouble.victim, step, trouble.since_us, why)
+            since = one.trouble.since_us if one.trouble else held_for.get(one.victim, situation.now_us)
+            stands[one.victim] = Stand(self.name, one.victim, step, since, f"{one.why}; {who} may give way")
         for hold in holds.values():
-            stands.setdefault(hold.key, Stand(self.name, hold.key, "act", hold.since_us, _why(hold)))
+            for subject in (hold.key, hold.victim):
+                stands.setdefault(
+                    subject, Stand(self.name, subject, "act", held_for[hold.victim], _why(hold))
+                )
         return tuple(stands.values())
-
-
-def _culprits(hurt: Sequence[Trouble], situation: Situation) -> tuple[PodSignals, ...]:
-    """Return who matters less than a victim and takes part, the furthest over its request first."""
-    noticeable = situation.view.now.node.meminfo.get("MemTotal", 0) * _NOTICEABLE
-    found: dict[str, PodSignals] = {}
-    for trouble in hurt:
-        for pod in situation.signals.below(trouble.importance):
-            turnover = pod.rate("stolen") * pod.page_size
-            if max(pod.growth, turnover, pod.refaults) > noticeable and not pod.leaving:
-                found[pod.path] = pod
-    return tuple(
-        sorted(
-            found.values(),
-            key=lambda pod: (pod.request - pod.current - pod.swap, pod.key),
-        )
-    )
 
 
 def _leaves(hold: Hold, situation: Situation) -> bool:
@@ -235,7 +195,8 @@ def _excess(pod: PodSignals) -> str:
 
 
 def _why(hold: Hold) -> str:
-    return f"held at {format_bytes(hold.high)}, it had {format_bytes(hold.had)} when {hold.victim} stalled"
+    had = f"it had {format_bytes(hold.had)} when {hold.victim} lost memory"
+    return f"{hold.key} is held at {format_bytes(hold.high)}, {had}"
 
 
 def _writes(holds: Mapping[str, Hold], name: str) -> tuple[Write, ...]:

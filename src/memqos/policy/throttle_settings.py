@@ -13,7 +13,8 @@ class ThrottleSettings:
 
     enabled: bool = setting(
         True,
-        "Lower the memory.high of less important pods while a more important one stalls on memory.",
+        "Lower the memory.high of less important pods while a more important one stalls on memory, or is "
+        "taken from below its memory.low.",
         "the kernel takes from whoever used its pages least lately, whatever it matters",
     )
     short_percent: float = setting(

@@ -182,14 +182,17 @@ def test_a_lower_memory_high_of_somebody_else_is_kept(busy: Scene) -> None:
 
 
 second = st.tuples(
-    st.sampled_from((0.0, 0.0, 0.03, 0.2, 0.9)), st.integers(0, 5000), st.sampled_from((0.2, 1.0, 1.0, 3.0))
+    st.sampled_from((0.0, 0.0, 0.03, 0.2, 0.9)),
+    st.integers(0, 5000),
+    st.sampled_from((0.2, 1.0, 1.0, 3.0)),
+    st.booleans(),
 )
 
 
 @given(seconds=st.lists(second, max_size=60))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_the_pressure_holds_have_a_cause_a_rhythm_and_bounds(
-    seconds: list[tuple[float, int, float]], new_scene: Callable[[], Scene]
+    seconds: list[tuple[float, int, float, bool]], new_scene: Callable[[], Scene]
 ) -> None:
     scene = new_scene()
     scene.pod("shop", priority=1000)
@@ -198,12 +201,14 @@ def test_whatever_the_pressure_holds_have_a_cause_a_rhythm_and_bounds(
     node = Node(scene)
     held: dict[str, int] = {}
     changed_us, hurt_ever = -(10**12), False
-    for stall, pages, elapsed in seconds:
+    for stall, pages, elapsed, robbed in seconds:
         scene.stall("shop", stall * min(1.0, elapsed))
         scene.count("shop", "memory_stat", "workingset_refault_file", pages)
         scene.count("hog", "memory_stat", "pgsteal", 2 * pages)
+        scene.count("shop", "memory_stat", "pgsteal", pages * robbed)
+        scene.count("shop", "memory_events", "low", 7 * robbed)
         now = highs(node.look(elapsed))
-        hurt_ever = hurt_ever or stall >= 0.1
+        hurt_ever = hurt_ever or stall >= 0.1 or (robbed and pages > 0)
         assert not now or hurt_ever
         assert len(now) <= 1
         if now != held:
@@ -253,3 +258,37 @@ def test_spent_stands_until_somebody_was_raised_again(node: Node) -> None:
     steps = [node.thrash().stands[0].step for _ in range(12)]
     assert steps == sorted(steps)  # act, then spent, and no turn of "act" in between
     assert steps[-1] == "spent"
+
+
+def rob(node: Node, pages: int = 4000, events: int = 10) -> Plan:
+    """Let a second pass in which the kernel takes from the shop, though its memory.low is more."""
+    node.scene.count("shop", "memory_stat", "pgsteal", pages)
+    node.scene.count("shop", "memory_events", "low", events)
+    node.scene.count("hog", "memory_stat", "pgsteal", 4000)
+    return node.look()
+
+
+def test_who_is_taken_from_below_its_memory_low_need_not_stall_first(node: Node) -> None:
+    node.scene.change("shop", memory_low=200 * MIB)
+    plan = rob(node)
+    assert "hog" in highs(plan)
+    stand = next(stand for stand in plan.stands if stand.subject == "default/shop")
+    assert stand.step == "act"
+    assert stand.why == (
+        "default/shop loses 15.6 MiB a second, below its 200 MiB; "
+        "default/hog (256 MiB over its request) may give way"
+    )
+
+
+def test_who_is_robbed_never_makes_a_stronger_remedy_of_it(node: Node) -> None:
+    node.scene.change("hog", memory_low=200 * MIB)
+    steps = {stand.step for _ in range(16) for stand in rob(node).stands}
+    assert steps == {"act"}
+
+
+def test_what_is_taken_above_memory_low_and_what_a_limit_takes_is_no_robbery(node: Node) -> None:
+    for _ in range(4):
+        assert highs(rob(node, events=0)) == {}
+        assert highs(rob(node, pages=10)) == {}
+        node.scene.count("shop", "memory_events", "max", 5)
+        assert highs(rob(node)) == {}
