@@ -12,12 +12,13 @@ from typing import Any, cast
 import numpy as np
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import psi
+from memqos.sim.kernels import psi, zones
 from memqos.sim.kernels.disk import MOST
 from memqos.sim.kernels.slots import CELLS, CLUSTER
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
 from memqos.sim.zeros import zeros
+from memqos.units import MIB
 
 PAGE = 4096
 SECOND = 1_000_000_000
@@ -27,6 +28,13 @@ PAGEVEC = 31  # PAGEVEC_SIZE
 
 def _zeros(rows: int, columns: int = 0, dtype: Any = np.int64) -> Any:
     return zeros((rows, columns) if columns else rows, dtype)
+
+
+def _dma_held(total: int) -> int:
+    """Pages of the zone DMA that programs never get; a node of less than 128 MiB is one zone here."""
+    if total < 128 * MIB // PAGE:
+        return 0
+    return min(zones.MANAGED - zones.KERNEL, (total - zones.MANAGED) // zones.RATIO)
 
 
 class Arrays:
@@ -77,10 +85,12 @@ class Arrays:
             kib = min(max(kib, 4 * (512 * 2 + 512 * 9)), (spec.memory >> 10) // 20)
         wmark = kib // 4
         distance = max(wmark // 4, total * 10 // 10000)
+        held = _dma_held(total)
         settings = {
             k.NCPU: spec.cpus, k.TOTAL: total, k.FREE: total - spec.system // PAGE,
-            k.WMARK_MIN: wmark, k.WMARK_LOW: wmark + distance, k.WMARK_HIGH: wmark + 2 * distance,
-            k.TOTALRESERVE: wmark + 2 * distance, k.SWAPPINESS: spec.swappiness,
+            k.WMARK_MIN: held + wmark, k.WMARK_LOW: held + wmark + distance,
+            k.WMARK_HIGH: held + wmark + 2 * distance, k.TOTALRESERVE: held + wmark + 2 * distance,
+            k.DMA_HELD: held, k.SWAPPINESS: spec.swappiness,
             k.RECURSIVEPROT: int(spec.recursiveprot), k.RA_PAGES: spec.read_ahead // PAGE,
             k.PAGE_CLUSTER: spec.page_cluster, k.SW_TOTAL: slots, k.SW_FREE: max(0, slots - 1),
             k.SWAP_DEV: self.disk_numbers.get(spec.swap_disk, 0), k.NDEV: len(spec.disks),
@@ -106,6 +116,8 @@ class Arrays:
         }  # fmt: skip
         for index, value in settings.items():
             m.g[index] = value
+        if held and profile.mglru:
+            m.g[k.DMA_FREE] = zones.MANAGED - zones.KERNEL - held
         if slots:
             m.sw[0] = k.SW_USED  # the header page of a swap area
             m.g[k.SW_NEXT] = m.g[k.SW_FRESH] = 1

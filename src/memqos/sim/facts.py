@@ -16,7 +16,8 @@ from memqos.sim.stat import Look
 def facts(machine: Machine, look: Look) -> NodeFacts:
     """Return the node's figures at a look."""
     g = machine.m.g
-    marks = (int(g[column]) for column in (k.FREE, k.WMARK_MIN, k.WMARK_LOW, k.WMARK_HIGH, k.TOTAL))
+    held = int(g[k.DMA_HELD])
+    least, low, high = (int(g[column]) - held for column in (k.WMARK_MIN, k.WMARK_LOW, k.WMARK_HIGH))
     return NodeFacts(
         meminfo=Counters.of(_meminfo(machine, look)),
         vmstat=Counters.of(_vmstat(machine, look)),
@@ -25,7 +26,7 @@ def facts(machine: Machine, look: Look) -> NodeFacts:
         cpu_pressure=look.pressure(0, 4),
         swaps=_swaps(machine, look),
         disks={disk.device: disk for disk in _disks(machine, look)},
-        zones=(Zone(0, "Normal", *marks),),
+        zones=(Zone(0, "Normal", int(g[k.FREE]), least, low, high, int(g[k.TOTAL])),),
     )
 
 
@@ -42,7 +43,7 @@ def _meminfo(machine: Machine, look: Look) -> dict[str, int]:
     file = int(root[k.N_FILE]) * PAGE
     swap_total, swap_free = _swap_sizes(machine)
     reclaimable = lru["inactive_file"] + lru["active_file"]
-    low = int(g[k.WMARK_LOW]) * PAGE
+    low = int(g[k.WMARK_LOW] - g[k.DMA_HELD]) * PAGE
     reserve = int(g[k.TOTALRESERVE]) * PAGE
     available = max(0, free - reserve + reclaimable - min(reclaimable // 2, low))
     return {

@@ -46,7 +46,8 @@ class Look:
         m: Any = machine.m
         count = int(m.g[k.NCG])
         self.local = m.cg[:count]
-        self.sizes = m.ls[: count * k.LISTS, k.SIZE].reshape(count, k.LISTS).copy()
+        sizes = m.ls[: count * k.LISTS, k.SIZE].reshape(count, k.LISTS)
+        self.sizes = sizes[:, : k.OF_DMA] + sizes[:, k.OF_DMA :]
         total = self.local.copy()
         # a parent comes before its children
         for c in range(count - 1, 0, -1):

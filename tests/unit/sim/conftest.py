@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memqos.sim.kernels import control, psi
+from memqos.sim.kernels import control, psi, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import Machine
 from memqos.sim.profiles import PROFILES
@@ -32,8 +32,9 @@ def check_invariants(machine: Machine) -> None:
                 if page >= 0:
                     listed[int(page)] += 1
                     word = int(m.w[page])
-                    assert word & k.POS == chunk * k.CHUNK + i
+                    assert word & k.PLACE == chunk * k.CHUNK + i
                     owner, number = (word & k.CG_MASK) >> k.CG_SHIFT, (word & k.LIST_MASK) >> k.LIST_SHIFT
+                    number += k.OF_DMA if word & k.IN_DMA else 0
                     pages = int(m.aux[page]) if word < 0 else 1
                     listed.update(range(page + 1, page + pages))
                     assert [int(m.aux[page + i]) for i in range(1, pages)] == [-i for i in range(1, pages)]
@@ -43,7 +44,7 @@ def check_invariants(machine: Machine) -> None:
         assert m.ls[lid, k.HEAD] == newer
     for row in range(0, len(m.lb), k.LB_ROW):
         waiting = [int(entry) & (1 << 40) - 1 for entry in m.lb[row + 1 : row + 1 + m.lb[row]] if entry >= 0]
-        assert all(m.w[page] & k.POS == k.POS for page in waiting)
+        assert all(m.w[page] & k.PLACE == k.PLACE for page in waiting)
         listed.update(waiting)
     resident = [page for page in range(len(m.w)) if m.w[page] & k.RES] if len(m.w) < 1 << 12 else _resident(m)
     assert sorted(listed) == sorted(resident)
@@ -71,7 +72,16 @@ def check_invariants(machine: Machine) -> None:
     system = machine.spec.system // PAGE
     stock = sum(pages for _, pages in ahead)
     assert int(m.g[k.FREE]) == int(m.g[k.TOTAL]) - system - (usage[0] - stock)
+    _check_zone_dma(m, resident)
     _check_nodes(m)
+
+
+def _check_zone_dma(m: Any, resident: list[int]) -> None:
+    if not m.g[k.DMA_HELD] or not m.g[k.MGLRU]:
+        assert m.g[k.DMA_FREE] == 0
+        return
+    taken = sum(int(m.aux[page]) if m.w[page] < 0 else 1 for page in resident if m.w[page] & k.IN_DMA)
+    assert m.g[k.DMA_FREE] + taken == zones.MANAGED - zones.KERNEL - m.g[k.DMA_HELD]
 
 
 def _resident(m: Any) -> list[int]:

@@ -56,10 +56,13 @@ def test_a_limit_that_reclaim_cannot_meet_takes_back_what_every_cpu_has_ahead(be
 
 
 def test_kswapd_woken_for_a_large_folio_takes_of_every_cgroup(bench: Any) -> None:
-    """In a guest's k10 each of its passes took 700 pages of the busy pod and 190 of the idle one."""
+    """In a guest's k10 each of its passes took 700 pages of the busy pod and 190 of the idle one.
+
+    This node is one zone: where the zone DMA is in use kswapd takes its whole part for single pages, too.
+    """
     parts = {}
     for pages in (0, 32):
-        b = bench("7.2", memory=128 * MIB, read_ahead=pages * 4096)
+        b = bench("7.2", memory=124 * MIB, read_ahead=pages * 4096)
         for path in "xyz":
             b.group(path)
             b.read(path, b.machine.file(28 * MIB))
@@ -68,5 +71,5 @@ def test_kswapd_woken_for_a_large_folio_takes_of_every_cgroup(bench: Any) -> Non
         taken = [b.get(path, k.PGSTEAL_KSWAPD) for path in ("x", "y", "z", "busy")]
         parts[pages] = min(taken) / max(taken)
         b.check()
-    assert parts[0] < 0.2
-    assert parts[32] > 0.3
+    assert parts[0] < 0.5
+    assert parts[32] > 0.7

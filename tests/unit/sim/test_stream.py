@@ -102,7 +102,7 @@ def state(machine: Machine) -> dict[str, Any]:
     g[[k.R0, k.R1, k.R2, k.R3, k.CHUNK_FREE, *range(k.SC_DEACTIVATE_ANON, k.SC_FULL_WALK)]] = 0
     g[[k.SC_PAGEOUT, k.SC_UNQUEUED, k.LAST_FILE]] = 0
     g[k.ISOLATED :] = 0
-    words[words & k.RES != 0] &= ~k.POS
+    words[words & k.RES != 0] &= ~k.PLACE
     lists = []
     for lid in range(groups * k.LISTS):
         chunk = m.ls[lid, k.TAIL]

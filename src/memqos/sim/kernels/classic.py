@@ -162,7 +162,7 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
         done += 1
         page = lists.take_tail(m, lid)
         m.ls[lid, k.SIZE] -= 1
-        m.w[page] |= k.POS  # in hand: its own write may end before it is put back
+        m.w[page] |= k.PLACE  # in hand: its own write may end before it is put back
         fate = shrink.shrink_page(m, page, c)
         if fate == shrink.FREED:
             freed += 1

@@ -65,7 +65,8 @@ def left(m: Mem, page: int, some: int) -> None:
 def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
     """Evict up to `count` of the oldest pages of list `number` of `c`; return how many.
 
-    The caller uncharges them. With MGLRU only pages of that generation and of tiers up to `limit`.
+    The caller uncharges them. With MGLRU only pages of that generation and of tiers up to `limit`. From
+    `OF_DMA` on numbers are of the zone DMA.
     """
     lid = c * k.LISTS + number
     mglru = m.g[k.MGLRU] != 0
@@ -73,7 +74,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
     age = m.cg[target, k.AGE]
     mark = k.SHADOW | (target << k.CG_SHIFT)
     alike = SPECIAL | ALIKE if mglru else SPECIAL
-    listed = number << k.LIST_SHIFT
+    listed = (number % k.OF_DMA) << k.LIST_SHIFT
     state = -1
     shadow = 0
     tier = 0
@@ -177,6 +178,8 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
         m.ls[lid, k.SIZE] -= taken
         m.cg[c, k.N_FILE] -= taken
         m.g[k.FREE] += taken
+        if number >= k.OF_DMA:
+            m.g[k.DMA_FREE] += taken
         m.g[k.CHANGES] += taken
         if not mglru:
             workingset.age(m, target, taken)

@@ -5,7 +5,7 @@ mm/truncate.c, mm/memory.c (`zap_pte_range`), exit.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, folios, lists, lru_batch, nodes, psi, slots, stock
+from memqos.sim.kernels import counters, folios, lists, lru_batch, nodes, psi, slots, stock, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import njit
@@ -33,7 +33,7 @@ def drop(m: Mem, page: int) -> None:
         return
     if word & k.RES:
         c = (word & k.CG_MASK) >> k.CG_SHIFT
-        if word & k.POS == k.POS:
+        if word & k.PLACE == k.PLACE:
             lru_batch.forget(m, page)
         else:
             lists.remove(m, page)
@@ -57,6 +57,7 @@ def drop(m: Mem, page: int) -> None:
         m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
         m.w[page] = 0
         m.g[k.FREE] += 1
+        zones.give(m, word, 1)
         m.g[k.CHANGES] += 1
         counters.uncharge(m, c, 1)
     elif word & k.SHADOW and not word & k.ANON:
@@ -68,7 +69,8 @@ def drop(m: Mem, page: int) -> None:
 
 @njit
 def _drop_folio(m: Mem, head: int) -> None:
-    c = (m.w[head] & k.CG_MASK) >> k.CG_SHIFT
+    first = m.w[head]
+    c = (first & k.CG_MASK) >> k.CG_SHIFT
     pages = folios.pages_of(m, head)
     lists.remove(m, head)
     for page in range(head, head + pages):
@@ -87,6 +89,7 @@ def _drop_folio(m: Mem, head: int) -> None:
     m.cg[c, k.N_FILE] -= pages
     m.obj[m.blk[head >> 9, k.B_OBJ], k.O_RESIDENT] -= pages
     m.g[k.FREE] += pages
+    zones.give(m, first, pages)
     m.g[k.CHANGES] += pages
     counters.uncharge(m, c, pages)
 

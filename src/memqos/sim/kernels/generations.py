@@ -16,7 +16,8 @@ from memqos.sim.kernels.placement import ANON, FILE, MAX_GENS, MIN_GENS
 @njit
 def size_of(m: Mem, c: int, kind: int, seq: int) -> int:
     """Pages of one generation of one type."""
-    return m.ls[c * k.LISTS + kind * 4 + seq % 4, k.SIZE]
+    lid = c * k.LISTS + kind * 4 + seq % 4
+    return m.ls[lid, k.SIZE] + m.ls[lid + k.OF_DMA, k.SIZE]
 
 
 @njit
@@ -40,12 +41,12 @@ def forgotten(m: Mem, word: int) -> int:
 
 
 @njit
-def _fold_oldest(m: Mem, c: int, kind: int) -> None:
-    """inc_min_seq: pages of the oldest of four generations join the oldest end of the next, or their own."""
+def _fold_zone(m: Mem, c: int, kind: int, zone: int) -> None:
     seq = m.cg[c, k.MIN_SEQ_ANON + kind]
     old = kind * 4 + seq % 4
     new = kind * 4 + (seq + 1) % 4
-    lid = c * k.LISTS + old
+    lid = c * k.LISTS + old + zone
+    target = c * k.LISTS + new + zone
     page = lists.take_tail(m, lid)
     while page >= 0:
         word = m.w[page]
@@ -54,17 +55,24 @@ def _fold_oldest(m: Mem, c: int, kind: int) -> None:
         ws = 1 if word & k.WS else 0
         if (word & k.LIST_MASK) >> k.LIST_SHIFT == old:
             m.ls[lid, k.SIZE] -= size
-            m.ls[c * k.LISTS + new, k.SIZE] += size
+            m.ls[target, k.SIZE] += size
             word = forgotten(m, word)
             m.w[page] = (word & ~k.LIST_MASK) | (new << k.LIST_SHIFT)
-            lists.put_tail(m, c * k.LISTS + new, page)
+            lists.put_tail(m, target, page)
         else:
             lists.put_tail(m, lists.list_of(word), page)
         if m.g[k.MGLRU_72] and refs + ws != 5:
             m.cg[c, k.SHELTERED + 4 * kind + workingset.tier_of(m, refs, ws)] += size
         page = lists.take_tail(m, lid)
+
+
+@njit
+def _fold_oldest(m: Mem, c: int, kind: int) -> None:
+    """inc_min_seq: pages of the oldest of four generations join the oldest end of the next, or their own."""
+    _fold_zone(m, c, kind, 0)
+    _fold_zone(m, c, kind, k.OF_DMA)
     _fold_ctrl(m, c, kind)
-    m.cg[c, k.MIN_SEQ_ANON + kind] = seq + 1
+    m.cg[c, k.MIN_SEQ_ANON + kind] += 1
 
 
 @njit
@@ -87,7 +95,8 @@ def age(m: Mem, c: int, swappiness: int) -> None:
 
 @njit
 def _list_is_empty(m: Mem, c: int, kind: int, seq: int) -> bool:
-    return lists.oldest(m, c * k.LISTS + kind * 4 + seq % 4) < 0
+    lid = c * k.LISTS + kind * 4 + seq % 4
+    return lists.oldest(m, lid) < 0 and lists.oldest(m, lid + k.OF_DMA) < 0
 
 
 @njit

@@ -20,7 +20,7 @@ GAVE_UP, BALANCED, AGAIN = range(3)
 @njit
 def _resume(m: Mem) -> None:
     """The scan control of the slice before, or of a new run."""
-    reclaim.begin(m, 0, max(m.g[k.WMARK_HIGH], 32), k.KSWAPD, 1, m.g[k.SWAPPINESS])
+    reclaim.begin(m, 0, max(m.g[k.WMARK_HIGH] - m.g[k.DMA_HELD], 32), k.KSWAPD, 1, m.g[k.SWAPPINESS])
     if m.g[k.KSWAPD_PRIORITY] == 0:
         m.g[k.G_PAGEOUTRUN] += 1
         m.g[k.KSWAPD_PRIORITY] = reclaim.set_initial_priority(m) if m.g[k.MGLRU] else 12

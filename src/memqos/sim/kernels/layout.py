@@ -3,16 +3,15 @@
 A *page* is an index: page `i` of an object (a file, an anonymous region) is `base + i`, whether it
 is in memory or not, so nothing is ever looked up by hash. Its 64-bit word `m.w[page]` holds::
 
-    bits 0-31   resident: where it stands in its LRU list (`lists`); evicted: the shadow's age or token
+    bits 0-31   evicted: the shadow's age or token; resident: its place in its LRU list, bit 31: in zone DMA
     bits 32-43  the memory cgroup that owns it (resident) or that the shadow names (evicted)
     bits 44-46  resident: number of its list (classic: type*2+active; MGLRU: type*4+generation)
     bits 47-48  MGLRU refs (accesses through file descriptors beyond the first two)
     bits 49-    flags, below
 
 `m.aux[page]` is the swap slot + 1 of an anonymous page, or the page's place in a large folio (`folios`). That
-is 12 bytes a page and about 5 more for
-the list entry of a resident one. Everything else is small: `m.g` scalars of the whole node, one row
-per cgroup, task, object, disk.
+is 12 bytes a page and about 5 more for the list entry of a resident one. Everything else is small: `m.g`
+scalars of the whole node, one row per cgroup, task, object, disk.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class Mem(NamedTuple):
     aux: Row  # int32: swap slot + 1 of an anonymous page; place in a large folio
     pool: Row  # int32: entries of the LRU lists
     ch: Table  # int32: chunks of the pool
-    ls: Table  # int64: LRU lists, 8 per cgroup
+    ls: Table  # int64: LRU lists, 16 per cgroup: 8 of all zones but DMA, 8 of that
     xa: Table  # int32: page-cache tree nodes (struct xa_node), 64 pages each
     xn: Row  # int16: and how many pages and shadows each holds
     sw: Row  # int64: swap slots
@@ -66,7 +65,9 @@ class Mem(NamedTuple):
 
 
 # the page word
-POS = (1 << 32) - 1
+POS = (1 << 32) - 1  # of a shadow
+PLACE = (1 << 31) - 1  # of a resident page; all ones: on no list
+IN_DMA = 1 << 31
 CG_SHIFT = 32
 CG_MASK = 0xFFF << CG_SHIFT
 LIST_SHIFT = 44
@@ -96,25 +97,23 @@ UNLIMITED_PAGES = (2**63 - 4096) >> 12
 
 # lists of a cgroup: classic LRU
 INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE = range(4)
-LISTS = 8
-HEAD, TAIL, SIZE = range(3)
-LS_COLS = 3
+OF_DMA, LISTS = 8, 16  # behind the eight of all other zones those of the zone DMA
+HEAD, TAIL, SIZE, LS_COLS = range(4)
 CHUNK_SHIFT, CHUNK = 8, 1 << 8
-NEWER, OLDER, LO, HI = range(4)
-CH_COLS = 4
+NEWER, OLDER, LO, HI, CH_COLS = range(5)
 
 # m.g
 (
     NOW, NCPU, FREE, TOTAL, WMARK_MIN, WMARK_LOW, WMARK_HIGH, TOTALRESERVE, NCG, NOBJ, NTASK, NDEV, NPROG,
     CHUNK_FREE, CHANGES, RNG, SWAPPINESS, RECURSIVEPROT, RA_PAGES, PAGE_CLUSTER, SWAP_DEV, SWAP_SYNC,
-    STOCK_CG, STOCK_N, CUR, CUR_CG, IN_FAULT, OVER_HIGH, MEMSTALL, OOM_DYING, KSWAPD_WAKE, FLUSH_WAKE,
-    SW_TOTAL, SW_FREE, SW_NEXT, SW_MAX, XA2, XA3, DIRTY_RATIO, BG_RATIO, DIRTY_LIMIT, NDIRTY, NWB, EV_HEAD,
-    EV_TAIL, LOST_EVENTS, NEXT_PSI, NEXT_FLUSH, KSWAPD_FAILURES,
+    STOCK_CG, STOCK_N, CUR, IN_FAULT, OVER_HIGH, MEMSTALL, OOM_DYING, KSWAPD_WAKE, FLUSH_WAKE,
+    SW_TOTAL, SW_FREE, SW_NEXT, XA2, XA3, DIRTY_RATIO, BG_RATIO, NDIRTY, NWB, EV_HEAD, EV_TAIL, LOST_EVENTS,
+    NEXT_PSI, KSWAPD_FAILURES, SWRA_HITS, SWRA_PREV, SWRA_WINDOW, RSTAT_LAG,
+    # of the zone DMA: pages that are there for programs, and that never are (`zones`)
+    DMA_FREE, DMA_HELD,
     # the profile
-    MGLRU, PARTIAL_WALK, COST_612, REFAULT_FOREIGN, ZEROMAP, SHADOW_SLAB_ONLY, MGLRU_72, RA_61,
-    RECLAIM_QUARTER, REPARENT, REFAULT_OWNER_ONLY, KSWAPD_WRITES, STALE_STATS, PROACTIVE_STATS, FOLIO,
-    READ_AROUND_HITS,
-    SWRA_HITS, SWRA_PREV, SWRA_WINDOW, RSTAT_LAG,
+    MGLRU, PARTIAL_WALK, COST_612, ZEROMAP, SHADOW_SLAB_ONLY, MGLRU_72, RA_61, RECLAIM_QUARTER, STALE_STATS,
+    FOLIO, READ_AROUND_HITS,
     # the reclaim that runs (struct scan_control)
     SC_TARGET, SC_TO_RECLAIM, SC_RECLAIMED, SC_SCANNED, SC_PRIORITY, SC_MAY_SWAP, SC_SWAPPINESS,
     SC_LOW_RECLAIM, SC_LOW_SKIPPED, SC_FORCE_DEACTIVATE, SC_SKIPPED_DEACTIVATE, SC_DEACTIVATE_ANON,
@@ -144,11 +143,10 @@ CH_COLS = 4
     # pages of the large folio that kswapd is woken for, and works for until it has reclaimed twice as many
     WANTED_FOLIO, KSWAPD_FOLIO,
     LAST_FILE,  # whose page was evicted last
-) = range(161)  # fmt: skip
+) = range(154)  # fmt: skip
 ISOLATED = LAST_FILE + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
-MEMCG_TAILS = MEMCG_HEADS + 24
-MEMCG_COUNTS = MEMCG_TAILS + 24
+MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
 PLUG_ROWS = MEMCG_COUNTS + 3  # its requests, oldest first: first slot, pages, kind, cgroup
 PLUG_MOST = 32
 G_SIZE = PLUG_ROWS + 4 * PLUG_MOST

@@ -18,7 +18,7 @@ BATCH = 64  # MEMCG_CHARGE_BATCH
 @inlined
 def room(m: Mem, c: int) -> int:
     """Pages that `c` may take without reclaim, event, throttling or a woken kswapd; 0: unsure."""
-    pages = m.g[k.FREE] - m.g[k.WMARK_LOW]
+    pages = m.g[k.FREE] - m.g[k.DMA_FREE] - m.g[k.WMARK_LOW]
     i = c
     while i > 0:
         if m.cg[i, k.SWAP] > m.cg[i, k.SWAP_HIGH]:

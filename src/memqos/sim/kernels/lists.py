@@ -82,7 +82,7 @@ def put_head(m: Mem, lid: int, page: int) -> None:
     pos = (chunk << k.CHUNK_SHIFT) + hi
     m.ch[chunk, k.HI] = hi + 1
     m.pool[pos] = page
-    m.w[page] = (m.w[page] & ~k.POS) | pos
+    m.w[page] = (m.w[page] & ~k.PLACE) | pos
 
 
 @njit
@@ -106,7 +106,7 @@ def put_tail(m: Mem, lid: int, page: int) -> None:
     pos = (chunk << k.CHUNK_SHIFT) + lo
     m.ch[chunk, k.LO] = lo
     m.pool[pos] = page
-    m.w[page] = (m.w[page] & ~k.POS) | pos
+    m.w[page] = (m.w[page] & ~k.PLACE) | pos
 
 
 @njit
@@ -168,14 +168,15 @@ def fetch(m: Mem, at: int, end: int, jump: int) -> None:
 @inlined
 def list_of(word: int) -> int:
     """The list a resident page's word names."""
-    return ((word & k.CG_MASK) >> k.CG_SHIFT) * k.LISTS + ((word & k.LIST_MASK) >> k.LIST_SHIFT)
+    number = ((word & k.LIST_MASK) >> k.LIST_SHIFT) + ((word & k.IN_DMA) >> 28)  # k.OF_DMA
+    return ((word & k.CG_MASK) >> k.CG_SHIFT) * k.LISTS + number
 
 
 @inlined
 def remove(m: Mem, page: int) -> None:
     """Take a page out of the middle of its list."""
     word = m.w[page]
-    m.pool[word & k.POS] = -1
+    m.pool[word & k.PLACE] = -1
     m.ls[list_of(word), k.SIZE] -= folios.pages_of(m, page)
 
 
@@ -212,7 +213,7 @@ def _compact_list(m: Mem, lid: int) -> None:
             if page >= 0:
                 pos = (target << k.CHUNK_SHIFT) + filled
                 m.pool[pos] = page
-                m.w[page] = (m.w[page] & ~k.POS) | pos
+                m.w[page] = (m.w[page] & ~k.PLACE) | pos
                 filled += 1
                 if filled == k.CHUNK:
                     m.ch[target, k.LO] = 0

@@ -47,7 +47,7 @@ def drain(m: Mem) -> None:
 @njit
 def add(m: Mem, page: int, active: bool) -> None:
     """folio_add_lru: a single page of a file joins the batch."""
-    m.w[page] |= k.POS
+    m.w[page] |= k.PLACE
     push(m, page | (ACTIVE if active else 0))
 
 

@@ -6,7 +6,7 @@ mm/vmscan.c (`get_nr_to_scan`, `try_to_shrink_lruvec`, `should_abort_scan`); ker
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, generations, io, lru_batch, plug
+from memqos.sim.kernels import counters, generations, io, lru_batch, plug, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -64,7 +64,7 @@ def _nr_to_scan(m: Mem, c: int, swappiness: int) -> int:
 def _enough(m: Mem) -> bool:
     """should_abort_scan: enough is reclaimed, or (kswapd, if no large folio is wanted) enough is free."""
     kswapd = m.g[k.SC_TARGET] == 0 and m.g[k.SC_KIND] == k.KSWAPD
-    if kswapd and m.g[k.KSWAPD_FOLIO] == 0 and m.g[k.FREE] > m.g[k.WMARK_HIGH] + MIN_BATCH:
+    if kswapd and m.g[k.KSWAPD_FOLIO] == 0 and zones.all_safe(m, MIN_BATCH):
         return True
     return m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]
 

@@ -45,7 +45,7 @@ def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
     tier = workingset.tier_of(m, refs, word & k.WS)
     full = workingset.saturated(m, refs, word & k.WS)
     if tier > limit or full:
-        m.ls[c * k.LISTS + old, k.SIZE] -= size
+        m.ls[lists.list_of(word), k.SIZE] -= size
         m.w[page] = generations.forgotten(m, word)
         if not m.g[k.MGLRU_72]:
             m.cg[c, k.SHELTERED + 4 * kind + tier] += 1
@@ -61,7 +61,7 @@ def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
             m.g[k.SC_TAKEN] += size
             if not now & k.WB:
                 m.g[k.SC_UNQUEUED] += size
-        m.ls[c * k.LISTS + old, k.SIZE] -= size
+        m.ls[lists.list_of(word), k.SIZE] -= size
         m.w[page] = generations.forgotten(m, word) | (k.RECLAIM if now & (k.DIRTY | k.WB) else 0)
         lists.add(m, page, new)
         return True
@@ -72,9 +72,9 @@ def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
 def _isolate(m: Mem, page: int) -> None:
     """isolate_folio: bits that count accesses mean nothing without the first one.
 
-    A position of all ones tells others that the page is on no list.
+    A place of all ones tells others that the page is on no list.
     """
-    word = (m.w[page] | k.POS) & ~k.RECLAIM
+    word = (m.w[page] | k.PLACE) & ~k.RECLAIM
     if m.g[k.MGLRU_72]:
         if not word & k.REF:
             word &= ~k.REFS_MASK
@@ -105,12 +105,16 @@ def _put_back(m: Mem, c: int, page: int, active: bool) -> None:
 
 @njit
 def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
-    """Scan the oldest generation of one type and reclaim; return how many pages were looked at."""
+    """Scan the oldest generation of one type and reclaim; return how many pages were looked at.
+
+    Of its zones the one from which most is allocated comes first, and DMA when nothing is left there.
+    """
     seq = m.cg[c, k.MIN_SEQ_ANON + kind]
     m.g[k.R3] = 0
     if m.cg[c, k.MAX_SEQ] - seq + 1 == MIN_GENS:
         return 0
     number = kind * 4 + seq % 4
+    zone = 0
     lid = c * k.LISTS + number
     looked = 0
     seen = 0
@@ -121,7 +125,7 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
     most = min(batch, MIN_BATCH) if m.g[k.MGLRU_72] else MAX_BATCH  # folios
     while seen < most and isolated < MIN_BATCH:
         if kind == FILE and held == 0:
-            gone = evict.batch(m, c, number, min(most - seen, MIN_BATCH - isolated), limit)
+            gone = evict.batch(m, c, number + zone, min(most - seen, MIN_BATCH - isolated), limit)
             if gone:
                 seen += gone
                 looked += gone
@@ -130,7 +134,11 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
                 continue
         page = lists.take_tail(m, lid)
         if page < 0:
-            break
+            if zone == k.OF_DMA:
+                break
+            zone = k.OF_DMA
+            lid += zone
+            continue
         size = folios.pages_of(m, page)
         seen += 1
         looked += size

@@ -6,7 +6,7 @@ What reads (`readahead`) and what reads and writes through descriptors (`buffere
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, folios, lists, lru_batch, nodes, placement, workingset
+from memqos.sim.kernels import charge, folios, lists, lru_batch, nodes, placement, workingset, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import inlined, njit
@@ -21,6 +21,8 @@ def into_lru(m: Mem, page: int, active: bool) -> None:
     word = m.w[page]
     kind = 0 if word & k.ANON else 1
     if m.g[k.MGLRU]:
+        if m.g[k.DMA_FREE] and zones.is_short(m):
+            zones.take(m, page)
         if m.g[k.IN_FAULT]:
             if m.g[k.MGLRU_72]:
                 active = word & k.WS != 0

@@ -5,10 +5,11 @@ mm/vmscan.c (`shrink_one`, `shrink_many`, `lru_gen_shrink_node`); kernel.md 4.7.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, io, memcg_lru, mglru, shadow_nodes
+from memqos.sim.kernels import counters, io, memcg_lru, mglru, shadow_nodes, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.tiers import MIN_BATCH
 
 
 @njit
@@ -75,7 +76,7 @@ def walk(m: Mem, resumed: int) -> int:
         after = memcg_lru.next_of(m, c)
         if op != memcg_lru.STAY:
             memcg_lru.rotate(m, c, op)
-        free = kswapd and m.g[k.KSWAPD_FOLIO] == 0 and m.g[k.FREE] > m.g[k.WMARK_HIGH] + 64
+        free = kswapd and m.g[k.KSWAPD_FOLIO] == 0 and zones.all_safe(m, MIN_BATCH)
         if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM] or free:
             return -1
         c = after

@@ -5,7 +5,7 @@ mm/vmscan.c `shrink_folio_list`, `folio_check_references`; kernel.md 2.7, 7.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, folios, io, nodes, slots, tables, workingset
+from memqos.sim.kernels import counters, folios, io, nodes, slots, tables, workingset, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -121,6 +121,7 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
         m.cg[c, k.N_SWAPCACHED] -= 1
         m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
         m.g[k.FREE] += 1
+        zones.give(m, word, 1)
         m.g[k.CHANGES] += 1
     else:
         if word & k.BUFFERS:  # filemap_release_folio

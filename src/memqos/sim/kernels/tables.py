@@ -38,7 +38,7 @@ def _found(m: Mem, page: int, c: int) -> None:
     m.w[page] &= ~k.YOUNG
     page = folios.head_of(m, page)
     word = m.w[page]
-    isolated = word & k.POS == k.POS  # only by the old rules
+    isolated = word & k.PLACE == k.PLACE  # only by the old rules
     if m.g[k.MGLRU_72]:
         if not word & (k.REF | k.WS):
             m.w[page] = (word & ~k.REFS_MASK) | k.REF
@@ -68,7 +68,7 @@ def _harvest(m: Mem, first: int, end: int, c: int) -> int:
     for page in range(first, end):
         word = m.w[page]
         head = folios.head_of(m, page)
-        if not word & k.YOUNG or (rework and m.w[head] & k.POS == k.POS):
+        if not word & k.YOUNG or (rework and m.w[head] & k.PLACE == k.PLACE):
             continue
         if word & k.MAPPED and word & k.RES and (word & k.CG_MASK) >> k.CG_SHIFT == c:
             if head == last:

@@ -5,7 +5,7 @@ mm/workingset.c, mm/swap.c (`lru_note_cost`); kernel.md 2.4, 3, 4.6.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, folios, nodes
+from memqos.sim.kernels import counters, folios, nodes, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
@@ -168,6 +168,7 @@ def evict_file(m: Mem, page: int, c: int) -> None:
         m.cg[c, k.N_MAPPED] -= 1
     m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
     m.g[k.FREE] += 1
+    zones.give(m, word, 1)
     m.g[k.CHANGES] += 1
 
 
@@ -183,4 +184,5 @@ def evict_folio(m: Mem, head: int, c: int) -> None:
     m.cg[c, k.N_FILE] -= pages
     m.obj[m.blk[head >> 9, k.B_OBJ], k.O_RESIDENT] -= pages
     m.g[k.FREE] += pages
+    zones.give(m, word, pages)
     m.g[k.CHANGES] += pages

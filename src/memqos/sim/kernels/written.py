@@ -38,7 +38,7 @@ def end_writeback(m: Mem, page: int) -> None:
     if word & k.RECLAIM:
         if word < 0 and folios.state_of(m, page) & k.WB:  # ends with its last page
             return
-        if word & k.DIRTY or word & k.POS == k.POS:  # dirty again, or in the hands of reclaim
+        if word & k.DIRTY or word & k.PLACE == k.PLACE:  # dirty again, or in the hands of reclaim
             m.w[page] = word & ~k.RECLAIM
         else:
             _rotate(m, page)
