@@ -1,7 +1,7 @@
 """Compiling the kernels: how far it is, for whoever waits for it.
 
 They are compiled when they are first called on a machine, all at once, and then kept on disk
-(`kernels.jit`): half a minute to a minute once, a fifth of a second ever after. numba makes millions of
+(`kernels.jit`): about forty seconds once, a fifth of a second ever after. numba makes millions of
 small objects on the way and few of them are garbage, so the collector looks less often meanwhile.
 """
 

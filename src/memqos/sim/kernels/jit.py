@@ -1,8 +1,9 @@
 """How the kernels are compiled: many functions, one compile unit, one cache.
 
 Left to itself numba links and optimises everything below a function again for each of its callers, which for
-a hundred functions takes minutes. So an `@njit` function is compiled once, alone, and only an `@entry`,
-what the host calls, links everything below it, is optimised as a whole, and cached.
+a hundred functions takes minutes. So an `@njit` function is typed and lowered alone, once, and only an
+`@entry`, what the host calls, links everything below it, is optimised as a whole, becomes machine code, and
+is cached.
 
 numba's cache looks only at the file of the function itself, so the cache folder carries a hash of all kernel
 sources. It lies below `NUMBA_CACHE_DIR`, or `~/.cache/memqos` (`XDG_CACHE_HOME` honoured).
@@ -25,6 +26,7 @@ from numba.core import config as numba_config
 config: Any = numba_config
 _numba: Any = numba
 _library: Any = codegen.CPUCodeLibrary
+_codegen: Any = codegen.JITCPUCodegen
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -54,7 +56,7 @@ def _compiled(function: _F, **more: Any) -> _F:
 
 def njit(function: _F) -> _F:
     """Compile a kernel that only other kernels call."""
-    return _compiled(function)
+    return _compiled(function, forceinline=False)  # else it takes this from whoever calls it first
 
 
 def inlined(function: _F) -> _F:
@@ -64,13 +66,14 @@ def inlined(function: _F) -> _F:
 
 @contextmanager
 def _one_unit(name: str) -> Iterator[None]:
-    """While this lasts, only the function called `name` links what it needs, and all of it.
+    """While this lasts, only the function called `name` links what it needs, all of it, and is finished.
 
-    There everything else is made internal, so that LLVM drops unused arguments (each call passes every
-    array of the machine) and inlines what is called once.
+    There everything else is made internal, so that LLVM drops unused arguments and inlines what is called
+    once. Nobody calls the others from Python: they have no machine code, and no place for an environment.
     """
-    methods = ("finalize", "_optimize_final_module", "_verify_declare_only_symbols")
-    finalize, optimize, verify = (getattr(_library, method) for method in methods)
+    methods = ("finalize", "_optimize_final_module", "_finalize_final_module")
+    finalize, optimize, emit = (getattr(_library, method) for method in methods)
+    set_env = _codegen.set_env
 
     def below(library: Any, found: dict[int, Any]) -> dict[int, Any]:
         for other in library._linking_libraries:
@@ -90,19 +93,26 @@ def _one_unit(name: str) -> Iterator[None]:
             for function in library._final_module.functions:
                 if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
                     function.linkage = Linkage.internal
-        optimize(library)
+            optimize(library)
 
-    def verify_whole(library: Any) -> None:
+    def emit_whole(library: Any) -> None:
+        library._finalized = True
         if library.name == name:
-            verify(library)
+            emit(library)
+            _codegen.set_env = set_env
+
+    def no_env(*_: Any) -> None:
+        pass
 
     try:
-        for method, replacement in zip(methods, (finalize_alone, optimize_whole, verify_whole), strict=True):
+        for method, replacement in zip(methods, (finalize_alone, optimize_whole, emit_whole), strict=True):
             setattr(_library, method, replacement)
+        _codegen.set_env = no_env
         yield
     finally:
-        for method, original in zip(methods, (finalize, optimize, verify), strict=True):
+        for method, original in zip(methods, (finalize, optimize, emit), strict=True):
             setattr(_library, method, original)
+        _codegen.set_env = set_env
 
 
 def entry(function: _F) -> _F:

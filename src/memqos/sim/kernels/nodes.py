@@ -117,7 +117,7 @@ def _take(m: Mem, c: int, page: int, levels: int, more: int) -> None:
         more = 1
 
 
-@njit
+@inlined
 def make(m: Mem, c: int, page: int) -> bool:
     """Allocate the leaf of a page that is about to enter it, if that is only counting; False if it is not.
 

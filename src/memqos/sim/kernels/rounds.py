@@ -46,7 +46,7 @@ def plain(m: Mem, c: int) -> bool:
     return _idle(m)
 
 
-@njit
+@inlined
 def plan(m: Mem, c: int) -> tuple[int, int]:
     """Pages that all rounds reclaim from `c`, and pages they deactivate; `NEVER` if they do not get that far.
 

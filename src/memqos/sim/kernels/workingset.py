@@ -110,7 +110,7 @@ def refault_mglru(m: Mem, c: int, shadow: int, kind: int, pages: int) -> int:
     return 0
 
 
-@njit
+@inlined
 def rivals(m: Mem, evictor: int) -> int:
     """The size a file page's refault distance is held against (workingset_refault)."""
     counters.sums(m, evictor)
