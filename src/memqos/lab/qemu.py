@@ -12,8 +12,9 @@ from memqos.lab.initramfs import APT_LINE
 from memqos.lab.kernels import Kernel
 from memqos.units import MIB
 
-CPU = {"tcg": "max,-cx16", "kvm": "host"}
-"""Without `-cx16`, kernel 6.12 once double-faulted in an emulated cmpxchg16b."""
+CPU = {"tcg": "max,-cx16,-erms", "kvm": "host"}
+"""With cx16, kernel 6.12 once double-faulted in an emulated cmpxchg16b. With erms a kernel clears and copies
+pages by `rep stosb` and `rep movsb`, which are emulated byte by byte: files took five times as long."""
 
 _APPEND = (
     "console=ttyS0 panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check rcupdate.rcu_expedited=1 "

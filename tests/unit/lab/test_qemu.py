@@ -50,8 +50,8 @@ def test_an_unlimited_disk_has_no_throttle():
     assert not any("throttling" in word for word in line(disks=[(Disk("d", MIB), Path("/t/d"))]))
 
 
-def test_emulation_goes_without_cx16_and_kvm_takes_the_host_cpu():
-    assert "max,-cx16" in line()
+def test_emulation_goes_without_cx16_and_erms_and_kvm_takes_the_host_cpu():
+    assert "max,-cx16,-erms" in line()
     assert "host" in line(accel="kvm")
 
 
