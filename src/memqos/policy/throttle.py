@@ -37,6 +37,8 @@ from memqos.units import MIB, format_bytes, page_floor
 _ALWAYS: Final = 0.8
 """A held pod that stalls, all of it, for more of the time than this is taken no more from."""
 _SWAPPED: Final = 8 * MIB
+_LITTLE: Final = 4
+"""A quarter of a pod is little of it, where that is less than `_SWAPPED`."""
 _LEAST_STEP: Final = MIB
 """Less is not worth a write, and no sign that there was something left to take."""
 
@@ -122,7 +124,7 @@ class Throttle:
                 continue
             least = self._floor(pod)
             top = min(pod.current, theirs)
-            step = min(budget, max(_SWAPPED, pod.current // 2), pod.clean_cache + _SWAPPED)
+            step = min(budget, max(_SWAPPED, pod.current // 2), pod.clean_cache + _little(pod))
             high = page_floor(max(least, top - step), node.page_size)
             if top - high < _LEAST_STEP:
                 continue
@@ -137,7 +139,7 @@ class Throttle:
     def _floor(self, pod: PodSignals) -> int:
         """Return the least memory.high that lets a pod go on with what it was promised."""
         fixed = pod.unreclaimable
-        margin = max(_SWAPPED, int(fixed * self.settings.margin_percent / 100))
+        margin = max(_little(pod), int(fixed * self.settings.margin_percent / 100))
         cgroup = pod.cgroup
         return max(fixed + margin, pod.request, cgroup.memory_low or 0, cgroup.memory_min or 0)
 
@@ -188,6 +190,11 @@ def _leaves(hold: Hold, situation: Situation) -> bool:
     """Whether a held pod was told to go: what holds it back would only keep it here."""
     pod = situation.signals.pod(hold.key)
     return pod is not None and pod.leaving
+
+
+def _little(pod: PodSignals) -> int:
+    """Return the bytes of a pod that may be swapped out while the loop waits, and its least margin."""
+    return min(_SWAPPED, pod.current // _LITTLE)
 
 
 def _excess(pod: PodSignals) -> str:

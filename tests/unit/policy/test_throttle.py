@@ -161,6 +161,18 @@ def test_the_furthest_over_its_request_goes_first_and_a_swarm_is_taken_together(
     assert {name: high for name, high in highs(node.plan).items() if name != "large"} == before
 
 
+def test_a_swarm_of_pods_smaller_than_the_margin_is_taken_together(scene: Scene) -> None:
+    scene.swap = GIB
+    scene.pod("shop", priority=1000)
+    names = [f"hog-{number}" for number in range(8)]
+    for name in names:
+        anon = {"anon": 8 * MIB}
+        scene.pod(name, memory_current=8 * MIB, memory_swap_max=UNLIMITED, memory_stat=anon)
+    node = Node(scene)
+    node.look()
+    assert set(highs(node.thrash(*names)).values()) == {6 * MIB}
+
+
 def test_a_pod_that_only_stalls_is_taken_no_more_from(node: Node) -> None:
     before = highs(node.thrash())
     for _ in range(6):
