@@ -16,6 +16,7 @@ from memqos.errors import Busy
 from memqos.model.plan import Reclaim, Write
 from memqos.sim.kernels import layout as k
 from memqos.sim.node import SimNode
+from memqos.sim.stat import Look
 from memqos.units import GIB, MIB
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -177,7 +178,7 @@ def test_one_process_beyond_the_limit_is_one_oom_event_and_one_kill(kernel: str)
     b = Bench(kernel, memory=GIB)
     c = b.group("a", MAX=30 * MIB, SWAP_MAX=0)
     assert not runs(b, "a", 100 * MIB)
-    assert not b.machine.populated(c)
+    assert not Look(b.machine).populated(c)
     assert (b.get("a", k.E_OOM), b.get("a", k.E_OOM_KILL)) == (1, 1)
 
 

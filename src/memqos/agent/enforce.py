@@ -86,7 +86,7 @@ class Enforcer:
             due = [write for write in due if not _lasts(write)]
         outcomes += [self._apply(write, snapshot) for write in due]
         self._forget(outcomes, snapshot)
-        for cgroup in self.node.underway():
+        for cgroup in sorted(self.node.underway()):
             if (cgroup, "memory.reclaim") not in wanted:
                 self.node.cancel(cgroup)
         return tuple(outcomes)

@@ -11,9 +11,15 @@ from memqos.lab.experiment import EXPERIMENTS, Experiment
 from memqos.lab.reading import read
 
 
+def shipped(directory: Path = EXPERIMENTS) -> dict[str, Path]:
+    """The files of a directory's experiments by name, which is the file's own; they are not read."""
+    files = sorted(directory.glob("*.yaml"), key=lambda path: _order(path.stem))
+    return {path.stem: path for path in files}
+
+
 def list_experiments(directory: Path = EXPERIMENTS) -> list[Experiment]:
     """Return the experiments of a directory, by name; raises `ExperimentError`."""
-    return [read(path) for path in sorted(directory.glob("*.yaml"), key=lambda path: _order(path.stem))]
+    return [read(path) for path in shipped(directory).values()]
 
 
 def _order(name: str) -> list[tuple[int, str]]:
@@ -23,11 +29,11 @@ def _order(name: str) -> list[tuple[int, str]]:
 
 def find_experiments(names: Iterable[str]) -> list[Experiment]:
     """Return experiments by name, or by path of a file; raises `ExperimentError` for an unknown one."""
-    known = {experiment.name: experiment for experiment in list_experiments()}
+    known = shipped()
     found = []
     for name in names:
         if name in known:
-            found.append(known[name])
+            found.append(read(known[name]))
         elif name.endswith((".yaml", ".yml")):
             found.append(read(Path(name)))
         else:

@@ -185,7 +185,8 @@ class Managed:
         for key, stand in now.items():
             if self._stands.get(key) != stand.step:
                 self.notes.append((f"{stand.rung}: {stand.step}", stand.subject, stand.why))
-        self.notes += [(f"{rung}: calm", subject, "") for rung, subject in self._stands.keys() - now.keys()]
+        gone = [key for key in self._stands if key not in now]
+        self.notes += [(f"{rung}: calm", subject, "") for rung, subject in gone]
         self.notes += [("agent", "note", note) for note in tick.notes]
         self._stands = {key: stand.step for key, stand in now.items()}
 

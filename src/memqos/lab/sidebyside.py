@@ -17,7 +17,7 @@ import msgspec
 from memqos.cluster.documents import read_documents
 from memqos.errors import ExperimentError, InputError
 from memqos.lab.campaign import check_inputs
-from memqos.lab.catalogue import list_experiments
+from memqos.lab.catalogue import shipped
 from memqos.lab.experiment import Experiment, ManagerName, Play
 from memqos.lab.manage import settings_of
 from memqos.lab.reading import read
@@ -65,16 +65,14 @@ class Group:
 
 def find_scenario(name: str) -> Experiment:
     """Read a scenario or experiment by name or by file, and check it; raises `ExperimentError`."""
-    known = {path.stem: path for place in reversed(_PLACES) for path in sorted(place.glob("*.yaml"))}
-    shipped = {each.name: each for each in list_experiments()} if name not in known else {}
+    scenarios = {path.stem: path for place in reversed(_PLACES) for path in sorted(place.glob("*.yaml"))}
+    known = scenarios | {each: path for each, path in shipped().items() if each not in scenarios}
     if name in known:
         found = read(known[name])
-    elif name in shipped:
-        found = shipped[name]
     elif name.endswith((".yaml", ".yml")):
         found = read(Path(name))
     else:
-        remedy = f"use {', '.join([*known, *shipped])}, or a file"
+        remedy = f"use {', '.join(known)}, or a file"
         raise ExperimentError(f"there is no scenario {name!r}", remedy=remedy)
     check_inputs(found)
     return found

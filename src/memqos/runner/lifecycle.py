@@ -106,7 +106,7 @@ def runs_of(pod: Pod) -> tuple[Run, ...]:
 
 def to_start(runs: Sequence[Run], now: int) -> list[Run]:
     """The containers whose time has come."""
-    if over(runs):
+    if all(run.state != "waiting" for run in runs) or over(runs):
         return []
     starting: list[Run] = []
     for run in runs:

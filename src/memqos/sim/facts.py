@@ -38,7 +38,7 @@ def _swap_sizes(machine: Machine) -> tuple[int, int]:
 def _meminfo(machine: Machine, look: Look) -> dict[str, int]:
     g = machine.m.g
     root = look.total[0]
-    lru = look.lru(0)
+    lru = {name: int(sizes[0]) for name, sizes in look.lru.items()}
     free, total = int(g[k.FREE]) * PAGE, int(g[k.TOTAL]) * PAGE
     file = int(root[k.N_FILE]) * PAGE
     swap_total, swap_free = _swap_sizes(machine)

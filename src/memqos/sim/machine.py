@@ -78,20 +78,6 @@ class Machine(Objects):
             raise CgroupGone("no such cgroup", cgroup=path)
         return self.paths[path]
 
-    def subtree(self, path: str) -> list[int]:
-        """The rows of a cgroup and all below it."""
-        return [
-            c for name, c in self.paths.items() if name == path or name.startswith(f"{path}/") or not path
-        ]
-
-    def populated(self, c: int) -> bool:
-        """Whether a task lives in this very cgroup."""
-        task: Any = self.m.task
-        rows = task[: self.m.g[k.NTASK]]
-        return bool(
-            ((rows[:, k.T_CG] == c) & (rows[:, k.T_STATE] != k.T_DEAD) & (rows[:, k.T_KIND] == 0)).any()
-        )
-
     def rmdir(self, path: str) -> None:
         """Remove a cgroup without tasks; what it holds goes to its parent, or (before 7.2) stays its own."""
         c = self.cgroup(path)

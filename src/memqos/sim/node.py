@@ -135,10 +135,9 @@ class SimNode:
         if c == 0:
             return Cgroup(**common, io_queue=self._queues.read())
         row = machine.m.cg
-        populated = int(any(machine.populated(d) for d in machine.subtree(path)))
         return Cgroup(
             **common,
-            cgroup_events=Counters.of({"populated": populated, "frozen": 0}),
+            cgroup_events=Counters.of({"populated": int(look.populated(c)), "frozen": 0}),
             memory_current=int(row[c, k.USAGE]) * PAGE,
             memory_peak=int(row[c, k.PEAK]) * PAGE,
             memory_min=_size(row[c, k.MIN]),

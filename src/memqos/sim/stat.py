@@ -6,7 +6,8 @@ what is not modelled (slab other than xa_nodes, huge pages, NUMA) reads 0 or is 
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 
@@ -34,133 +35,171 @@ _EVENTS = {
     "pgactivate": k.PGACTIVATE,
     "pgdeactivate": k.PGDEACTIVATE,
 }
+_MEMORY_EVENTS = ("low", "high", "max", "oom", "oom_kill", "oom_group_kill")
+_SUMMED = np.r_[k.N_ANON : k.N_SHMEM + 1, k.PGFAULT : k.E_LOW, k.IO : k.IOMAX]
 
 
 class Look:
-    """The counters of every cgroup at one moment, summed up the tree once."""
+    """The counters of every cgroup at one moment, each table made once, when it is first asked for."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.profile = machine.profile
         machine.order(control.LOOK, psi.AVGS)
         m: Any = machine.m
-        count = int(m.g[k.NCG])
-        self.local = m.cg[:count]
-        sizes = m.ls[: count * k.LISTS, k.SIZE].reshape(count, k.LISTS)
-        self.sizes = sizes[:, : k.OF_DMA] + sizes[:, k.OF_DMA :]
+        self.count = int(m.g[k.NCG])
+        self.local = m.cg[: self.count]
+        self.disks = int(m.g[k.NDEV])
+
+    def _summed(self, own: Any) -> Any:
+        """Sum the rows of a table up the tree."""
+        parents = self.local[:, k.PARENT].tolist()
+        total = own.copy()
+        for c in range(self.count - 1, 0, -1):  # a parent comes before its children
+            total[parents[c]] += total[c]
+        return total
+
+    @cached_property
+    def total(self) -> Any:
+        """Each cgroup's row, with sizes, vm events and I/O over its subtree."""
         total = self.local.copy()
-        # a parent comes before its children
-        for c in range(count - 1, 0, -1):
-            parent = total[c, k.PARENT]
-            total[parent, k.N_ANON : k.N_SHMEM + 1] += total[c, k.N_ANON : k.N_SHMEM + 1]
-            total[parent, k.PGFAULT : k.E_LOW] += total[c, k.PGFAULT : k.E_LOW]
-            total[parent, k.IO : k.IOMAX] += total[c, k.IO : k.IOMAX]
-        self.total = total
+        total[:, _SUMMED] = self._summed(self.local[:, _SUMMED])
+        return total
 
-    def lru(self, c: int) -> dict[str, int]:
-        """Sizes of the four lists of a subtree; with MGLRU the two youngest generations are active."""
-        sizes = dict.fromkeys(("inactive_anon", "active_anon", "inactive_file", "active_file"), 0)
-        below = self._below(c)
-        for d in np.flatnonzero(below):
-            if not self.profile.mglru:
-                for i, name in enumerate(sizes):
-                    sizes[name] += int(self.sizes[d, i]) * PAGE
-                continue
-            newest = int(self.local[d, k.MAX_SEQ])
-            for i, kind in enumerate(("anon", "file")):
-                row = self.sizes[d, 4 * i : 4 * i + 4]
-                active = int(row[newest % 4] + row[(newest - 1) % 4])
-                sizes[f"active_{kind}"] += active * PAGE
-                sizes[f"inactive_{kind}"] += (int(row.sum()) - active) * PAGE
-        return sizes
+    @cached_property
+    def lru(self) -> dict[str, Any]:
+        """Sizes of the four lists of each subtree; with MGLRU the two youngest generations are active."""
+        m: Any = self.machine.m
+        lists = m.ls[: self.count * k.LISTS, k.SIZE].reshape(self.count, k.LISTS)
+        sizes = lists[:, : k.OF_DMA] + lists[:, k.OF_DMA :]
+        if self.profile.mglru:
+            rows, newest = np.arange(self.count), self.local[:, k.MAX_SEQ]
+            own = np.empty((self.count, 4), np.int64)
+            for first in (0, 2):
+                kind = sizes[:, 2 * first : 2 * first + 4]
+                own[:, first + 1] = kind[rows, newest % 4] + kind[rows, (newest - 1) % 4]
+                own[:, first] = kind.sum(1) - own[:, first + 1]
+        else:
+            own = sizes[:, :4]
+        names = ("inactive_anon", "active_anon", "inactive_file", "active_file")
+        return dict(zip(names, (self._summed(own) * PAGE).T, strict=True))
 
-    def _below(self, c: int) -> Any:
-        """Which rows are `c` or below it."""
-        below = np.zeros(len(self.local), bool)
-        below[c] = True
-        for d in range(c + 1, len(self.local)):
-            below[d] = below[self.local[d, k.PARENT]]
-        return below
+    @cached_property
+    def _populated(self) -> list[int]:
+        m: Any = self.machine.m
+        task = m.task[: m.g[k.NTASK]]
+        alive = task[(task[:, k.T_STATE] != k.T_DEAD) & (task[:, k.T_KIND] == 0), k.T_CG]
+        return cast("list[int]", self._summed(np.bincount(alive, minlength=self.count)).tolist())
+
+    def populated(self, c: int) -> bool:
+        """Whether a task lives in a cgroup or below it."""
+        return self._populated[c] > 0
+
+    @cached_property
+    def _memory_stat(self) -> list[Counters]:
+        total = self.total.T
+        nothing = np.zeros(self.count, np.int64)
+        stat = {
+            "anon": total[k.N_ANON] * PAGE,
+            "file": total[k.N_FILE] * PAGE,
+            "kernel": total[k.N_KERNEL_BYTES],
+            "kernel_stack": nothing,
+            "pagetables": total[k.N_PT] * PAGE,
+            "shmem": nothing,
+            "file_mapped": total[k.N_MAPPED] * PAGE,
+            "file_dirty": total[k.N_DIRTY] * PAGE,
+            "file_writeback": total[k.N_WB] * PAGE,
+            "swapcached": total[k.N_SWAPCACHED] * PAGE,
+            **self.lru,
+            "unevictable": nothing,
+            "slab_reclaimable": total[k.N_SLAB_BYTES],
+            "slab_unreclaimable": nothing,
+            "slab": total[k.N_SLAB_BYTES],
+        }
+        stat |= {name: total[column] for name, column in _EVENTS.items()}
+        stat["pgscan"] = total[k.PGSCAN : k.PGSCAN + 3].sum(0)
+        stat["pgsteal"] = total[k.PGSTEAL : k.PGSTEAL + 3].sum(0)
+        if self.profile.proactive_stats:
+            stat["pgscan_proactive"] = total[k.PGSCAN_PROACTIVE]
+            stat["pgsteal_proactive"] = total[k.PGSTEAL_PROACTIVE]
+            stat["pswpin"] = total[k.PSWPIN]
+            stat["pswpout"] = total[k.PSWPOUT]
+        else:
+            stat["pgscan_direct"] = total[k.PGSCAN] + total[k.PGSCAN_PROACTIVE]
+            stat["pgsteal_direct"] = total[k.PGSTEAL] + total[k.PGSTEAL_PROACTIVE]
+        if self.profile.zeromap:
+            stat["swpin_zero"] = total[k.SWPIN_ZERO]
+            stat["swpout_zero"] = total[k.SWPOUT_ZERO]
+        return _counters(tuple(stat), np.column_stack(list(stat.values())))
 
     def memory_stat(self, c: int) -> Counters:
         """`memory.stat` of one cgroup."""
-        row = self.total[c]
-        stat = {
-            "anon": int(row[k.N_ANON]) * PAGE,
-            "file": int(row[k.N_FILE]) * PAGE,
-            "kernel": int(row[k.N_KERNEL_BYTES]),
-            "kernel_stack": 0,
-            "pagetables": int(row[k.N_PT]) * PAGE,
-            "shmem": 0,
-            "file_mapped": int(row[k.N_MAPPED]) * PAGE,
-            "file_dirty": int(row[k.N_DIRTY]) * PAGE,
-            "file_writeback": int(row[k.N_WB]) * PAGE,
-            "swapcached": int(row[k.N_SWAPCACHED]) * PAGE,
-            **self.lru(c),
-            "unevictable": 0,
-            "slab_reclaimable": int(row[k.N_SLAB_BYTES]),
-            "slab_unreclaimable": 0,
-            "slab": int(row[k.N_SLAB_BYTES]),
-        }
-        stat |= {name: int(row[column]) for name, column in _EVENTS.items()}
-        stat["pgscan"] = sum(int(row[k.PGSCAN + i]) for i in range(3))
-        stat["pgsteal"] = sum(int(row[k.PGSTEAL + i]) for i in range(3))
-        if self.profile.proactive_stats:
-            stat["pgscan_proactive"] = int(row[k.PGSCAN_PROACTIVE])
-            stat["pgsteal_proactive"] = int(row[k.PGSTEAL_PROACTIVE])
-            stat["pswpin"] = int(row[k.PSWPIN])
-            stat["pswpout"] = int(row[k.PSWPOUT])
-        else:
-            stat["pgscan_direct"] += int(row[k.PGSCAN_PROACTIVE])
-            stat["pgsteal_direct"] += int(row[k.PGSTEAL_PROACTIVE])
-        if self.profile.zeromap:
-            stat["swpin_zero"] = int(row[k.SWPIN_ZERO])
-            stat["swpout_zero"] = int(row[k.SWPOUT_ZERO])
-        return Counters.of(stat)
+        return self._memory_stat[c]
+
+    @cached_property
+    def _events(self) -> tuple[list[Counters], list[Counters]]:
+        tree, local = (self.local[:, first : first + len(_MEMORY_EVENTS)] for first in (k.E_LOW, k.L_LOW))
+        return _counters(_MEMORY_EVENTS, tree), _counters(_MEMORY_EVENTS, local)
 
     def memory_events(self, c: int, *, local: bool = False) -> Counters:
         """`memory.events`, or `memory.events.local`."""
-        first = k.L_LOW if local else k.E_LOW
-        names = ("low", "high", "max", "oom", "oom_kill", "oom_group_kill")
-        return Counters.of({name: int(self.local[c, first + i]) for i, name in enumerate(names)})
+        return self._events[local][c]
+
+    @cached_property
+    def _swap_events(self) -> list[Counters]:
+        columns = [k.E_SWAP_HIGH, k.E_SWAP_MAX, k.E_SWAP_FAIL]
+        return _counters(("high", "max", "fail"), self.local[:, columns])
 
     def swap_events(self, c: int) -> Counters:
         """`memory.swap.events`."""
-        row = self.local[c]
-        return Counters.of(
-            {"high": int(row[k.E_SWAP_HIGH]), "max": int(row[k.E_SWAP_MAX]), "fail": int(row[k.E_SWAP_FAIL])}
-        )
+        return self._swap_events[c]
 
     def device(self, d: int) -> str:
         """A disk's `major:minor`, as virtio-blk numbers them."""
         return f"254:{16 * d}"
 
+    @cached_property
+    def _io(self) -> tuple[Any, Any]:
+        io, limits = (
+            table[:, first : first + 4 * k.MAX_DEVICES].reshape(-1, k.MAX_DEVICES, 4).tolist()
+            for table, first in ((self.total, k.IO), (self.local, k.IOMAX))
+        )
+        return io, limits
+
     def io_stat(self, c: int) -> dict[str, IoStat]:
         """`io.stat`: a line for every disk that was used."""
         lines = {}
-        for d in range(int(self.machine.m.g[k.NDEV])):
-            rbytes, wbytes, rios, wios = (int(n) for n in self.total[c, k.IO + 4 * d : k.IO + 4 * d + 4])
+        for d, (rbytes, wbytes, rios, wios) in enumerate(self._io[0][c][: self.disks]):
             if rios or wios:
                 lines[self.device(d)] = IoStat(rbytes=rbytes, wbytes=wbytes, rios=rios, wios=wios)
         return lines
 
     def io_max(self, c: int) -> dict[str, IoMax]:
         """`io.max`: a line for every disk with a limit."""
-        lines = {}
-        for d in range(int(self.machine.m.g[k.NDEV])):
-            limits = [int(n) for n in self.local[c, k.IOMAX + 4 * d : k.IOMAX + 4 * d + 4]]
-            if any(limits):
-                lines[self.device(d)] = IoMax(*(n or UNLIMITED for n in limits))
-        return lines
+        return {
+            self.device(d): IoMax(*(n or UNLIMITED for n in limits))
+            for d, limits in enumerate(self._io[1][c][: self.disks])
+            if any(limits)
+        }
+
+    @cached_property
+    def _pressure(self) -> list[list[PressureLine]]:
+        loads = self.local[:, k.PSI_AVG : k.PSI_AVG + 18] * 100 // psi.FIXED / 100  # LOAD_INT, LOAD_FRAC
+        totals = self.local[:, k.PSI : k.PSI + 6] // 1000
+        return [
+            [PressureLine(a, b, c, total) for (a, b, c), total in zip(averages, sums, strict=True)]
+            for averages, sums in zip(loads.reshape(-1, 6, 3).tolist(), totals.tolist(), strict=True)
+        ]
 
     def pressure(self, c: int, first: int) -> Pressure:
         """A `*.pressure` file: `first` is 0 for memory, 2 for io, 4 for cpu (whose full the root has not)."""
-        some = self._line(c, first)
+        some, full = self._pressure[c][first : first + 2]
         if first == 4 and c == 0:
             return Pressure(some, PressureLine(0.0, 0.0, 0.0, 0))
-        return Pressure(some, self._line(c, first + 1))
+        return Pressure(some, full)
 
-    def _line(self, c: int, i: int) -> PressureLine:
-        loads = self.local[c, k.PSI_AVG + 3 * i : k.PSI_AVG + 3 * i + 3]
-        averages = [int(n) * 100 // psi.FIXED / 100 for n in loads]  # LOAD_INT, LOAD_FRAC
-        return PressureLine(averages[0], averages[1], averages[2], int(self.local[c, k.PSI + i]) // 1000)
+
+def _counters(names: tuple[str, ...], table: Any) -> list[Counters]:
+    """A row of counters for each cgroup, their layout shared."""
+    layout = {name: i for i, name in enumerate(names)}
+    return [Counters(layout, tuple(row)) for row in table.tolist()]

@@ -199,6 +199,14 @@ def test_an_order_that_drops_out_of_the_plan_is_cancelled_at_once(enforcer: Enfo
     assert [(one.write.cgroup, one.status) for one in node.ended()] == [("a/b", "stopped")]
 
 
+def test_orders_are_cancelled_in_the_same_order_in_every_process(enforcer: Enforcer, node: Any) -> None:
+    cgroups = [path for path in node.observe().cgroups if path]
+    turn(enforcer, *((path, "memory.reclaim", Reclaim(MIB)) for path in cgroups))
+    turn(enforcer)
+    assert [one.write.cgroup for one in node.ended()] == sorted(cgroups)
+    assert len(cgroups) > 1
+
+
 def test_an_order_is_cancelled_also_when_a_policy_could_not_answer(enforcer: Enforcer, node: Any) -> None:
     turn(enforcer, ORDER)
     enforcer.enforce(Plan(), node.observe(), release=False)

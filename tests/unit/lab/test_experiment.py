@@ -4,7 +4,7 @@ import pytest
 
 from memqos.errors import ExperimentError
 from memqos.lab.campaign import check_inputs, machine_of, plays_of
-from memqos.lab.catalogue import find_experiments, list_experiments
+from memqos.lab.catalogue import find_experiments, list_experiments, shipped
 from memqos.lab.manifests import manifests_of
 from memqos.lab.reading import read
 from memqos.lab.variant import play
@@ -148,6 +148,7 @@ def test_what_the_guest_would_refuse_is_refused_before_it_boots(
 def test_the_field_studys_experiments_can_be_read_and_their_pods_too():
     experiments = {each.name: each for each in list_experiments()}
     assert {f"e{number}" for number in range(1, 15)} <= experiments.keys()
+    assert list(experiments) == list(shipped())
     for experiment in experiments.values():
         assert experiment.study
         assert experiment.expect

@@ -125,10 +125,14 @@ def entry(function: _F) -> _F:
     finally:
         config.CACHE_DIR = saved
 
+    ready = False
+
     def call(*args: Any) -> Any:
-        if not dispatcher.signatures:
+        nonlocal ready
+        if not ready:
             with _one_unit(function.__qualname__):
                 dispatcher.compile(tuple(_numba.typeof(arg) for arg in args))
+            ready = True
         return dispatcher(*args)
 
     return cast(_F, call)
