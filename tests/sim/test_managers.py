@@ -77,12 +77,15 @@ def test_a_kubelet_that_looks_every_ten_seconds_is_late_at_each_of_them():
 
 
 def test_fifty_small_ones_do_not_stop_the_protected_timer():
-    assert number("e11", "memqos", "gap") < 1
-    # a real node's kubelet leaves it waiting for 13 s (docs/experiments.md); here who reads ahead from
-    # swap inside reclaim frees far more than it must, and the node is short for less long
-    late = {
-        name: number("e11", name, "gap") - number("e11", name, "alone_gap") for name in ("kubelet", "memqos")
-    }
+    # a real node's kubelet leaves it waiting for 13 s (docs/experiments.md), of which 0.2 to 0.5 s are not
+    # its emulated processor's; here, as slow as a guest, it is less: who reads ahead from swap inside
+    # reclaim frees far more than it must, and the node is short for less long
+    late = {}
+    for name in ("kubelet", "memqos"):
+        found = measured("e11", name, guest=True)
+        assert found["gap"] is not None
+        assert found["alone_gap"] is not None
+        late[name] = found["gap"] - found["alone_gap"]
     assert late["kubelet"] > 0.05
     assert late["memqos"] < late["kubelet"] / 10
 

@@ -6,13 +6,35 @@ from typing import Any
 
 import pytest
 
+from memqos.sim.kernels import disk, io
 from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import entry
+from memqos.sim.kernels.layout import Mem
 from memqos.sim.node import SimNode
 from memqos.sim.spec import Disk
 from memqos.units import MIB
 
 KERNELS = ("6.1", "6.12", "7.2")
 DISK = Disk("vda", 200 * MIB, 200 * MIB, 2000, 2000)
+
+
+MS, SECOND = 1_000_000, 1_000_000_000
+
+
+@entry
+def send(m: Mem, c: int, page: int, pages: int, kind: int, now: int) -> None:
+    disk.send(m, 0, c, page, pages, kind, now)
+
+
+@entry
+def complete(m: Mem, until: int) -> None:
+    io.complete(m, until)
+
+
+@entry
+def done_at(m: Mem, page: int) -> int:
+    io.complete(m, m.g[k.NOW])
+    return io.done_at(m, 0, page)
 
 
 def disk_of(b: Any) -> Any:
@@ -51,6 +73,22 @@ def test_a_reader_waits_for_one_write_at_a_time_however_many_there_are(bench: An
     # 1 MiB of another's write, 5 ms, and its own page
     assert b.machine.now - begun <= 12_000_000
     assert b.machine.m.dev[0, k.D_WQ] > 16
+
+
+def test_a_read_is_served_where_it_would_have_been_when_the_disks_time_has_run_ahead(bench: Any) -> None:
+    """Reclaim that sleeps until its writes end does so in one turn, in which the disk serves all of them."""
+    b = bench("6.1", disks=(Disk("vda", 40 * MIB, 40 * MIB, 400, 400),))
+    c, base = b.group("a"), int(b.machine.m.obj[b.machine.file(8 * MIB), k.O_BASE])
+    for i in range(40):
+        send(b.machine.m, c, base + 32 * i, 32, k.Q_WRITE, SECOND)
+    complete(b.machine.m, 2 * SECOND)  # all are written: 3.1 ms each, 128 KiB at 40 MiB a second
+    ends = []
+    for when, page in ((20, 1500), (20, 1600), (21, 1700), (110, 1800), (500, 1900)):
+        b.machine.m.g[k.NOW] = SECOND + when * MS
+        send(b.machine.m, c, base + page, 1, k.Q_READ, int(b.machine.m.g[k.NOW]))
+        ends.append((done_at(b.machine.m, base + page) - SECOND) / MS)
+    # after the write that was being served, at 21.9 and 112.5 ms, and the read before it, 2.5 ms
+    assert ends == pytest.approx([24.4, 26.9, 29.4, 115, 502.5], abs=0.2)
 
 
 def test_bytes_and_requests_are_two_budgets(bench: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from memqos.model.plan import Write
 from memqos.model.snapshot import IoMax
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import throttle
+from memqos.sim.kernels import psi, slices, throttle
 from memqos.sim.kernels.jit import entry
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.machine import Machine
@@ -22,13 +23,19 @@ from memqos.units import MIB
 
 KERNELS = ("6.1", "6.12", "7.2")
 SECOND = 1_000_000_000
+SLICE = slices.LENGTH * psi.JIFFY
 IO, IO_FULL = 2, 3
 
 
 @entry
 def passes_at(m: Mem, c: int, d: int, write: int, size: int, now: int) -> int:
     """Entries of their own: compiled kernels can only be called through one."""
-    return throttle.passes_at(m, c, d, write, size, now)
+    return throttle.passes_at(m, c, d, write, size, now, True)
+
+
+@entry
+def owes(m: Mem, c: int, size: int, now: int) -> int:
+    return throttle.passes_at(m, c, 0, 1, size, now, False)
 
 
 @entry
@@ -180,13 +187,64 @@ def test_taking_a_limit_away_lets_go_what_it_held(bench: Any) -> None:
     b.group("a")
     limit(b, "a", rbps=64 << 10)
     task = start_read(b, "a", 4 * MIB)
-    b.machine.run(b.machine.now + SECOND)
+    b.machine.run(b.machine.now + 3 * SECOND // 2)
     assert b.machine.m.g[k.HELD] > 0
     limit(b, "a")
     start = b.machine.now
     b.machine.run_until_exit(task)
     assert (b.machine.now - start) / SECOND < 0.2
     assert b.machine.m.g[k.HELD] == 0
+
+
+def machine_with(**limits: int) -> tuple[Any, int]:
+    machine = Machine(PROFILES["6.12"], NodeSpec(memory=16 * MIB))
+    c = machine.mkdir("a")
+    for name, rate in limits.items():
+        machine.m.cg[c, k.IOMAX + ("rbps", "wbps", "riops", "wiops").index(name)] = rate
+    return machine.m, c
+
+
+def test_pages_that_had_to_wait_pass_together_slice_by_slice() -> None:
+    """A slice allows its whole part as it begins; one page a jiffy would be a request each to the disk."""
+    m, c = machine_with(rbps=MIB)
+    times = [passes_at(m, c, 0, 0, 4096, SECOND) for _ in range(100)]
+    assert times.count(SECOND) == MIB // 10 // 4096
+    later = sorted(set(times) - {SECOND})
+    assert len(later) == 3
+    assert all(SLICE <= time - before <= SLICE + 4_000_000 for before, time in pairwise([SECOND, *later]))
+
+
+def test_a_limit_of_requests_passes_them_slice_by_slice_too() -> None:
+    m, c = machine_with(riops=50)
+    times = [passes_at(m, c, 0, 0, 4096, SECOND) for _ in range(20)]
+    assert times == [SECOND + i // 5 * SLICE for i in range(20)]
+
+
+def test_what_is_not_held_is_owed_and_an_idle_slice_does_not_forget_it() -> None:
+    m, c = machine_with(wbps=MIB)
+    assert all(owes(m, c, 4096, SECOND) == SECOND for _ in range(512))
+    paid = passes_at(m, c, 0, 1, 4096, SECOND + 3 * SLICE)
+    assert paid == pytest.approx(3 * SECOND, abs=2 * SLICE)
+
+
+def test_what_was_not_used_of_a_slice_is_lost() -> None:
+    m, c = machine_with(rbps=MIB)
+    passes_at(m, c, 0, 0, 4096, SECOND)
+    times = [passes_at(m, c, 0, 0, 4096, 9 * SECOND) for _ in range(100)]
+    assert times.count(9 * SECOND) == MIB // 10 // 4096
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_pages_of_swap_that_were_held_reach_the_disk_in_few_requests(bench: Any, kernel: str) -> None:
+    b = bench(kernel, swap=32 * MIB)
+    b.group("a", MAX=4 * MIB)
+    b.settle(b.hog("a", 6 * MIB, "w"))
+    limit(b, "a", rbps=MIB)
+    pages, reads = b.get("a", k.PSWPIN), int(b.machine.m.dev[0, k.D_RIOS])
+    b.settle(b.hog("a", 6 * MIB, "wr"))
+    pages, reads = b.get("a", k.PSWPIN) - pages, int(b.machine.m.dev[0, k.D_RIOS]) - reads
+    assert pages > 256
+    assert pages / reads > 3
 
 
 requests = st.lists(
@@ -196,7 +254,7 @@ requests = st.lists(
 
 
 @given(requests, st.integers(1, 8), st.integers(0, 3))
-def test_what_passes_is_never_more_than_the_rate_and_a_slice(
+def test_what_passes_is_never_more_than_the_rate_and_the_slices_it_touches(
     asked: list[tuple[int, int, int, int]], parent: int, child: int
 ) -> None:
     """Against the limits themselves: bytes that passed up to any moment, in the order they were asked for."""
@@ -224,5 +282,5 @@ def test_what_passes_is_never_more_than_the_rate_and_a_slice(
             for start, _ in passed:
                 for end, _ in passed:
                     sent = sum(size for when, size in passed if start <= when <= end)
-                    allowed = rates[c] * (end - start + throttle.SLICE) // SECOND + 64 * 4096
+                    allowed = rates[c] * (end - start + 2 * SLICE) // SECOND + 64 * 4096
                     assert not rates[c] or end < start or sent <= allowed

@@ -16,22 +16,16 @@ swapped out in one request on 6.1 and 6.12, 20 on 7.2, and 7.5 of a read-ahead's
 
 from __future__ import annotations
 
+from memqos.sim.kernels import late, slots, written
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import slots, written
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.rings import READS, SERVED, WRITES, bytes_ns, request_ns, row_of
 
-READS, WRITES, SERVED = range(3)
 MOST = 254
 """Pages of one merged request: seg_max of QEMU's virtio-blk (its queue of 256 less 2)."""
 WINDOW = 100_000_000
 _EVER = 1 << 62
-
-
-@njit
-def row_of(d: int, ring: int, i: int) -> int:
-    """The row of `m.q` of request number `i` of a disk's queue."""
-    return (3 * d + ring) * k.Q_CAP + i % k.Q_CAP
 
 
 @njit
@@ -60,18 +54,6 @@ def end(m: Mem, d: int, until: int) -> None:
 
 
 @njit
-def _bytes_ns(m: Mem, d: int, write: int, pages: int) -> int:
-    bps = m.dev[d, k.D_RBPS + write]
-    return (pages << 12) * 1_000_000_000 // bps if bps else 0
-
-
-@njit
-def _request_ns(m: Mem, d: int, write: int) -> int:
-    iops = m.dev[d, k.D_RIOPS + write]
-    return 1_000_000_000 // iops if iops else 0
-
-
-@njit
 def _pick(m: Mem, d: int, r: int, w: int, free: int, turn: int) -> int:
     """The queue whose head (reads `r`, writes `w`) is next when the disk is free; -1 when both are empty."""
     reads = r != m.dev[d, k.D_TAIL + READS]
@@ -92,6 +74,11 @@ def _pick(m: Mem, d: int, r: int, w: int, free: int, turn: int) -> int:
 def serve(m: Mem, d: int, until: int) -> None:
     """Let the disk begin what it can begin at or before `until`."""
     while True:
+        if m.dev[d, k.D_HEAD + READS] != m.dev[d, k.D_TAIL + READS]:
+            came = m.q[row_of(d, READS, m.dev[d, k.D_HEAD + READS]), k.Q_TIME]
+            if came <= until and came < m.dev[d, k.D_BEGUN]:
+                late.serve(m, d, came)
+                continue
         free = max(m.dev[d, k.D_FREE_AT], m.dev[d, k.D_FREE_IO])
         ring = _pick(m, d, m.dev[d, k.D_HEAD + READS], m.dev[d, k.D_HEAD + WRITES], free, m.dev[d, k.D_TURN])
         if ring < 0:
@@ -100,8 +87,8 @@ def serve(m: Mem, d: int, until: int) -> None:
         start = max(free, m.q[row, k.Q_TIME])
         if start > until:
             return
-        size_ns = _bytes_ns(m, d, ring, m.q[row, k.Q_N])
-        one_ns = _request_ns(m, d, ring)
+        size_ns = bytes_ns(m, d, ring, m.q[row, k.Q_N])
+        one_ns = request_ns(m, d, ring)
         earliest = start - m.dev[d, k.D_BURST]
         m.dev[d, k.D_FREE_AT] = max(earliest, m.dev[d, k.D_FREE_AT]) + size_ns
         m.dev[d, k.D_FREE_IO] = max(earliest, m.dev[d, k.D_FREE_IO]) + one_ns
@@ -111,15 +98,19 @@ def serve(m: Mem, d: int, until: int) -> None:
         m.dev[d, k.D_BUSY] += max(0, after - max(free, earliest))
         done = max(max(start, after) + m.dev[d, k.D_RLAT + ring], m.dev[d, k.D_LAST_DONE])
         m.dev[d, k.D_LAST_DONE] = done
+        m.dev[d, k.D_BEGUN] = start
+        if ring == READS:
+            m.dev[d, k.D_READ] = max(start, after)
         m.dev[d, k.D_HEAD + ring] += 1
         m.dev[d, k.D_TURN] = 1 - ring
         if m.dev[d, k.D_TAIL + SERVED] - m.dev[d, k.D_HEAD + SERVED] == k.Q_CAP:
             end(m, d, m.q[row_of(d, SERVED, m.dev[d, k.D_HEAD + SERVED]), k.Q_TIME])
         last = row_of(d, SERVED, m.dev[d, k.D_TAIL + SERVED])
         m.dev[d, k.D_TAIL + SERVED] += 1
-        m.q[last, k.Q_TIME] = done
-        for column in range(k.Q_FIRST, k.Q_COLS):
+        for column in range(k.Q_FIRST, k.Q_BEGAN):
             m.q[last, column] = m.q[row, column]
+        m.q[last, k.Q_TIME] = done
+        m.q[last, k.Q_BEGAN] = start
 
 
 @njit
@@ -137,8 +128,8 @@ def forecast(m: Mem, d: int, ring: int, number: int) -> int:
         row = row_of(d, which, r if which == READS else w)
         start = max(free, m.q[row, k.Q_TIME])
         earliest = start - m.dev[d, k.D_BURST]
-        size_at = max(earliest, size_at) + _bytes_ns(m, d, which, m.q[row, k.Q_N])
-        one_at = max(earliest, one_at) + _request_ns(m, d, which)
+        size_at = max(earliest, size_at) + bytes_ns(m, d, which, m.q[row, k.Q_N])
+        one_at = max(earliest, one_at) + request_ns(m, d, which)
         done = max(done, max(start, max(size_at, one_at)) + m.dev[d, k.D_RLAT + which])
         if which == ring and number == (r if which == READS else w):
             return done
@@ -204,7 +195,7 @@ def send(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int) -> 
     if row >= 0:
         pages = m.q[row, k.Q_N]
         m.q[row, k.Q_N] = pages + 1
-        m.dev[d, k.D_AWAIT] += _bytes_ns(m, d, ring, pages + 1) - _bytes_ns(m, d, ring, pages)
+        m.dev[d, k.D_AWAIT] += bytes_ns(m, d, ring, pages + 1) - bytes_ns(m, d, ring, pages)
         return
     m.dev[d, k.D_RIOS + ring] += 1
     if ring:
@@ -221,5 +212,5 @@ def send(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int) -> 
     m.q[row, k.Q_N] = pages
     m.q[row, k.Q_KIND] = kind
     m.q[row, k.Q_CG] = c
-    m.dev[d, k.D_AWAIT] += _bytes_ns(m, d, ring, pages)
-    m.dev[d, k.D_AWAIT_IO] += _request_ns(m, d, ring)
+    m.dev[d, k.D_AWAIT] += bytes_ns(m, d, ring, pages)
+    m.dev[d, k.D_AWAIT_IO] += request_ns(m, d, ring)

@@ -7,7 +7,7 @@ long as no other comes: who waited in vain looks again.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, disk, plug, throttle
+from memqos.sim.kernels import counters, disk, plug, rings, throttle
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
@@ -80,11 +80,11 @@ def _next_write(m: Mem, d: int) -> int:
     """When the first write in flight on a disk ends; -1 when there is none."""
     if m.dev[d, k.D_WQ] == 0:
         return -1
-    for i in range(m.dev[d, k.D_HEAD + disk.SERVED], m.dev[d, k.D_TAIL + disk.SERVED]):
-        row = disk.row_of(d, disk.SERVED, i)
+    for i in range(m.dev[d, k.D_HEAD + rings.SERVED], m.dev[d, k.D_TAIL + rings.SERVED]):
+        row = rings.row_of(d, rings.SERVED, i)
         if m.q[row, k.Q_KIND] >= k.Q_WRITE:
             return m.q[row, k.Q_TIME]
-    return disk.forecast(m, d, disk.WRITES, m.dev[d, k.D_HEAD + disk.WRITES])
+    return disk.forecast(m, d, rings.WRITES, m.dev[d, k.D_HEAD + rings.WRITES])
 
 
 @njit
@@ -117,8 +117,9 @@ def submit(m: Mem, d: int, c: int, page: int, pages: int, kind: int) -> None:
     now = m.g[k.NOW]
     if m.g[k.HELD]:
         _release(m, now)
-    when = throttle.passes_at(m, c, d, kind >> 1, pages << 12, now)
-    if when > now and (kind != k.Q_SWAPOUT or m.g[k.THROTTLE_SWAP]):
+    may_wait = kind != k.Q_SWAPOUT or m.g[k.THROTTLE_SWAP] != 0
+    when = throttle.passes_at(m, c, d, kind >> 1, pages << 12, now, may_wait)
+    if when > now:
         if m.g[k.HELD] == k.H_CAP:
             _release(m, m.held[0, k.H_TIME])
         throttle.hold(m, when, d, c, page, pages, kind)
@@ -169,13 +170,13 @@ def _covers(m: Mem, row: int, page: int) -> bool:
 @njit
 def done_at(m: Mem, d: int, page: int) -> int:
     """When the read that covers `page` will be done, or will pass io.max; now if there is none."""
-    for i in range(m.dev[d, k.D_HEAD + disk.SERVED], m.dev[d, k.D_TAIL + disk.SERVED]):
-        row = disk.row_of(d, disk.SERVED, i)
+    for i in range(m.dev[d, k.D_HEAD + rings.SERVED], m.dev[d, k.D_TAIL + rings.SERVED]):
+        row = rings.row_of(d, rings.SERVED, i)
         if _covers(m, row, page):
             return m.q[row, k.Q_TIME]
-    for i in range(m.dev[d, k.D_HEAD + disk.READS], m.dev[d, k.D_TAIL + disk.READS]):
-        if _covers(m, disk.row_of(d, disk.READS, i), page):
-            return disk.forecast(m, d, disk.READS, i)
+    for i in range(m.dev[d, k.D_HEAD + rings.READS], m.dev[d, k.D_TAIL + rings.READS]):
+        if _covers(m, rings.row_of(d, rings.READS, i), page):
+            return disk.forecast(m, d, rings.READS, i)
     if m.g[k.HELD]:
         return max(m.g[k.NOW], throttle.held_until(m, page, page + 1, 0))
     return m.g[k.NOW]
@@ -195,12 +196,12 @@ def written_at(m: Mem, d: int, first: int, end: int) -> int:
         when = throttle.held_until(m, first, end, 1)
         if when >= 0:
             return max(m.g[k.NOW] + 1, when)
-    for i in range(m.dev[d, k.D_TAIL + disk.WRITES] - 1, m.dev[d, k.D_HEAD + disk.WRITES] - 1, -1):
-        if _writes(m, disk.row_of(d, disk.WRITES, i), first, end):
-            return disk.forecast(m, d, disk.WRITES, i)
+    for i in range(m.dev[d, k.D_TAIL + rings.WRITES] - 1, m.dev[d, k.D_HEAD + rings.WRITES] - 1, -1):
+        if _writes(m, rings.row_of(d, rings.WRITES, i), first, end):
+            return disk.forecast(m, d, rings.WRITES, i)
     last = m.g[k.NOW]
-    for i in range(m.dev[d, k.D_HEAD + disk.SERVED], m.dev[d, k.D_TAIL + disk.SERVED]):
-        row = disk.row_of(d, disk.SERVED, i)
+    for i in range(m.dev[d, k.D_HEAD + rings.SERVED], m.dev[d, k.D_TAIL + rings.SERVED]):
+        row = rings.row_of(d, rings.SERVED, i)
         if _writes(m, row, first, end):
             last = m.q[row, k.Q_TIME]
     return last
@@ -212,8 +213,8 @@ def all_written(m: Mem) -> int:
     complete(m, m.g[k.NOW])
     last = m.g[k.NOW]
     for d in range(m.g[k.NDEV]):
-        if m.dev[d, k.D_TAIL + disk.WRITES] != m.dev[d, k.D_HEAD + disk.WRITES]:
-            last = max(last, disk.forecast(m, d, disk.WRITES, m.dev[d, k.D_TAIL + disk.WRITES] - 1))
+        if m.dev[d, k.D_TAIL + rings.WRITES] != m.dev[d, k.D_HEAD + rings.WRITES]:
+            last = max(last, disk.forecast(m, d, rings.WRITES, m.dev[d, k.D_TAIL + rings.WRITES] - 1))
         elif m.dev[d, k.D_WQ]:
             last = max(last, m.dev[d, k.D_LAST_DONE])
     if m.g[k.HELD]:

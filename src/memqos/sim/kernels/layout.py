@@ -186,9 +186,9 @@ IOMAX = 160  # 4 per device: rbps, wbps, riops, wiops; 0 is no limit
 PSI = 184  # memory some, memory full, io some, io full, cpu some, cpu full: total ns
 PSI_AVG = 192  # 3 windows (10, 60, 300 s) per PSI total, in percent / 2048
 PSI_PREV = 210
-IOTOKEN = 216  # 4 per device, as IOMAX: when all that was sent is paid for
-PSI_POLL = 232  # memory some to io full as triggers see them: total ns
-CG_COLS = 236
+IOSLICE = 216  # 5 per device for reads, then for writes (`slices`)
+PSI_POLL = 256  # memory some to io full as triggers see them: total ns
+CG_COLS = 260
 
 # m.ps: tasks by state (enum psi_task_count), since when, times by pressure state, what was collected
 S_RUN, S_ONCPU, S_IO, S_MEM, S_MEMRUN, S_LAST = range(6)
@@ -235,12 +235,12 @@ MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
     D_AWAIT, D_AWAIT_IO, D_WQ, D_WPAGES,  # of them, what waiting requests will take; writes not done yet
     D_WRITING, D_WROTE,  # since when writes came one after another, when the last one came
     D_DEPTH, D_MOST,  # writes its scheduler takes at a time (0: no bound), and pages of one request
-) = range(24)  # fmt: skip
-D_HEAD, D_TAIL = 24, 27  # of three queues: reads and writes that wait, requests that are served
-DEV_COLS = 30
+    D_BEGUN, D_READ,  # when the disk began the last request, and was done with the last read (`late`)
+) = range(26)  # fmt: skip
+D_HEAD, D_TAIL = 26, 29  # of three queues: reads and writes that wait, requests that are served
+DEV_COLS = 32
 Q_CAP = 1 << 13
-Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG = range(5)  # when it came, or is done; its first page, or swap slot
-Q_COLS = 5
+Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG, Q_BEGAN, Q_COLS = range(7)  # it came, or is done; first page or slot
 Q_READ, Q_SWAPIN, Q_WRITE, Q_SWAPOUT = range(4)
 Q_SWAP = 1
 

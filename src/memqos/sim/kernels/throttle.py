@@ -1,48 +1,32 @@
 """io.max: when a cgroup's request may go to its disk, and the requests that wait for that.
 
 block/blk-throttle.c; kernel.md 11. Every cgroup on the way up has a budget of bytes and one of requests per
-second for reads and for writes. A request passes when what was sent, itself included, is within the budget
-of the running slice; else it is held, first come first served, until it would be. The budget is kept as the
-time at which all that was sent is paid for (a leaky bucket, one slice deep), not slice by slice. What was
-held goes on when a timer says so (throtl_schedule_pending_timer), which counts in jiffies; so pages of swap
-that pass within one jiffy go together, and the disk can merge them.
+second for reads and for writes (`slices`). A request passes when what was sent, itself included, is within
+the budget of the running slice; else it is held, first come first served, until it would be. What was held
+goes on when a timer says so (throtl_schedule_pending_timer), all that may pass then in one plug, so that the
+disk can merge it.
 """
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, psi
+from memqos.sim.kernels import counters, psi, slices
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 
-SLICE = 100_000_000
-"""throtl_slice of a rotational disk, as virtio-blk calls itself (20 ms on a 6.1 SSD)."""
-SECOND = 1_000_000_000
-
 
 @njit
-def _pay(m: Mem, c: int, slot: int, rate: int, amount: int, now: int) -> int:
-    """Take `amount` from one budget of `c`; return when it was there."""
-    paid = max(m.cg[c, k.IOTOKEN + slot], now) + amount * SECOND // rate
-    m.cg[c, k.IOTOKEN + slot] = paid
-    return max(now, paid - SLICE)
+def passes_at(m: Mem, c: int, d: int, write: int, size: int, now: int, may_wait: bool) -> int:
+    """Debit one request of `size` bytes to `c` and its ancestors; return when all let it pass.
 
-
-@njit
-def passes_at(m: Mem, c: int, d: int, write: int, size: int, now: int) -> int:
-    """Debit one request of `size` bytes to `c` and its ancestors; return when all let it pass."""
-    came = now
+    Without `may_wait` that is now.
+    """
+    came = now // psi.JIFFY
+    passes = came
     while c > 0:
-        slot = 4 * d + write
-        arrived = now
-        bps = m.cg[c, k.IOMAX + slot]
-        if bps:
-            now = max(now, _pay(m, c, slot, bps, size, arrived))
-        iops = m.cg[c, k.IOMAX + slot + 2]
-        if iops:
-            now = max(now, _pay(m, c, slot + 2, iops, 1, arrived))
+        passes = slices.take(m, c, d, write, size, passes, may_wait)
         c = m.cg[c, k.PARENT]
-    return now if now == came else -(-now // psi.JIFFY) * psi.JIFFY
+    return now if passes == came else passes * psi.JIFFY
 
 
 @njit
@@ -125,8 +109,9 @@ def held_until(m: Mem, first: int, end: int, write: int) -> int:
 @njit
 def anew(m: Mem, c: int, now: int) -> None:
     """The limits of `c` were written (tg_conf_updated): its budgets and who waits for them start anew."""
-    for slot in range(4 * k.MAX_DEVICES):
-        m.cg[c, k.IOTOKEN + slot] = 0
+    for d in range(k.MAX_DEVICES):
+        for write in range(2):
+            slices.begin(m, c, slices.row_of(d, write), now // psi.JIFFY)
     count = m.g[k.HELD]
     while m.g[k.HELD]:
         drop_first(m)
@@ -139,7 +124,7 @@ def anew(m: Mem, c: int, now: int) -> None:
         pages = m.held[i, k.H_N]
         kind = m.held[i, k.H_KIND]
         if counters.is_below(m, owner, c):
-            time = passes_at(m, owner, d, kind >> 1, pages << 12, now)
+            time = passes_at(m, owner, d, kind >> 1, pages << 12, now, True)
         hold(m, time, d, owner, m.held[i, k.H_PAGE], pages, kind)
     for t in range(m.g[k.NTASK]):
         waits = m.task[t, k.T_STATE] == k.T_IO or m.task[t, k.T_STATE] == k.T_BOTH

@@ -1,0 +1,68 @@
+"""Reads that come to a disk behind the time it has been served to.
+
+A task that sleeps inside the kernel for want of memory, until its writes to swap end, does so within one
+turn: its time, and with it the disks' (`io.stall`), is then ahead of the other tasks' by up to seconds. What
+another one reads meanwhile came before most of what the disk has begun. It is served where it would have
+been, after the request that was being served as it came and after the read before it; who is ahead has lost
+that part of the disk from then on.
+"""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.rings import READS, SERVED, bytes_ns, request_ns, row_of
+
+FAR = 512
+"""Requests to look back over: writes were begun in order, but late reads stand among them as they came."""
+
+
+@njit
+def _free_at(m: Mem, d: int, came: int) -> int:
+    """When the disk was done with what it served at that time."""
+    free = came
+    last = m.dev[d, k.D_TAIL + SERVED]
+    for i in range(last - 1, max(0, last - FAR) - 1, -1):
+        row = row_of(d, SERVED, i)
+        if m.q[row, k.Q_BEGAN] <= came:
+            write = m.q[row, k.Q_KIND] >> 1
+            free = max(free, m.q[row, k.Q_TIME] - m.dev[d, k.D_RLAT + write])
+            if write:
+                break
+    return free
+
+
+@njit
+def _insert(m: Mem, d: int, done: int) -> int:
+    """The row of a new request among those that are served, by when they are done."""
+    i = m.dev[d, k.D_TAIL + SERVED]
+    m.dev[d, k.D_TAIL + SERVED] = i + 1
+    while i > m.dev[d, k.D_HEAD + SERVED] and m.q[row_of(d, SERVED, i - 1), k.Q_TIME] > done:
+        for column in range(k.Q_COLS):
+            m.q[row_of(d, SERVED, i), column] = m.q[row_of(d, SERVED, i - 1), column]
+        i -= 1
+    return row_of(d, SERVED, i)
+
+
+@njit
+def serve(m: Mem, d: int, came: int) -> None:
+    """Serve the first read that waits, which came before the disk began what it has begun last."""
+    row = row_of(d, READS, m.dev[d, k.D_HEAD + READS])
+    size_ns = bytes_ns(m, d, READS, m.q[row, k.Q_N])
+    one_ns = request_ns(m, d, READS)
+    m.dev[d, k.D_HEAD + READS] += 1
+    began = max(_free_at(m, d, came), m.dev[d, k.D_READ])
+    m.dev[d, k.D_READ] = began + max(size_ns, one_ns)
+    m.dev[d, k.D_FREE_AT] += size_ns
+    m.dev[d, k.D_FREE_IO] += one_ns
+    m.dev[d, k.D_AWAIT] -= size_ns
+    m.dev[d, k.D_AWAIT_IO] -= one_ns
+    m.dev[d, k.D_BUSY] += max(size_ns, one_ns)
+    done = m.dev[d, k.D_READ] + m.dev[d, k.D_RLAT]
+    m.dev[d, k.D_LAST_DONE] = max(m.dev[d, k.D_LAST_DONE], done)  # they end in order
+    to = _insert(m, d, done)
+    for column in range(k.Q_FIRST, k.Q_BEGAN):
+        m.q[to, column] = m.q[row, column]
+    m.q[to, k.Q_TIME] = done
+    m.q[to, k.Q_BEGAN] = began

@@ -1,0 +1,29 @@
+"""The queues of a disk, `m.q`: reads and writes that wait, requests that are served; what one takes of it."""
+
+from __future__ import annotations
+
+from memqos.sim.kernels import layout as k
+from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.layout import Mem
+
+READS, WRITES, SERVED = range(3)
+
+
+@njit
+def row_of(d: int, ring: int, i: int) -> int:
+    """The row of `m.q` of request number `i` of a disk's queue."""
+    return (3 * d + ring) * k.Q_CAP + i % k.Q_CAP
+
+
+@njit
+def bytes_ns(m: Mem, d: int, write: int, pages: int) -> int:
+    """What so many pages take of a disk's bytes a second."""
+    bps = m.dev[d, k.D_RBPS + write]
+    return (pages << 12) * 1_000_000_000 // bps if bps else 0
+
+
+@njit
+def request_ns(m: Mem, d: int, write: int) -> int:
+    """What a request takes of a disk's requests a second."""
+    iops = m.dev[d, k.D_RIOPS + write]
+    return 1_000_000_000 // iops if iops else 0
