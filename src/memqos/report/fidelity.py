@@ -33,7 +33,8 @@ counter that is shown and not judged: memory.events max is judged under file loa
 The simulated machine is as slow as an emulated one, and its disks take bursts as QEMU's do, because reclaim
 races with the writes it has started; how that race ends differs from one real run to the next. So does how
 often a charge meets the limit before an OOM kill (35 and 48 times in two runs of e5 on 6.1, 36 and 18 on
-7.2), and on a full node of 6.12 and 7.2 who is reclaimed from: the kernel draws it (get_random_u32_below)."""
+7.2; in six of e2 21 to 39 times on 6.1, 34 to 55 on 6.12, 29 to 49 on 7.2), and on a full node of
+6.12 and 7.2 who is reclaimed from: the kernel draws it (get_random_u32_below)."""
 
 
 def rows_table(rows: Sequence[Row], title: str, *, placed: bool = True) -> Table:
