@@ -31,13 +31,19 @@ def read(machine: Machine, readers: Sequence[tuple[str, int, Any]], turn: int) -
         parts.append(wanted)
     if len(parts) == 1:
         _window(machine, rows, parts[0], [len(parts[0])], turn, 0, readers)
-    else:
-        step = turn * max(1, WINDOW // (turn * max(1, len(parts))))
-        room = np.empty(min(sum(map(len, parts)), step * len(parts)), np.int32)
-        for first in range(0, max(map(len, parts), default=0), step):
-            near = [part[first : first + step] for part in parts]
-            sizes = [len(part) for part in near]
-            _window(machine, rows, np.concatenate(near, out=room[: sum(sizes)]), sizes, turn, first, readers)
+        return [int(rows[0, 4])]
+    lengths = np.array([len(part) for part in parts])
+    room = np.empty(min(int(lengths.sum()), max(WINDOW, turn * len(parts))), np.int32)
+    first = 0
+    while going := np.flatnonzero(lengths > first).tolist():
+        step = turn * max(1, WINDOW // (turn * len(going)))
+        near = [parts[i][first : first + step] for i in going]
+        sizes = [len(part) for part in near]
+        own = rows[going]
+        pages = np.concatenate(near, out=room[: sum(sizes)])
+        _window(machine, own, pages, sizes, turn, first, [readers[i] for i in going])
+        rows[going] = own
+        first += step
     return [int(misses) for misses in rows[:, 4]]
 
 
