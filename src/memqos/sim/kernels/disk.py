@@ -74,11 +74,8 @@ def _pick(m: Mem, d: int, r: int, w: int, free: int, turn: int) -> int:
 def serve(m: Mem, d: int, until: int) -> None:
     """Let the disk begin what it can begin at or before `until`."""
     while True:
-        if m.dev[d, k.D_HEAD + READS] != m.dev[d, k.D_TAIL + READS]:
-            came = m.q[row_of(d, READS, m.dev[d, k.D_HEAD + READS]), k.Q_TIME]
-            if came <= until and came < m.dev[d, k.D_BEGUN]:
-                late.serve(m, d, came)
-                continue
+        if m.dev[d, k.D_LATE] and late.serve(m, d, until):
+            continue
         free = max(m.dev[d, k.D_FREE_AT], m.dev[d, k.D_FREE_IO])
         ring = _pick(m, d, m.dev[d, k.D_HEAD + READS], m.dev[d, k.D_HEAD + WRITES], free, m.dev[d, k.D_TURN])
         if ring < 0:
@@ -198,7 +195,10 @@ def send(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int) -> 
         m.dev[d, k.D_AWAIT] += bytes_ns(m, d, ring, pages + 1) - bytes_ns(m, d, ring, pages)
         return
     m.dev[d, k.D_RIOS + ring] += 1
-    if ring:
+    if ring == READS:
+        if now < m.dev[d, k.D_BEGUN]:
+            m.dev[d, k.D_LATE] = 1
+    else:
         m.dev[d, k.D_WQ] += 1
         if now > m.dev[d, k.D_WROTE] + 5 * WINDOW:
             m.dev[d, k.D_WRITING] = now

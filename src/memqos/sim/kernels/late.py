@@ -46,9 +46,15 @@ def _insert(m: Mem, d: int, done: int) -> int:
 
 
 @njit
-def serve(m: Mem, d: int, came: int) -> None:
-    """Serve the first read that waits, which came before the disk began what it has begun last."""
+def serve(m: Mem, d: int, until: int) -> bool:
+    """Serve the first read that waits if it came before the disk began what it has begun last, by `until`."""
     row = row_of(d, READS, m.dev[d, k.D_HEAD + READS])
+    came = m.q[row, k.Q_TIME]
+    if m.dev[d, k.D_HEAD + READS] == m.dev[d, k.D_TAIL + READS] or came >= m.dev[d, k.D_BEGUN]:
+        m.dev[d, k.D_LATE] = 0
+        return False
+    if came > until:
+        return False
     size_ns = bytes_ns(m, d, READS, m.q[row, k.Q_N])
     one_ns = request_ns(m, d, READS)
     m.dev[d, k.D_HEAD + READS] += 1
@@ -66,3 +72,4 @@ def serve(m: Mem, d: int, came: int) -> None:
         m.q[to, column] = m.q[row, column]
     m.q[to, k.Q_TIME] = done
     m.q[to, k.Q_BEGAN] = began
+    return True

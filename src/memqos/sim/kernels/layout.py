@@ -235,10 +235,11 @@ MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
     D_AWAIT, D_AWAIT_IO, D_WQ, D_WPAGES,  # of them, what waiting requests will take; writes not done yet
     D_WRITING, D_WROTE,  # since when writes came one after another, when the last one came
     D_DEPTH, D_MOST,  # writes its scheduler takes at a time (0: no bound), and pages of one request
-    D_BEGUN, D_READ,  # when the disk began the last request, and was done with the last read (`late`)
-) = range(26)  # fmt: skip
-D_HEAD, D_TAIL = 26, 29  # of three queues: reads and writes that wait, requests that are served
-DEV_COLS = 32
+    # when the disk began its last request, was done with the last read; whether one came before (`late`)
+    D_BEGUN, D_READ, D_LATE,
+) = range(27)  # fmt: skip
+D_HEAD, D_TAIL = 27, 30  # of three queues: reads and writes that wait, requests that are served
+DEV_COLS = 33
 Q_CAP = 1 << 13
 Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG, Q_BEGAN, Q_COLS = range(7)  # it came, or is done; first page or slot
 Q_READ, Q_SWAPIN, Q_WRITE, Q_SWAPOUT = range(4)
