@@ -27,7 +27,10 @@ Peaks: TypeAlias = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One pod's cgroup: by device what it would take (`UNLIMITED`: no notable use), and others' limits."""
+    """One pod's cgroup: by device what it would take (`UNLIMITED`: no notable use), and others' limits.
+
+    Those of a lower rung are not among them: they change (`limit_of_others`).
+    """
 
     inode: int
     key: str
@@ -72,8 +75,17 @@ def add(
                 for old, new in zip(astuple(known), astuple(took), strict=True)
             )
         )
-        theirs = {device: pod.cgroup.io_max.get(device, IoMax()), **one.theirs}
+        theirs = one.theirs
+        if (pod.path, "io.max") not in situation.held:
+            theirs = {device: pod.cgroup.io_max.get(device, IoMax()), **theirs}
         held[pod.path] = replace(one, took={**one.took, device: took}, theirs=theirs)
+
+
+def limit_of_others(held: Held, path: str, device: str, situation: Situation) -> IoMax:
+    """Return what a pod may take of a disk by a lower rung's limit of now, or by what somebody else set."""
+    if (path, "io.max") in situation.held:
+        return (situation.view.now.cgroups[path].io_max or {}).get(device, IoMax())
+    return held.theirs.get(device, IoMax())
 
 
 def _demand(

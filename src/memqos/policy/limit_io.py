@@ -10,12 +10,10 @@ the tighter of two limits holds.
 
 Reads and writes get the same limit each, in bytes where the pod's requests are large and in requests
 where they are small. Swap writes are another matter. From 6.12 on the kernel lets them pass every limit
-and only books them (REQ_SWAP in block/blk-throttle.c; testbed.md). Where it holds them (6.1), reclaim
-does not wait for them and goes on to the next pages (in the simulator: from 13 to 78 MiB of swap within
-a second). So a swap storm is held by its reads, because a program that waits for its own pages pushes out no
-others; one that only grows reads nothing back, and is braked by `memory.swap.high`
-(`memqos.policy.brake`). Writes to a disk that is swapped to are limited only where the pod notably writes
-files, too.
+and only books them (REQ_SWAP in block/blk-throttle.c; testbed.md). Where it holds them (6.1), reclaim goes
+on to the next pages without waiting. So a swap storm is held by its reads, because a program that waits
+for its own pages pushes out no others; one that only grows is braked (`memqos.policy.brake`).
+Writes to a disk that is swapped to are limited only where the pod notably writes files, too.
 
 Where the admin named the disk with its figures, `memqos.policy.weigh_io` has it shared by weight from the
 start; this rung comes where a more important pod waits all the same, and on disks that nobody named.
@@ -33,8 +31,9 @@ from memqos.model.plan import Plan, Stand, Step, Write
 from memqos.model.snapshot import IoMax
 from memqos.policy.blame_io import Alone, Hurt, all_use, hurts, learn, swap_devices
 from memqos.policy.brake import braked
-from memqos.policy.io_demand import Held, Peaks, add, peaks_after
+from memqos.policy.io_demand import Held, Peaks, add, limit_of_others, peaks_after
 from memqos.policy.io_settings import IoSettings
+from memqos.policy.named_disk import named_disks
 from memqos.policy.pace import Pace
 from memqos.policy.rung import Situation
 from memqos.units import UNLIMITED, format_bytes
@@ -148,12 +147,13 @@ class LimitIo:
     def _writes(self, memory: IoMemory, situation: Situation) -> Iterator[Write]:
         for path, held in memory.held.items():
             cgroup = situation.view.now.cgroups[path]
-            value = {**(cgroup.io_max or {}), **held.theirs}
+            value = dict(cgroup.io_max or {})
             reasons = []
             for device, took in held.took.items():
                 grip = memory.grips.get(device)
+                value[device] = limit_of_others(held, path, device, situation)
                 if grip is not None and grip.level < 1:
-                    value[device] = _tighter(held.theirs[device], self._limit(took, grip.level))
+                    value[device] = _tighter(value[device], self._limit(took, grip.level))
                     name = _name(device, situation)
                     reasons.append(
                         f"{grip.level * 100:.0f} % of what it would take of {name}, for {grip.victim}"
@@ -166,12 +166,21 @@ class LimitIo:
                 yield Write(path, "memory.swap.high", held.brake.high, why, self.name, held.inode)
 
     def _swap_rate(self, held: Held, grips: Mapping[str, Grip], situation: Situation) -> int:
-        """Return how fast a pod may swap out, in bytes per second; `UNLIMITED` when nobody cares."""
-        rates = [
-            self._limit(took, grips[device].level).rbps
-            for device, took in held.took.items()
-            if device in swap_devices(situation) and device in grips and grips[device].level < 1
-        ]
+        """Return how fast a pod may swap out, in bytes per second; `UNLIMITED` when nobody cares.
+
+        Of a named disk that is at most the level's part of its requests, as large as its writes are now.
+        """
+        named = named_disks(self.settings.disks, situation.view.now)
+        rates = []
+        for device, took in held.took.items():
+            grip = grips.get(device)
+            if grip is None or grip.level >= 1 or device not in swap_devices(situation):
+                continue
+            rates.append(self._limit(took, grip.level).rbps)
+            written, writes = (situation.signals.disk_rate(device, way) for way in ("wbytes", "wios"))
+            if device in named and writes:
+                rate = grip.level * named[device].requests_per_second * written / writes
+                rates.append(max(self.settings.floor_bytes, int(rate)))
         return min(rates, default=UNLIMITED)
 
     def _limit(self, took: IoMax, level: float) -> IoMax:

@@ -129,10 +129,11 @@ class Scene:
         sums = {key: getattr(before, key) + grown.get(key, 0) for key in IoStat.__struct_fields__}
         stats[device] = IoStat(**sums)
 
-    def serve(self, device: str, seconds: float, reads: int = 0) -> None:
-        """Let a disk be busy for a time, and serve so many reads."""
+    def serve(self, device: str, seconds: float, reads: int = 0, writes: int = 0, wrote: int = 0) -> None:
+        """Let a disk be busy for a time, serve so many reads, and so many writes of `wrote` bytes in all."""
         self.busy[device] = self.busy.get(device, 0) + int(seconds * 1e6)
-        self.served[device] = self.served.get(device, 0) + reads
+        before = self.served.get(device, (0, 0, 0))
+        self.served[device] = (before[0] + reads, before[1] + writes, before[2] + wrote)
 
     def gone(self, name: str) -> None:
         """Take a pod away."""
@@ -160,8 +161,9 @@ class Scene:
             vmstat=Counters.of(self.vmstat),
             swaps=(Swap("/dev/vdb", "partition", self.swap, swapped, -2, "8:16"),) if self.swap else (),
             disks={
-                each: Disk(each, each, self.served.get(each, 0), 0, 0, 0, 0, time, time)
+                each: Disk(each, each, reads, 0, writes, wrote, 0, time, time)
                 for each, time in self.busy.items()
+                for reads, writes, wrote in (self.served.get(each, (0, 0, 0)),)
             },
             **{name: self._pressure("", name) for name in _PRESSURES},
         )

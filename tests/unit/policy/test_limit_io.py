@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memqos.model.plan import Plan, Underway
-from memqos.model.snapshot import FEATURES, IoMax
-from memqos.policy.io_settings import IoSettings
+from memqos.model.snapshot import FEATURES, IoMax, IoStat
+from memqos.policy.io_settings import DiskSettings, IoSettings
 from memqos.policy.limit_io import LimitIo
 from memqos.units import GIB, MIB, UNLIMITED
 
@@ -200,6 +201,23 @@ def test_a_limit_of_somebody_else_stays_and_the_tighter_one_holds(busy: Scene) -
     assert limits(last) == IoMax(rbps=30 * MIB, wbps=5 * MIB)
 
 
+def test_the_limit_of_a_lower_rung_is_that_of_now_and_not_that_of_the_first_cut(busy: Scene) -> None:
+    node = Node(busy)
+    node.calm()
+    for riops in (560, 240, UNLIMITED):
+        busy.change("hog", io_max={"8:0": IoMax(riops=riops)})
+        busy.traffic("hog", rbytes=40 * MIB, rios=320)
+        busy.traffic("shop", rbytes=MIB, rios=32)
+        busy.serve("8:0", 1.0)
+        busy.stall("shop", 0.2, resource="io")
+        situation = replace(busy.situation(), held=frozenset({("kubepods/hog", "io.max")}))
+        node.memory, plan = node.rung.decide(node.memory, situation)
+        limit = limits(plan)
+        assert limit is not None
+        assert limit.riops == riops
+        assert limit.rbps < 40 * MIB
+
+
 def test_small_requests_are_limited_by_number(node: Node) -> None:
     node.scene.traffic("hog", rbytes=8 * MIB, rios=2000)
     plan = node.storm(read=0)
@@ -262,6 +280,26 @@ def test_a_pod_that_pushes_out_pages_to_that_disk_is_braked_by_swap_high(busy: S
     assert knobs["memory.swap.high"].why == (
         "its swap may grow by about 10 MiB a second, for who waits for that disk"
     )
+
+
+def test_a_disk_of_few_requests_brakes_swap_by_their_size(busy: Scene) -> None:
+    busy.swap = GIB
+    busy.change("hog", memory_swap_high=UNLIMITED, memory_swap_max=UNLIMITED, memory_swap_current=50 * MIB)
+    busy.cgroups[""]["io_stat"] = {"8:16": IoStat()}
+    node = Node(busy, disks=(DiskSettings("8:16", 40 * MIB, 400),))
+    node.calm()
+    said = []
+    for size, writes in ((20 * MIB, 160), (4 * MIB, 320)):
+        busy.traffic("hog", "8:16", wbytes=size, wios=size // 4096)
+        busy.change("hog", memory_swap_current=busy.cgroups["kubepods/hog"]["memory_swap_current"] + size)
+        busy.traffic("shop", "8:16", rbytes=MIB, rios=32)
+        busy.serve("8:16", 1.0, writes=writes, wrote=size)
+        busy.stall("shop", 0.2, resource="io")
+        said += [write.why for write in node.look().writes if write.knob == "memory.swap.high"]
+    assert said == [
+        "its swap may grow by about 10 MiB a second, for who waits for that disk",
+        "its swap may grow by about 2.5 MiB a second, for who waits for that disk",
+    ]
 
 
 def test_a_limited_pod_is_nobodys_victim(busy: Scene) -> None:
