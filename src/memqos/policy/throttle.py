@@ -5,8 +5,8 @@ they have: those furthest over their request first, a step each dwell as long as
 step back each dwell once it was calm (`memqos.policy.pace`), until nothing is held any more.
 
 Experiment e15 shows it on a real 6.12, whose MGLRU does not keep `memory.low`, with a service too large for
-`memory.min`: of its 160 MiB of page cache 24 were left after 50 s beside a stream (27 under the kubelet
-alone), and 108 with this rung; the stream read 4 % less (docs/experiments.md).
+`memory.min`: of its 160 MiB of page cache 34 were left after 50 s beside a stream, as under the kubelet
+alone, and 141 with this rung; on 7.2 it was 74, 37 and 135 (docs/experiments.md).
 
 Below memory.high a pod reclaims its own pages when it wants new ones. That is nearly free for who
 streams through files: its page cache is used once. Who needs what it holds is slowed down instead, and
