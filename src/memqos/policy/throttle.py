@@ -164,7 +164,9 @@ class Throttle:
         spent: bool,
     ) -> tuple[Stand, ...]:
         stands: dict[str, Stand] = {}
-        held_for = {hold.victim: hold.since_us for hold in holds.values()}
+        held_for: dict[str, int] = {}
+        for hold in holds.values():
+            held_for.setdefault(hold.victim, hold.since_us)
         lasting = [
             Hurt(trouble.victim, trouble.importance, said(trouble, situation), trouble)
             for trouble in situation.pressing()
@@ -180,9 +182,7 @@ class Throttle:
             stands[one.victim] = Stand(self.name, one.victim, step, since, f"{one.why}; {who} may give way")
         for hold in holds.values():
             for subject in (hold.key, hold.victim):
-                stands.setdefault(
-                    subject, Stand(self.name, subject, "act", held_for[hold.victim], _why(hold))
-                )
+                stands.setdefault(subject, Stand(self.name, subject, "act", hold.since_us, _why(hold)))
         return tuple(stands.values())
 
 

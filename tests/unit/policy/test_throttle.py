@@ -304,3 +304,15 @@ def test_what_is_taken_above_memory_low_and_what_a_limit_takes_is_no_robbery(nod
         assert highs(rob(node, pages=10)) == {}
         node.scene.count("shop", "memory_events", "max", 5)
         assert highs(rob(node)) == {}
+
+
+def test_each_held_pod_stands_since_its_own_hold_and_the_victim_since_the_first(node: Node) -> None:
+    node.scene.change("shop", memory_low=200 * MIB)
+    rob(node)
+    first = node.scene.time_us
+    node.scene.pod("late", memory_current=200 * MIB, memory_stat={"file": 200 * MIB})
+    for _ in range(6):
+        node.scene.count("late", "memory_stat", "pgsteal", 4000)
+        plan = rob(node)
+    since = {stand.subject: stand.since_us for stand in plan.stands}
+    assert since["default/shop"] == since["default/hog"] == first < since["default/late"]
