@@ -71,7 +71,10 @@ def list_(as_json: bool) -> None:
     help="Judge again what earlier runs left in DIR (or in folders of it) instead of starting machines.",
 )
 @click.option(
-    "--docs", type=click.Path(path_type=Path), metavar="FILE", help="Also write the page in Markdown."
+    "--docs",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also bring them into the page in Markdown: sections of other experiments there stay.",
 )
 @json_option
 @click.pass_context
@@ -113,9 +116,7 @@ def run(
     for path in figures:
         output.line(f"figure: {path}")
     if docs is not None:
-        words = "--all" if every else " ".join(experiments)
-        times = f" --repeats {repeats}" if repeats > 1 else ""
-        _write_page(docs, results, f"memqos lab run {words}{_kernels(wanted)}{times} --docs {docs}")
+        _write_page(docs, results)
         output.line(f"page: {docs}")
     ctx.exit(exits.OK if all(result.holds for result in results) else exits.NOT_HELD)
 
@@ -178,18 +179,16 @@ def shell(ctx: click.Context, kernel: str) -> None:
     ctx.exit(open_shell(kernel))
 
 
-def _kernels(wanted: tuple[str, ...]) -> str:
-    from memqos.lab.kernels import SUITES
-
-    return " --kernel all" if wanted == tuple(SUITES) else "".join(f" --kernel {each}" for each in wanted)
-
-
-def _write_page(path: Path, results: list[ExperimentResult], said: str) -> None:
-    """Write the page, and its figures into `img` beside it."""
+def _write_page(path: Path, results: list[ExperimentResult]) -> None:
+    """Bring the results into the page that is there, if any, and their figures into `img` beside it."""
     from memqos.report.experiments import draw, page
+    from memqos.report.sections import merge
 
     images = path.parent / "img"
+    text = page(results, figures=images.name)
+    if path.exists():
+        text = merge(path.read_text(encoding="utf-8"), text, source=str(path))
     for result in results:
         draw(result, images)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(results, command=said, figures=images.name), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")

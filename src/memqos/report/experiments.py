@@ -107,16 +107,15 @@ def _value_text(value: float | None, unit: str) -> str:
     return Column("", "", _KINDS[unit]).text(value)
 
 
-def page(results: Sequence[ExperimentResult], *, command: str, figures: str) -> str:
+def page(results: Sequence[ExperimentResult], *, figures: str) -> str:
     """Return the whole page in Markdown; `figures` is where its pictures lie, relative to the page."""
     parts = [
         "# Experiments on real kernels",
-        f"Written by `{command}`. Misses are left in.",
-        "Each ran in a virtual machine ("
-        + ", ".join(sorted({result.accel for result in results if result.accel}))
-        + "). Counts and bytes are what the kernel did; seconds under emulation (tcg) are not results: where "
-        "an experiment judges them, it compares them within one boot of one machine. Variants alternate; of "
-        "several runs the table has the median (least - most).",
+        "Written by `memqos lab run EXPERIMENT... --kernel all --docs FILE`, which leaves other sections as "
+        "they are. Misses are left in.",
+        "Each ran in a virtual machine. Counts and bytes are what the kernel did; seconds under emulation "
+        "(tcg) are not results: where an experiment judges them, it compares them within one boot of one "
+        "machine. Variants alternate; of several runs the table has the median (least - most).",
         summary_table(results).markdown(),
     ]
     for name in dict.fromkeys(result.name for result in results):
@@ -136,13 +135,19 @@ def page(results: Sequence[ExperimentResult], *, command: str, figures: str) -> 
 
 def summary_table(results: Iterable[ExperimentResult]) -> Table:
     """Return one row per run: how many expectations hold."""
-    columns = [Column(key, key) for key in ("experiment", "kernel", "holds", "problem")]
+    columns = [Column(key, key) for key in ("experiment", "kernel", "machine", "holds", "problem")]
     rows = []
     for result in results:
         asked = [check for check in result.checks if check.holds is not None]
         held = sum(check.holds is True for check in asked)
         rows.append(
-            (result.name, result.kernel_release or result.kernel, f"{held} of {len(asked)}", result.problem)
+            (
+                result.name,
+                result.kernel_release or result.kernel,
+                result.accel,
+                f"{held} of {len(asked)}",
+                result.problem,
+            )
         )
     return table(columns, rows, title="Summary")
 
