@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from memqos.cli import exits
-from memqos.cli.lab_compare import compare
+from memqos.cli.lab_compare import compare, keep
 from memqos.cli.options import chosen_experiments, experiments_options, json_option, kernel_option, out_option
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def command() -> None:
 
 
 command.add_command(compare)
+command.add_command(keep)
 
 
 @command.command("list")

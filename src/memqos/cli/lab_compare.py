@@ -1,4 +1,4 @@
-"""`memqos lab compare`: the simulated kernel beside the real one."""
+"""`memqos lab compare`: the simulated kernel beside the real one; `memqos lab keep`: what it needs of it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 @experiments_options
 @click.option(
     "--recorded",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="DIR",
-    help="Take what `memqos lab run --out DIR` left there instead of starting virtual machines; runs in "
-    "several folders of DIR count as several, and their median is compared.",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="PATH",
+    help="Take what `memqos lab run --out PATH` left there, or the archive that `memqos lab keep` wrote, "
+    "instead of starting virtual machines; runs in several folders count as several, and their median is "
+    "compared.",
 )
 @click.option("--runs", default=1, show_default=True, help="How often each experiment runs in the machine.")
 @out_option("out/compare", "recordings of new runs")
@@ -62,27 +63,18 @@ def compare(
     from dataclasses import asdict
 
     from memqos.cli.output import Output
-    from memqos.lab.recorded import is_recorded
+    from memqos.lab.archive import opened
     from memqos.report.fidelity import page, rows_table, summary_table
 
     chosen, wanted = chosen_experiments(experiments, every, kernels)
     if every:  # what managers do differs with every delay of theirs, so that no counter is compared
         chosen = [each for each in chosen if not each.managed]
-    given = " --recorded DIR" if recorded else ""
+    given = f" --recorded {recorded if recorded.is_file() else 'DIR'}" if recorded else ""
     if recorded is None:
         recorded = out
         _run(chosen, wanted, runs, out)
-    rows: list[Row] = []
-    missing: list[str] = []
-    stale: list[str] = []
-    for experiment in chosen:
-        for kernel in wanted:
-            if every and not is_recorded(recorded, experiment, kernel):
-                missing.append(f"{experiment.name} on {kernel}")
-            else:
-                found, left_out = _compared(experiment, kernel, recorded)
-                rows += found
-                stale += left_out
+    with opened(recorded) as directory:
+        rows, missing, stale = _compared_all(chosen, wanted, directory, every=every)
     if stale and not every:
         raise LabError(f"recorded before something was changed, so record it anew: {'; '.join(stale)}")
     output = Output(as_json=as_json)
@@ -115,6 +107,26 @@ def _run(experiments: list[Experiment], kernels: tuple[str, ...], runs: int, out
                     raise LabError(f"{result.name} on {result.kernel}: {result.problem}")
 
 
+def _compared_all(
+    experiments: list[Experiment], kernels: tuple[str, ...], recorded: Path, *, every: bool
+) -> tuple[list[Row], list[str], list[str]]:
+    """Return the rows, what was not recorded (told with `every`, else an error), and what is left out."""
+    from memqos.lab.recorded import is_recorded
+
+    rows: list[Row] = []
+    missing: list[str] = []
+    stale: list[str] = []
+    for experiment in experiments:
+        for kernel in kernels:
+            if every and not is_recorded(recorded, experiment, kernel):
+                missing.append(f"{experiment.name} on {kernel}")
+            else:
+                found, left_out = _compared(experiment, kernel, recorded)
+                rows += found
+                stale += left_out
+    return rows, missing, stale
+
+
 def _compared(experiment: Experiment, kernel: str, recorded: Path) -> tuple[list[Row], list[str]]:
     """Compare what is up to date; also say of which variants nothing is, and why."""
     from memqos.lab.compare import compare as compare_recordings
@@ -139,3 +151,17 @@ def _compared(experiment: Experiment, kernel: str, recorded: Path) -> tuple[list
 
 def _finite(error: float | None) -> float | None:
     return None if error is None or error == float("inf") else error
+
+
+@click.command("keep")
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
+def keep(directory: Path, archive: Path) -> None:
+    """Add what `memqos lab run --out DIRECTORY` left to ARCHIVE, as far as `memqos lab compare` reads it.
+
+    Each experiment and kernel there counts as one more run; what is in the archive already is not added.
+    """
+    from memqos.cli.output import Output
+    from memqos.lab.archive import keep as add
+
+    Output(as_json=False).lines(add(directory, archive))
