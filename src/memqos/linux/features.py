@@ -60,6 +60,9 @@ def probe(root: str, sample: str, options: frozenset[str] | None) -> frozenset[s
     features = {feature for name, feature in _BY_FILE.items() if name in found}
     if sample and _writable(f"{root}/{sample}/memory.peak"):
         features.add("memory.peak reset")
+        if "io.max" in features:
+            # no knob tells this one: it came with the same release (tg_dispatch_in_debt in blk-throttle.c)
+            features.add("io.max spares swap")
     if options is None:
         return frozenset(features)
     if "memory.reclaim" in features:

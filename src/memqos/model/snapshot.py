@@ -222,6 +222,7 @@ FEATURES: Final = {
     "psi": "*.pressure files can be read (CONFIG_PSI, psi=1)",
     "psi trigger": "a trigger can be set on memory.pressure by this process",
     "io.max": "the io controller is on and io.max exists",
+    "io.max spares swap": "swap writes pass io.max, which only books them (6.12)",
     "io.weight": "io.weight exists (BFQ or io.cost)",
     "io.cost": "io.cost.qos exists at the root",
     "memory_recursiveprot": "cgroup2 is mounted with memory_recursiveprot",

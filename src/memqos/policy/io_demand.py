@@ -104,7 +104,8 @@ def _demand(
         for used, whole, most in zip(uses, total, peak, strict=True)
     )
     if device in swap_devices(situation):
-        return IoMax(rbps=size, wbps=size if writes_files(pod, device) else UNLIMITED)
+        spared = "io.max spares swap" in situation.view.now.features
+        return IoMax(rbps=size, wbps=size if spared or writes_files(pod, device) else UNLIMITED)
     if uses[0] >= uses[1] * _LARGE:
         return IoMax(rbps=size, wbps=size)
     return IoMax(riops=requests, wiops=requests)

@@ -13,7 +13,8 @@ where they are small. Swap writes are another matter. From 6.12 on the kernel le
 and only books them (REQ_SWAP in block/blk-throttle.c; testbed.md). Where it holds them (6.1), reclaim goes
 on to the next pages without waiting. So a swap storm is held by its reads, because a program that waits
 for its own pages pushes out no others; one that only grows is braked (`memqos.policy.brake`).
-Writes to a disk that is swapped to are limited only where the pod notably writes files, too.
+So writes to a disk that is swapped to are limited where swap passes, or where the pod notably writes
+files, too.
 
 Where the admin named the disk with its figures, `memqos.policy.weigh_io` has it shared by weight from the
 start; this rung comes where a more important pod waits all the same, and on disks that nobody named.

@@ -13,8 +13,9 @@ at once, and loosened `dwell_seconds` after its last change at the earliest; a s
 The kernel holds and counts requests before it merges them (blk-throttle), and a disk serves them merged:
 swap is read in pages and served in clusters of eight. So `riops` and `wiops` are the disk's requests, times
 as many as went into one of them lately. A pod that swaps pushes out a page for every page that it reads back
-in, and from 6.12 on no limit counts those writes; so of a disk that is swapped to, it may read half as many
-bytes.
+in, and from 6.12 on no limit holds those writes; so of a disk that is swapped to, it may read half as many
+bytes. There its files have a limit from the start; where it would hold swap, too, only a pod that writes
+files has one (`memqos.policy.limit_io` says why).
 
 Nothing is held any more `calm_seconds` after the more important pods have stopped using the disk.
 """
@@ -189,7 +190,8 @@ def _shares(
     ):
         riops, wiops = int(requests * reads), int(requests * writes)
         if swapped:
-            files = size if writes_files(pod, device) else UNLIMITED
+            spared = "io.max spares swap" in situation.view.now.features
+            files = size if spared or writes_files(pod, device) else UNLIMITED
             yield pod, IoMax(rbps=size // 2, wbps=files, riops=riops)
         else:
             yield pod, IoMax(rbps=size, wbps=size, riops=riops, wiops=wiops)

@@ -114,6 +114,8 @@ class SimNode:
             found.add("memory.reclaim swappiness=max")
         if machine.spec.recursiveprot:
             found.add("memory_recursiveprot")
+        if not machine.profile.throttles_swap_writes:
+            found.add("io.max spares swap")
         if machine.profile.mglru:
             found.add("mglru")
         if machine.spec.swap:

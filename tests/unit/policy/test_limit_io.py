@@ -258,8 +258,12 @@ def test_who_waits_to_have_its_memory_back_from_swap_has_the_swap_disk_relieved(
     assert limits(node.look(), device="8:16") == IoMax(rbps=20 * MIB, wbps=20 * MIB)
 
 
-def test_a_pod_that_pushes_out_pages_to_that_disk_is_braked_by_swap_high(busy: Scene) -> None:
+@pytest.mark.parametrize(("spares", "files"), [(True, 10 * MIB), (False, UNLIMITED)])
+def test_a_pod_that_pushes_out_pages_to_that_disk_is_braked_by_swap_high(
+    busy: Scene, spares: bool, files: int
+) -> None:
     busy.swap = GIB
+    busy.features -= set() if spares else {"io.max spares swap"}
     busy.change("hog", memory_swap_high=UNLIMITED, memory_swap_max=UNLIMITED, memory_swap_current=50 * MIB)
     node = Node(busy)
     node.calm()
@@ -276,7 +280,7 @@ def test_a_pod_that_pushes_out_pages_to_that_disk_is_braked_by_swap_high(busy: S
         assert isinstance(high, int)
         swapped = busy.cgroups["kubepods/hog"]["memory_swap_current"]
         assert swapped < high < swapped + 5 * MIB
-        assert limits(Plan((knobs["io.max"],)), device="8:16") == IoMax(rbps=10 * MIB)
+        assert limits(Plan((knobs["io.max"],)), device="8:16") == IoMax(rbps=10 * MIB, wbps=files)
     assert knobs["memory.swap.high"].why == (
         "its swap may grow by about 10 MiB a second, for who waits for that disk"
     )

@@ -69,8 +69,16 @@ def test_who_matters_less_leaves_a_part_of_the_disk_free_beside_what_the_other_u
 
 def test_a_disk_that_is_swapped_to_is_read_half_as_much_and_swap_writes_are_not_limited(scene: Scene) -> None:
     scene.swap = GIB
+    scene.features -= {"io.max spares swap"}
     node = Node(scene, DiskSettings("8:16", 40 * MIB, 400), "8:16")
     assert limit(node.second(hog=300, shop=80), device="8:16") == IoMax(rbps=12 * MIB, riops=220)
+
+
+def test_where_swap_passes_the_limit_files_have_one_from_the_start(scene: Scene) -> None:
+    scene.swap = GIB
+    node = Node(scene, DiskSettings("8:16", 40 * MIB, 400), "8:16")
+    found = limit(node.second(hog=300, shop=80), device="8:16")
+    assert found == IoMax(rbps=12 * MIB, wbps=24 * MIB, riops=220)
 
 
 def test_requests_that_the_disk_serves_as_one_count_as_one(node: Node) -> None:
