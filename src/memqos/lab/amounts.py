@@ -6,20 +6,37 @@ bounds of those that any number would fit. Every error names the file, its line 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from memqos.errors import ExperimentError, QuantityError
 from memqos.lab.experiment import Experiment, Play
+from memqos.lab.variant import name_of
 from memqos.units import MIB, format_bytes, parse_bytes
 
 LEAST_LIMIT: Final = MIB
 """Less than this does not hold a container's first process; container runtimes refuse even more."""
+LARGEST_NODE: Final = 4 << 40
+"""Bytes of memory, or of swap: a page's number on a simulated node can count twice as many."""
+LEAST_PERIOD: Final = 0.001
+"""Seconds from one look at the node to the next: what any node can keep up with, and a play can end with."""
 _RESOURCES: Final = {"limits", "requests", "claims"}
 
 
 def check(experiment: Experiment, plays: list[Play]) -> None:
     """Raise `ExperimentError` for the first number that makes no sense."""
+    _check_node(experiment)
+    _check_names(experiment)
+    for play in plays:
+        _check_files(experiment, play)
+        _check_times(experiment, play)
+        for index, pod in enumerate(play.pods):
+            if pod.get("kind") == "Pod":
+                _check_pod(experiment, f"pods[{index}]", pod)
+
+
+def _check_node(experiment: Experiment) -> None:
     node = experiment.node
     if not 1 <= node.cpus <= 512:
         raise _error(experiment, "node.cpus", f"{node.cpus} is no number of CPUs", "write 1 to 512")
@@ -30,15 +47,15 @@ def check(experiment: Experiment, plays: list[Play]) -> None:
     for name, disk in experiment.disks.items():
         if disk.iops < 0:
             raise _error(experiment, f"disks.{name}.iops", f"{disk.iops} is no rate", "write 0 or more")
-    for name in ("every", "stagger"):
-        if getattr(experiment, name) < 0:
-            raise _error(experiment, name, f"{getattr(experiment, name):g} is before now", "write 0 or more")
-    for play in plays:
-        _check_files(experiment, play)
-        _check_times(experiment, play)
-        for index, pod in enumerate(play.pods):
-            if pod.get("kind") == "Pod":
-                _check_pod(experiment, f"pods[{index}]", pod)
+    for name, text in (("node.memory", node.memory), ("node.swapFile", node.swap_file or "0")):
+        _check_large(experiment, name, text)
+    if "swap" in experiment.disks:
+        _check_large(experiment, "disks.swap.size", experiment.disks["swap"].size)
+    for name in ("every", "stagger", "timeout"):
+        _check_time(experiment, name, getattr(experiment, name))
+    if 0 < experiment.every < LEAST_PERIOD:
+        problem = f"{experiment.every:g} is no period"
+        raise _error(experiment, "every", problem, f"write 0, or {LEAST_PERIOD:g} or more")
 
 
 def cycle(needs: Mapping[str, frozenset[str]]) -> list[str]:
@@ -61,6 +78,32 @@ def cycle(needs: Mapping[str, frozenset[str]]) -> list[str]:
 
 def _error(experiment: Experiment, field: str, problem: str, remedy: str = "") -> ExperimentError:
     return ExperimentError(problem, source=experiment.place(f"$.{field}"), field=field, remedy=remedy)
+
+
+def _check_large(experiment: Experiment, field: str, text: str) -> None:
+    if parse_bytes(text) > LARGEST_NODE:
+        raise _error(experiment, field, f"{text} is larger than any node", "write at most 4Ti")
+
+
+def _check_time(experiment: Experiment, field: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise _error(experiment, field, f"{value:g} is no time", "write a number of seconds")
+    if value < 0:
+        raise _error(experiment, field, f"{value:g} is before now", "write 0 or more")
+
+
+def _check_names(experiment: Experiment) -> None:
+    """What is named once must not be given twice: the later would take the place of the earlier unseen."""
+    paths = [file.path for file in experiment.files]
+    for index, path in enumerate(paths):
+        if path in paths[:index]:
+            raise _error(
+                experiment, f"files[{index}].path", f"{path!r} is given twice", "name each file once"
+            )
+    pods = {name_of(pod) for pod in experiment.pods if pod.get("kind") == "Pod"}
+    for name in sorted(experiment.copies.keys() - pods):
+        problem = f"there is no pod {name!r} to copy"
+        raise _error(experiment, f"copies.{name}", problem, f"use {', '.join(sorted(pods))}")
 
 
 def _check_files(experiment: Experiment, play: Play) -> None:
@@ -93,8 +136,8 @@ def _check_times(experiment: Experiment, play: Play) -> None:
         if step.wait is not None:
             numbers |= {"wait.timeout": step.wait.timeout, "wait.every": step.wait.every}
         for name, value in numbers.items():
-            if value is not None and value < 0:
-                raise _error(experiment, f"{here}.{name}", f"{value:g} is before now", "write 0 or more")
+            if value is not None:
+                _check_time(experiment, f"{here}.{name}", value)
 
 
 def _check_pod(experiment: Experiment, here: str, pod: dict[str, Any]) -> None:

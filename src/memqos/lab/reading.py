@@ -8,11 +8,10 @@ from pathlib import Path
 import msgspec
 
 from memqos.errors import ExperimentError
-from memqos.lab import amounts
-from memqos.lab.experiment import Experiment, Play
+from memqos.lab import amounts, timeline
+from memqos.lab.experiment import Experiment
 from memqos.lab.expression import FUNCTIONS
 from memqos.lab.questions import QUESTIONS
-from memqos.lab.steps import Exec, Wait, WriteKnob
 from memqos.lab.variant import play, size_of
 from memqos.lab.yamllines import convert, load
 from memqos.units import MIB
@@ -67,29 +66,8 @@ def _check(experiment: Experiment) -> None:
     plays = [play(experiment, name) for name in experiment.variant_names]
     amounts.check(experiment, plays)
     for each in plays:
-        _check_steps(experiment, each)
+        timeline.check(experiment, each)
     _check_expressions(experiment)
-
-
-def _check_steps(experiment: Experiment, variant: Play) -> None:
-    pods = {str((pod.get("metadata") or {}).get("name")) for pod in variant.pods if pod.get("kind") == "Pod"}
-    pods |= experiment.copies.keys()
-    for index, step in enumerate(variant.timeline):
-        value = getattr(step, step.action)
-        pod = (
-            value.pod
-            if isinstance(value, (Exec, Wait, WriteKnob))
-            else value
-            if step.action in ("start", "stop")
-            else None
-        )
-        if isinstance(value, WriteKnob) and value.value != "max":
-            size_of(experiment, f"$.timeline[{index}].write.value", value.value)
-        if pod is not None and pod not in pods:
-            place = experiment.place(f"$.timeline[{index}]")
-            raise ExperimentError(
-                f"there is no pod {pod!r}", source=place, remedy=f"use {', '.join(sorted(pods))}"
-            )
 
 
 def _check_expressions(experiment: Experiment) -> None:

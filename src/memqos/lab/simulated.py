@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from memqos.errors import LabError
+from memqos.errors import ExperimentError, LabError
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.lab.evictor import Evictor
 from memqos.lab.experiment import Experiment, ManagerName, Play
@@ -30,7 +30,7 @@ from memqos.sim.pods import Program, SimPods
 from memqos.sim.profiles import profile
 from memqos.sim.spec import Costs
 from memqos.sim.stat import Look
-from memqos.units import MIB
+from memqos.units import MIB, format_bytes
 
 KERNELS: Final = ("6.1", "6.12", "7.2")
 
@@ -81,7 +81,15 @@ class SimWorld:
             spec = replace(spec, system=_GUEST[kernel])
             spec = replace(spec, disks=tuple(replace(disk, burst_us=_BURST_US) for disk in spec.disks))
             costs = _EMULATED
-        self.machine = Machine(chosen, spec, costs)
+        try:
+            self.machine = Machine(chosen, spec, costs)
+        except (OSError, MemoryError):
+            raise ExperimentError(
+                f"there is not the memory here to simulate {format_bytes(spec.memory + spec.swap)}",
+                source=experiment.place("$.node.memory"),
+                field="node.memory",
+                remedy="write less memory and swap",
+            ) from None
         self.node = SimNode(self.machine)
         self.release = f"{kernel} (simulated)"
         rules = KubeletRules(kubelet_of(variant.kubelet), NodeCapacity(memory=spec.memory, swap=spec.swap))

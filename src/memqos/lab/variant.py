@@ -77,16 +77,28 @@ def _copied(
     """Return the pods with those that `copies` names as often as it says."""
     found: list[dict[str, Any]] = []
     for pod in pods:
-        metadata = pod.get("metadata") or {}
-        number = copies.get(str(metadata.get("name"))) if pod.get("kind") == "Pod" else None
-        if number is None:
+        metadata = pod.get("metadata")
+        number = copies.get(name_of(pod)) if pod.get("kind") == "Pod" else None
+        if number is None or not isinstance(metadata, dict):
             found.append(pod)
             continue
         if not isinstance(number, int) or not 1 <= number <= 500:
-            raise ExperimentError(f"{number!r} is no number of copies", source=experiment.place("$.copies"))
+            field = f"copies.{name_of(pod)}"
+            raise ExperimentError(
+                f"{number!r} is no number of copies",
+                source=experiment.place(f"$.{field}"),
+                field=field,
+                remedy="write 1 to 500",
+            )
         names = [f"{metadata['name']}-{each}" for each in range(1, number + 1)]
         found += [{**pod, "metadata": {**metadata, "name": name}} for name in names]
     return found
+
+
+def name_of(pod: Mapping[str, Any]) -> str:
+    """Return the name a document's metadata gives, whatever else is wrong with it; "" when there is none."""
+    metadata = pod.get("metadata")
+    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
 
 
 def size_of(experiment: Experiment, path: str, text: str) -> int:
@@ -94,7 +106,8 @@ def size_of(experiment: Experiment, path: str, text: str) -> int:
     try:
         return parse_bytes(text)
     except InputError as error:
-        raise ExperimentError(error.problem, source=experiment.place(path), field=path[2:]) from None
+        place = experiment.place(path)
+        raise ExperimentError(error.problem, source=place, field=path[2:], remedy=error.remedy) from None
 
 
 def _fill(data: Any, values: Mapping[str, Any], place: str) -> Any:
