@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memqos.errors import ExperimentError
-from memqos.sim.kernels import buffered, cycles, evict, rounds, stream
+from memqos.sim.kernels import buffered, cycles, evict, rounds, stream, strides
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import config
 from memqos.sim.machine import Machine
@@ -195,6 +195,41 @@ def test_a_reclaim_for_every_part_of_a_run_is_the_same_as_all_of_them_at_once(
 @pytest.mark.parametrize("limit", [600, 606, 613, 631])
 def test_cycles_may_begin_and_end_anywhere_in_chunks_and_tree_nodes(limit: int) -> None:
     compared("6.1", 0, 100, [("MAX", "a", limit), ("run", "a", 3, 0, 2600), ("run", "a", 3, 7, 2600)])
+
+
+# up to 2362 pages of 2600: those that come, and those that go, share tree nodes
+@pytest.mark.parametrize("limit", [900, 1413, 2331, 2349, 2362])
+@pytest.mark.parametrize("turn", [100, 1024])
+def test_many_cycles_at_once_are_the_same_as_one_page_after_another(limit: int, turn: int) -> None:
+    compared("6.1", 0, turn, [("MAX", "a", limit), *[("run", "a", 3, first, 2600) for first in (0, 7, 30)]])
+
+
+def test_cycles_go_by_many_at_once_where_pages_are_alike() -> None:
+    taken = []
+
+    def run(*args: Any) -> int:
+        taken.append(strides_run(*args))
+        return taken[-1]
+
+    strides_run = strides.run
+    with mock.patch.object(strides, "run", run):
+        carried_out("6.1", 0, 1024, [("MAX", "a", 1413), ("run", "a", 3, 0, 2600), ("run", "a", 3, 0, 2600)])
+    assert sum(taken) > 1000
+    assert max(taken) > 200  # pages; a cycle has 39
+
+
+@pytest.mark.parametrize(
+    ("distance", "may"), [(1000, True), (11, True), (10, False), (k.POS - 16, True), (k.POS - 15, False)]
+)
+def test_a_distance_counts_as_of_the_first_cycle_and_of_the_last(distance: int, may: bool) -> None:
+    """The last one is at most fifteen later: the distances begin anew at 2^32."""
+    machine = Machine(KINDS["6.1"], NodeSpec(memory=16 * MIB, read_ahead=0))
+    c = machine.mkdir("a")
+    machine.trace("a", machine.file(64 * 4096), np.arange(16))
+    for page in range(16):
+        machine.m.w[page] = k.SHADOW | c << k.CG_SHIFT | (500 - distance) & k.POS
+    m = machine.m._replace(tab=np.arange(16))
+    assert strides._may_come(m, c, 0, 0, 16, 500, 10) == may
 
 
 def test_a_run_of_pages_at_a_limit_goes_by_in_cycles() -> None:

@@ -20,6 +20,7 @@ from memqos.sim.kernels import (
     rounds,
     runs,
     shadow_nodes,
+    strides,
     workingset,
 )
 from memqos.sim.kernels import layout as k
@@ -27,6 +28,8 @@ from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 INACTIVE = k.INACTIVE_FILE << k.LIST_SHIFT
+PATIENCE = 8
+"""Cycles before many are tried at once again, where the pages of some were not alike."""
 CAME = k.RES | k.SHADOW | k.CG_MASK
 
 
@@ -152,9 +155,21 @@ def run(m: Mem, c: int, o: int, i: int, end: int) -> int:
     age = m.cg[c, k.AGE]
     cycles = 0
     known = 0
+    again = 0
     start = i
     came = size
     while came == size and reading.eight_at(m, i, end):
+        some = 0
+        if cycles >= again:
+            some = strides.run(m, c, base, last, i, end, size, left, age, rivals)
+        if some < 0:
+            again = cycles + PATIENCE
+        if some > 0:
+            cycles += some // size
+            known += some if m.g[k.R0] else 0
+            age += some
+            i += some
+            continue
         page = base + m.tab[i]
         if not _may_come(m, c, page, age + size, rivals) or shadow_nodes.may_shrink(m, c, size, left):
             break

@@ -71,13 +71,21 @@ def _in_order(_: Any, cells: Any, at: Any, first: Any) -> Any:
     return _types.boolean(cells, _types.int64, _types.int64), code
 
 
-def _all_farther(_: Any, cells: Any, at: Any, age: Any, mask: Any, than: Any) -> Any:
+def _distances(how: str, cells: Any) -> Any:
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         distances = builder.sub(_splat(builder, args[2]), _load(context, builder, sig, args))
         distances = builder.and_(distances, _splat(builder, args[3]))
-        return _all(builder, ">", distances, _splat(builder, args[4]))
+        return _all(builder, how, distances, _splat(builder, args[4]))
 
     return _types.boolean(cells, *[_types.int64] * 4), code
+
+
+def _all_farther(_: Any, cells: Any, at: Any, age: Any, mask: Any, than: Any) -> Any:
+    return _distances(">", cells)
+
+
+def _all_nearer(_: Any, cells: Any, at: Any, age: Any, mask: Any, than: Any) -> Any:
+    return _distances("<", cells)
 
 
 def _write(_: Any, cells: Any, at: Any, keep: Any, word: Any, first: Any, mask: Any, some: Any) -> Any:
@@ -112,8 +120,12 @@ def _plain_all_farther(row: Row, at: int, age: int, mask: int, than: int) -> boo
     return all((age - row[at + i]) & mask > than for i in range(PAGES))
 
 
+def _plain_all_nearer(row: Row, at: int, age: int, mask: int, than: int) -> bool:
+    return all((age - row[at + i]) & mask < than for i in range(PAGES))
+
+
 def _plain_write(row: Row, at: int, keep: int, word: int, first: int, mask: int, some: int) -> None:
-    for i in range(some):
+    for i in range(min(some, PAGES)):
         row[at + i] = row[at + i] & keep | word | (first + i) & mask
 
 
@@ -128,8 +140,10 @@ in_order = either(_plain_in_order, _in_order)
 """`(row, at, first)`: whether they count up by one from `first`."""
 all_farther = either(_plain_all_farther, _all_farther)
 """`(row, at, age, mask, than)`: whether all are farther than so much behind `age`."""
+all_nearer = either(_plain_all_nearer, _all_nearer)
+"""`(row, at, age, mask, than)`: whether all are nearer than so much behind `age`."""
 write = either(_plain_write, _write)
-"""`(row, at, keep, word, first, mask, some)`: each of the first few, at most all eight, keeps some bits, gets
-`word`'s, and counts up from `first`."""
+"""`(row, at, keep, word, first, mask, some)`: each of the first `some`, or of all eight if it is more, keeps
+some bits, gets those of `word`, and counts up from `first`."""
 change = either(_plain_change, _change)
 """`(row, at, more)`: add the same to each."""

@@ -33,7 +33,7 @@ def _shadow(m: Mem, c: int, word: int, limit: int) -> int:
 
 
 @inlined
-def _left_one(m: Mem, node: int, pages: int) -> None:
+def left_one(m: Mem, node: int, pages: int) -> None:
     """So many pages of a tree node are shadows now."""
     held = m.xn[node] + pages * (k.NODE_SHADOW - 1)
     m.xn[node] = held
@@ -56,9 +56,9 @@ def file_of(m: Mem, page: int) -> int:
 def left(m: Mem, page: int, some: int) -> None:
     """At most eight pages are shadows now."""
     near = runs.in_node(page, some)
-    _left_one(m, page >> 6, near)
+    left_one(m, page >> 6, near)
     if near < some:
-        _left_one(m, (page >> 6) + 1, some - near)
+        left_one(m, (page >> 6) + 1, some - near)
 
 
 @njit
@@ -166,7 +166,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                     else:
                         m.w[page] = mark | ((age + taken) & k.POS) | (word & k.WS)
                     if counted:
-                        _left_one(m, page >> 6, 1)
+                        left_one(m, page >> 6, 1)
                     taken += 1
                 at += 1
         m.ch[chunk, k.LO] = at - first
