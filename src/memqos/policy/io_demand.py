@@ -27,10 +27,7 @@ Peaks: TypeAlias = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One pod's cgroup: by device what it would take (`UNLIMITED`: no notable use), and others' limits.
-
-    Those of a lower rung are not among them: they change (`limit_of_others`).
-    """
+    """One pod's cgroup: by device what it would take (`UNLIMITED`: no notable use), and others' limits."""
 
     inode: int
     key: str
@@ -75,17 +72,22 @@ def add(
                 for old, new in zip(astuple(known), astuple(took), strict=True)
             )
         )
-        theirs = one.theirs
-        if (pod.path, "io.max") not in situation.held:
-            theirs = {device: pod.cgroup.io_max.get(device, IoMax()), **theirs}
+        theirs = {device: _set_there(pod.path, device, situation), **one.theirs}
         held[pod.path] = replace(one, took={**one.took, device: took}, theirs=theirs)
 
 
-def limit_of_others(held: Held, path: str, device: str, situation: Situation) -> IoMax:
-    """Return what a pod may take of a disk by a lower rung's limit of now, or by what somebody else set."""
-    if (path, "io.max") in situation.held:
-        return (situation.view.now.cgroups[path].io_max or {}).get(device, IoMax())
-    return held.theirs.get(device, IoMax())
+def limits_of_others(path: str, held: Held, situation: Situation) -> Mapping[str, IoMax]:
+    """Return what a pod may have of each disk without this rung: a lower one changes that turn by turn.
+
+    The last limits of a lower one are what it found there (`memqos.policy.reserve_io`).
+    """
+    if (path, "io.max") not in situation.held:
+        return held.theirs
+    return {device: _set_there(path, device, situation) for device in held.theirs}
+
+
+def _set_there(path: str, device: str, situation: Situation) -> IoMax:
+    return (situation.view.now.cgroups[path].io_max or {}).get(device, IoMax())
 
 
 def _demand(

@@ -32,7 +32,7 @@ from memqos.model.plan import Plan, Stand, Step, Write
 from memqos.model.snapshot import IoMax
 from memqos.policy.blame_io import Alone, Hurt, all_use, hurts, learn, swap_devices
 from memqos.policy.brake import braked
-from memqos.policy.io_demand import Held, Peaks, add, limit_of_others, peaks_after
+from memqos.policy.io_demand import Held, Peaks, add, limits_of_others, peaks_after
 from memqos.policy.io_settings import IoSettings
 from memqos.policy.named_disk import named_disks
 from memqos.policy.pace import Pace
@@ -110,9 +110,8 @@ class LimitIo:
         held = {path: one for path, one in held.items() if set(one.took) & (set(grips) - free)}
         for path, one in held.items():
             rate = self._swap_rate(one, grips, situation)
-            held[path] = replace(
-                one, brake=braked(one.brake, situation.view.now.cgroups[path], rate, situation.now_us)
-            )
+            brake = braked(one.brake, situation.view.now.cgroups[path], rate, situation.now_us)
+            held[path] = replace(one, brake=brake, theirs=limits_of_others(path, one, situation))
         after = IoMemory(grips, held, alone, peaks)
         return after, Plan(
             tuple(self._writes(after, situation)), stands=self._stands(after, found, situation)
@@ -152,7 +151,7 @@ class LimitIo:
             reasons = []
             for device, took in held.took.items():
                 grip = memory.grips.get(device)
-                value[device] = limit_of_others(held, path, device, situation)
+                value[device] = held.theirs[device]
                 if grip is not None and grip.level < 1:
                     value[device] = _tighter(value[device], self._limit(took, grip.level))
                     name = _name(device, situation)
@@ -160,7 +159,6 @@ class LimitIo:
                         f"{grip.level * 100:.0f} % of what it would take of {name}, for {grip.victim}"
                     )
             yield Write(path, "io.max", value, "; ".join(reasons), self.name, held.inode)
-
             if held.brake is not None:
                 rate = format_bytes(held.brake.rate)
                 why = f"its swap may grow by about {rate} a second, for who waits for that disk"

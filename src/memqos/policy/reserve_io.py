@@ -17,7 +17,8 @@ in, and from 6.12 on no limit holds those writes; so of a disk that is swapped t
 bytes. There its files have a limit from the start; where it would hold swap, too, only a pod that writes
 files has one (`memqos.policy.limit_io` says why).
 
-Nothing is held any more `calm_seconds` after the more important pods have stopped using the disk.
+Nothing is held any more `calm_seconds` after the more important pods have stopped using the disk. The last
+thing written is what others had set there, so that a rung above that still holds the pod knows it.
 """
 
 from __future__ import annotations
@@ -114,7 +115,13 @@ class ReserveIo:
                 held[device, pod.path] = one
                 why = f"{now.node.disks[device].name} is kept free for {claim.key}"
                 limits.setdefault(pod.path, {})[device] = (_tighter(one.theirs, one.limit), why)
-        left = {key: one.theirs for key, one in memory.held.items() if key not in held}
+        left = {
+            (device, path): one.theirs
+            for (device, path), one in memory.held.items()
+            if (device, path) not in held
+            and (cgroup := now.cgroups.get(path)) is not None
+            and cgroup.inode == one.inode
+        }
         return ReserveMemory(claims, held), Plan(tuple(self._writes(limits, left, situation)))
 
     def _claim(
@@ -164,12 +171,12 @@ class ReserveIo:
         left: Mapping[tuple[str, str], IoMax],
         situation: Situation,
     ) -> Iterator[Write]:
-        for path, devices in limits.items():
-            cgroup = situation.view.now.cgroups[path]
+        for path in dict.fromkeys([*limits, *(path for _, path in left)]):
+            cgroup, devices = situation.view.now.cgroups[path], limits.get(path, {})
             value = dict(cgroup.io_max or {})
             value |= {device: theirs for (device, there), theirs in left.items() if there == path}
             value |= {device: limit for device, (limit, _) in devices.items()}
-            why = "; ".join(why for _, why in devices.values())
+            why = "; ".join(why for _, why in devices.values()) or "nothing is kept free there any more"
             yield Write(path, "io.max", value, why, self.name, cgroup.inode)
 
 

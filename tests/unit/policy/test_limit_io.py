@@ -218,6 +218,26 @@ def test_the_limit_of_a_lower_rung_is_that_of_now_and_not_that_of_the_first_cut(
         assert limit.rbps < 40 * MIB
 
 
+def test_when_a_lower_rung_lets_go_what_somebody_else_had_set_is_known(busy: Scene) -> None:
+    node = Node(busy)
+    node.calm()
+    lower = frozenset({("kubepods/hog", "io.max")})
+    for held, set_there in (
+        (lower, IoMax(riops=560)),
+        (lower, IoMax(wbps=MIB)),
+        (frozenset(), IoMax(riops=9)),
+    ):
+        busy.change("hog", io_max={"8:0": set_there})
+        busy.traffic("hog", rbytes=40 * MIB, rios=320)
+        busy.traffic("shop", rbytes=MIB, rios=32)
+        busy.serve("8:0", 1.0)
+        busy.stall("shop", 0.2, resource="io")
+        node.memory, plan = node.rung.decide(node.memory, replace(busy.situation(), held=held))
+    limit = limits(plan)
+    assert limit is not None
+    assert (limit.wbps, limit.riops) == (MIB, UNLIMITED)
+
+
 def test_small_requests_are_limited_by_number(node: Node) -> None:
     node.scene.traffic("hog", rbytes=8 * MIB, rios=2000)
     plan = node.storm(read=0)

@@ -155,7 +155,26 @@ def test_one_disk_is_let_go_while_another_is_held(scene: Scene) -> None:
 def test_a_pod_that_was_told_to_go_is_let_go(node: Node) -> None:
     node.second(hog=300, shop=80)
     node.scene.underway = Underway(leaving=frozenset({"uid-hog"}))
+    assert limit(node.second(hog=300, shop=80)) == IoMax()
     assert node.second(hog=300, shop=80) == Plan()
+
+
+def test_what_somebody_else_had_set_is_the_last_that_is_written(node: Node) -> None:
+    theirs = IoMax(wbps=MIB)
+    node.scene.cgroups["kubepods/hog"]["io_max"] = {"8:0": theirs}
+    assert limit(node.second(hog=300, shop=80)) not in (None, theirs)
+    while (found := limit(node.second(hog=200))) != theirs:
+        assert found is not None
+    assert node.second(hog=200) == Plan()
+
+
+def test_a_pod_that_was_made_anew_is_not_given_what_the_old_one_had(node: Node) -> None:
+    node.scene.cgroups["kubepods/hog"]["io_max"] = {"8:0": IoMax(wbps=MIB)}
+    node.second(hog=300, shop=80)
+    node.scene.change("hog", inode=99, io_max={}, io_stat={"8:0": IoStat()})
+    for _ in range(12):
+        node.second()
+    assert node.plan == Plan()
 
 
 def test_no_headroom_reserves_nothing(scene: Scene) -> None:
