@@ -68,12 +68,20 @@ def command(
     """
     from memqos.cli.output import Output
     from memqos.cli.play_progress import PlayProgress
-    from memqos.lab.sidebyside import BUILT_IN, find_scenario, groups_of, play_group, read_policies
+    from memqos.lab.sidebyside import (
+        BUILT_IN,
+        check_groups,
+        find_scenario,
+        groups_of,
+        play_group,
+        read_policies,
+    )
     from memqos.report.simulation import document_of, tables_of
     from memqos.sim.warm import compiling
 
     experiment = find_scenario(scenario or BUILT_IN)
     groups = groups_of(experiment, read_policies(policies), evictions=evictions)
+    check_groups(experiment, groups)
     output = Output(as_json=as_json)
     built_in = scenario is None and not as_json
     telling = (scenario is None if tell is None else tell) and not as_json

@@ -13,6 +13,7 @@ or a constant (KiB, MiB, GiB). A value that a kernel does not have is `None`, an
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -83,9 +84,14 @@ class Expression:
         Raises `ExperimentError` for an unknown name or function, wrong types, division by zero.
         """
         try:
-            return _evaluate(self.tree, {**CONSTANTS, **names}, {**FUNCTIONS, **(functions or {})})
+            value = _evaluate(self.tree, {**CONSTANTS, **names}, {**FUNCTIONS, **(functions or {})})
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ExperimentError(f"{self.text!r} is {value}, which is no number", source=self.place)
+            return value
         except _NoValue:
             return None
+        except OverflowError:
+            raise ExperimentError(f"{self.text!r} is too large a number", source=self.place) from None
         except ZeroDivisionError:
             raise ExperimentError(f"{self.text!r} divides by zero", source=self.place) from None
         except (TypeError, KeyError, ValueError) as error:

@@ -24,6 +24,8 @@ from memqos.lab.reading import read
 from memqos.lab.recording import Recording
 from memqos.lab.results import ExperimentResult
 from memqos.lab.simulated import evaluate, record
+from memqos.lab.simulated_commands import check_commands
+from memqos.lab.simulated_machine import node_of
 from memqos.lab.variant import play
 from memqos.lab.watch import Watcher
 
@@ -145,6 +147,14 @@ def groups_of(
         )
         for policy in policies
     )
+
+
+def check_groups(experiment: Experiment, groups: Sequence[Group]) -> None:
+    """Raise `ExperimentError` for what cannot be simulated, before any of it is played."""
+    node_of(experiment)
+    for group in groups:
+        for run in group.runs:
+            check_commands(experiment, run.play)
 
 
 def _manager(policy: Policy) -> ManagerName:

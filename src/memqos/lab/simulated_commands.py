@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from memqos.errors import ExperimentError, InputError
 from memqos.lab.experiment import WORKLOADS, Experiment, Play
 from memqos.lab.manifests import commands_of, manifests_of
-from memqos.sim.commands import understand
+from memqos.sim.commands import Job, files_read, understand, written
+from memqos.units import format_bytes, parse_bytes
 from memqos.workload.parse import load_workload, workload_document, workload_from
 from memqos.workload.spec import Workload
+
+_DATA: Final = "/data/"
+"""Where the files of an experiment lie."""
 
 
 def workloads_of(experiment: Experiment, variant: Play) -> dict[str, Workload]:
@@ -40,32 +45,78 @@ def _workload(experiment: Experiment, variant: Play, path: str) -> Workload:
 
 
 def check_commands(experiment: Experiment, variant: Play) -> None:
-    """Raise `ExperimentError` for a command that is not simulated, naming file and field."""
+    """Raise `ExperimentError` for a command that is not simulated, or its files, naming file and field."""
     workloads = workloads_of(experiment, variant)
     for index, document in enumerate(variant.pods):
-        spec = document.get("spec")
-        for volume in (spec.get("volumes") or ()) if isinstance(spec, dict) else ():
-            if isinstance(volume, dict) and (volume.get("emptyDir") or {}).get("medium") == "Memory":
-                raise ExperimentError(
-                    "an emptyDir in memory is a tmpfs, which is not simulated",
-                    source=experiment.place(f"$.pods[{index}]"),
-                    field=f"pods[{index}].spec.volumes",
-                    remedy="let the pod allocate memory, or use a file on the disk data",
-                )
+        if any(_in_memory(volume) for volume in _volumes(document)):
+            raise ExperimentError(
+                "an emptyDir in memory is a tmpfs, which is not simulated",
+                source=experiment.place(f"$.pods[{index}]"),
+                field=f"pods[{index}].spec.volumes",
+                remedy="let the pod allocate memory, or use a file on the disk data",
+            )
+    jobs = []
     for pod in manifests_of(variant).pods:
         for container in pod.all_containers:
-            _understood(experiment, [*container.command, *container.args], workloads, "$.pods", pod.name)
+            argv = [*container.command, *container.args]
+            jobs.append((pod.name, "$.pods", _understood(experiment, argv, workloads, "$.pods", pod.name)))
     for index, step in enumerate(variant.timeline):
         if step.exec is not None:
-            place = f"$.timeline[{index}].exec"
-            _understood(experiment, step.exec.command, workloads, place, step.exec.pod)
+            place, pod_name = f"$.timeline[{index}].exec", step.exec.pod
+            job = _understood(experiment, step.exec.command, workloads, place, pod_name)
+            jobs.append((pod_name, place, job))
+    _check_files(experiment, variant, jobs)
+
+
+def _check_files(experiment: Experiment, variant: Play, jobs: Sequence[tuple[str, str, Job]]) -> None:
+    """Every file that is read is listed or written by somebody, and the disk has room for what is written."""
+    sizes = {f"{_DATA}{path}": size for path, size in variant.files.items()}
+    for pod, place, job in jobs:
+        for path, size in written(job.workload.phases):
+            sizes[path] = max(size, sizes.get(path, 0))
+            if size > _room(experiment, variant):
+                raise ExperimentError(
+                    f"{path} of {format_bytes(size)} does not fit on the disk data",
+                    source=experiment.place(place),
+                    field=f"pod {pod}",
+                    remedy="make the disk larger or the file smaller",
+                )
+    for pod, place, job in jobs:
+        missing = next((path for path in files_read(job.workload.phases) if path not in sizes), None)
+        if missing is not None:
+            raise ExperimentError(
+                f"there is no file {missing}",
+                source=experiment.place(place),
+                field=f"pod {pod}",
+                remedy=f"list it in files; that of `path: NAME` is {_DATA}NAME",
+            )
+
+
+def _room(experiment: Experiment, variant: Play) -> int:
+    """Bytes that one file may have on the disk data; without such a disk there is no end."""
+    disk = experiment.disks.get("data")
+    if disk is None:
+        return 1 << 62
+    swap_file = experiment.node.swap_file
+    return parse_bytes(disk.size) - (parse_bytes(swap_file) if swap_file is not None else 0)
+
+
+def _volumes(document: Mapping[str, Any]) -> list[Any]:
+    spec = document.get("spec")
+    volumes = spec.get("volumes") if isinstance(spec, dict) else None
+    return volumes if isinstance(volumes, list) else []
+
+
+def _in_memory(volume: Any) -> bool:
+    empty = volume.get("emptyDir") if isinstance(volume, dict) else None
+    return isinstance(empty, dict) and empty.get("medium") == "Memory"
 
 
 def _understood(
     experiment: Experiment, argv: Sequence[str], workloads: Mapping[str, Workload], path: str, pod: str
-) -> None:
+) -> Job:
     try:
-        understand(argv, workloads)
+        return understand(argv, workloads)
     except InputError as error:
         raise ExperimentError(
             error.problem, source=experiment.place(path), field=f"pod {pod}", remedy=error.remedy

@@ -36,6 +36,7 @@ def node_of(experiment: Experiment) -> NodeSpec:
         raise ExperimentError(
             f"the sysctl {unknown[0]} is not simulated",
             source=experiment.place("$.node.sysctl"),
+            field=f"node.sysctl.{unknown[0]}",
             remedy=f"use {', '.join(sorted(_SYSCTLS))}",
         )
     settings: dict[str, Any] = {
@@ -74,9 +75,17 @@ _SYSCTLS: Final = {
     "vm.dirty_background_ratio": "dirty_background_ratio",
     "vm.swappiness": "swappiness",
 }
+_MOST: Final = {"vm.page-cluster": 31, "vm.dirty_ratio": 100, "vm.dirty_background_ratio": 100}
+"""What the kernel takes at most (kernel/sysctl.c, mm/page-writeback.c); 200 for swappiness."""
 
 
 def _number(experiment: Experiment, name: str, value: str) -> int:
-    if not value.strip().isdigit():
-        raise ExperimentError(f"{value!r} is no number", source=experiment.place(f"$.node.sysctl.{name}"))
-    return int(value)
+    text, most = value.strip(), _MOST.get(name, 200)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= most):
+        raise ExperimentError(
+            f"{value!r} is no value of it",
+            source=experiment.place(f"$.node.sysctl.{name}"),
+            field=f"node.sysctl.{name}",
+            remedy=f"write 0 to {most}",
+        )
+    return int(text)

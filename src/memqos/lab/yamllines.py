@@ -27,7 +27,8 @@ def load(text: str, *, source: str = "") -> tuple[Any, dict[str, int]]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ExperimentError(f"is not YAML: {error.problem}", source=f"{source}:{line}") from None
     except yaml.YAMLError as error:
-        raise ExperimentError(f"is not YAML: {error}", source=source) from None
+        problem = str(error).partition("\n")[0]
+        raise ExperimentError(f"is not YAML: {problem}", source=source) from None
     if node is None:
         raise ExperimentError("is empty", source=source)
     lines: dict[str, int] = {}
@@ -65,22 +66,30 @@ def _plain(node: yaml.Node, path: str, lines: dict[str, int], source: str) -> An
     try:
         return yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        raise ExperimentError(f"{node.value!r} cannot be read: {error}", source=f"{source}:{line}") from None
+        problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+        raise ExperimentError(
+            f"{node.value!r} cannot be read: {problem}", source=f"{source}:{line}"
+        ) from None
 
 
 def line_of(path: str, lines: dict[str, int]) -> int:
-    """Return the line of a path, or of the nearest value around it.
-
-    msgspec writes `[...]` for the value of a mapping whatever its key: where only one value fits, that
-    is the one.
-    """
-    if "[...]" in path:
-        shape = re.compile(r"\.[^.\[]+".join(re.escape(part) for part in path.split("[...]")))
-        fitting = [each for each in lines if shape.fullmatch(each)]
-        path = fitting[0] if len(fitting) == 1 else path.partition("[...]")[0]
+    """Return the line of a path, or of the nearest value around it."""
+    path = _settled(path, lines)
     while path not in lines and path != "$":
         path = path[: max(path.rfind("."), path.rfind("["), 1)]
     return lines.get(path, 1)
+
+
+def _settled(path: str, lines: Mapping[str, int]) -> str:
+    """Say which value is meant where msgspec writes `[...]`, as it does for a mapping's, whatever the key.
+
+    Where several fit it is the mapping.
+    """
+    if "[...]" not in path:
+        return path
+    shape = re.compile(r"\.[^.\[]+".join(re.escape(part) for part in path.split("[...]")))
+    fitting = [each for each in lines if shape.fullmatch(each)]
+    return fitting[0] if len(fitting) == 1 else path.partition("[...]")[0]
 
 
 def convert(data: Any, kind: type[Any], source: str, lines: Mapping[str, int], base: str) -> Any:
@@ -89,7 +98,7 @@ def convert(data: Any, kind: type[Any], source: str, lines: Mapping[str, int], b
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
-        where = base + path.rstrip("`")
+        where = _settled(base + path.rstrip("`"), lines)
         line = line_of(where, dict(lines))
         raise ExperimentError(
             problem, source=f"{source}:{line}", field=where.removeprefix("$").strip(".")

@@ -9,13 +9,14 @@ sleep SECONDS          sleeps; `infinity` for ever; suffixes s, m, h, d
 stress-ng --vm N --vm-bytes SIZE [--vm-keep] [--vm-hang S] [--timeout S]
                        N processes that write their memory page by page, then read it; with --vm-keep the
                        same memory again and again, else mapped anew; hang 0 is for ever. A killed one is
-                       started again, as stress-ng does
+                       started again, as stress-ng does; after the timeout all of them end with 0
 memqos workload FILE   the phases of the file (`memqos.workload.spec`)
 python3 -m memqos.lab.load mib= step= every= passes= pause= delay=
                        the laboratory's own program that holds memory
 =====================  ==================================================================================
 
-`sh -c "exec …"` of one of these, and a path before the program's name, are understood too. md5sum,
+`sh -c "exec …"` of one of these, with what it prints thrown away (`> /dev/null`), and a path before the
+program's name, are understood too. md5sum,
 sha256sum and cat are coreutils', which announce sequential reading (POSIX_FADV_SEQUENTIAL). Everything
 else is an error that names the command: a simulation of a program it does not know would be invented.
 """
@@ -29,8 +30,10 @@ from dataclasses import dataclass, replace
 from memqos.errors import ExperimentError
 from memqos.sim import own
 from memqos.sim.own import Own
+from memqos.sim.words import inner_of, is_number, seconds_of, size_of
 from memqos.units import MIB
 from memqos.workload.spec import (
+    PAGE,
     Allocate,
     Free,
     Hold,
@@ -45,6 +48,9 @@ from memqos.workload.spec import (
     WriteFile,
 )
 
+_MOST_WORKERS = 4096
+"""STRESS_PROCS_MAX of stress-ng."""
+
 KNOWN = "md5sum, sha256sum, cat, dd, sleep, stress-ng --vm, memqos workload"
 
 
@@ -55,7 +61,7 @@ class Job:
     `fadvise`: it announces sequential reading (POSIX_FADV_SEQUENTIAL), which doubles the readahead.
     It ends with `refused` when it maps more than all memory and swap (vm.overcommit_memory=0: mm/util.c,
     `__vm_enough_memory`). It prints its `results` as JSON lines, or what it `says` after its n-th touch
-    phase.
+    phase. After `timeout` seconds all of its processes end with 0.
     """
 
     workload: Workload
@@ -67,6 +73,7 @@ class Job:
     says: Callable[[int], str] | None = None
     own: Own = own.NOTHING
     refused: int = 1
+    timeout: float | None = None
 
 
 TMPFS = ("/dev/shm/", "/run/", "/tmp/")  # noqa: S108 - where nodes and container images mount one
@@ -75,7 +82,8 @@ TMPFS = ("/dev/shm/", "/run/", "/tmp/")  # noqa: S108 - where nodes and containe
 def understand(argv: Sequence[str], workloads: Mapping[str, Workload] | None = None) -> Job:
     """Read a command line; raises `ExperimentError` naming one not simulated, or a file on a tmpfs."""
     job = _read(argv, workloads)
-    for path in _files(job.workload.phases):
+    phases = job.workload.phases
+    for path in (*files_read(phases), *(path for path, _ in written(phases))):
         if path.startswith(TMPFS):
             raise ExperimentError(
                 f"{path} lies in memory (tmpfs), which is not simulated", remedy="use a file on a disk, /data"
@@ -83,14 +91,23 @@ def understand(argv: Sequence[str], workloads: Mapping[str, Workload] | None = N
     return job
 
 
-def _files(phases: Sequence[Phase]) -> Iterator[str]:
-    for phase in phases:
-        if isinstance(phase, Repeat):
-            yield from _files(phase.phases)
-        elif isinstance(phase, ReadFile | WriteFile | MapFile):
+def files_read(phases: Sequence[Phase]) -> Iterator[str]:
+    """The paths of the files that phases read or map."""
+    for phase in _flat(phases):
+        if isinstance(phase, ReadFile | MapFile):
             yield phase.path
         elif isinstance(phase, Requests) and phase.file is not None:
             yield phase.file.path
+
+
+def written(phases: Sequence[Phase]) -> Iterator[tuple[str, int]]:
+    """The paths and sizes in bytes of the files that phases write."""
+    return ((phase.path, phase.size) for phase in _flat(phases) if isinstance(phase, WriteFile))
+
+
+def _flat(phases: Sequence[Phase]) -> Iterator[Phase]:
+    for phase in phases:
+        yield from _flat(phase.phases) if isinstance(phase, Repeat) else (phase,)
 
 
 def _read(argv: Sequence[str], workloads: Mapping[str, Workload] | None) -> Job:
@@ -98,8 +115,7 @@ def _read(argv: Sequence[str], workloads: Mapping[str, Workload] | None) -> Job:
         raise ExperimentError("there is no command", remedy=f"write one of {KNOWN}")
     name = argv[0].rpartition("/")[2]
     if name in ("sh", "bash") and len(argv) >= 3 and argv[1] == "-c":
-        inner = shlex.split(argv[2])
-        return _read(inner[1:] if inner[:1] == ["exec"] else inner, workloads)
+        return _read(inner_of(argv), workloads)
     if name == "memqos" and len(argv) == 3 and argv[1] == "workload":
         found = (workloads or {}).get(argv[2])
         if found is None:
@@ -113,19 +129,6 @@ def _read(argv: Sequence[str], workloads: Mapping[str, Workload] | None) -> Job:
         problem = f"the command {shlex.join(argv)!r} is not simulated"
         raise ExperimentError(problem, remedy=f"write one of {KNOWN}")
     return job
-
-
-def size_of(text: str, *, dd: bool = False) -> int | None:
-    """Read `64M`, `1G`, `4k`, `100b` (stress-ng: binary; dd: `1MB` is decimal); `None` when it is none."""
-    digits = text.rstrip("bBkKmMgGtTi")
-    suffix = text[len(digits) :].lower()
-    powers = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-    if not digits.isdigit():
-        return None
-    if dd and suffix.endswith("b") and len(suffix) == 2:
-        return int(digits) * 1000 ** powers[suffix[0]] if suffix[0] in powers else None
-    suffix = suffix.removesuffix("ib").removesuffix("b")
-    return int(digits) * 1024 ** powers[suffix] if suffix in powers else None
 
 
 def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
@@ -149,7 +152,7 @@ def _dd(args: list[str]) -> Job | None:
     if set(options) - {"if", "of", "bs", "count", "conv", "status"}:
         return None
     block = size_of(options.get("bs", "512"), dd=True)
-    count = size_of(options["count"]) if "count" in options else None
+    count = size_of(options["count"], dd=True) if "count" in options else None
     if not block or block % 512 or ("count" in options and count is None):
         return None
     source, target = options.get("if", "/dev/zero"), options.get("of", "/dev/null")
@@ -163,15 +166,6 @@ def _dd(args: list[str]) -> Job | None:
             return None
         phases.append(WriteFile(target, size, block=block, sync="fsync" in options.get("conv", "")))
     return Job(Workload(tuple(phases)), 200, own=own.plain(block)) if phases else None
-
-
-def seconds_of(text: str) -> float | None:
-    """Read a time as sleep(1) and stress-ng take it; `None` when it is none."""
-    unit = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}.get(text[-1:], 0.0)
-    try:
-        return float(text[:-1]) * unit if unit else float(text)
-    except ValueError:
-        return None
 
 
 def _sleep(args: list[str]) -> Job | None:
@@ -188,34 +182,43 @@ def _stress(args: list[str]) -> Job | None:
     rest = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--") else [arg])]
     while rest:
         name = rest.pop(0)
+        name = {"-m": "--vm", "-t": "--timeout"}.get(name, name)
         options[name] = "" if name in ("--vm-keep", "--vm-populate") else (rest.pop(0) if rest else "?")
-    if set(options) - {"--vm", "--vm-bytes", "--vm-keep", "--vm-hang", "--timeout", "-t", "--vm-method"}:
+    known = {"--vm", "--vm-bytes", "--vm-keep", "--vm-hang", "--vm-populate", "--timeout", "--vm-method"}
+    if set(options) - known:
         return None
     number = options.get("--vm", "")
     size = size_of(options.get("--vm-bytes", "256m"))
     hang = seconds_of(options["--vm-hang"]) if "--vm-hang" in options else -1.0
-    if not number.isdigit() or not int(number) or not size or hang is None:
+    timeout = seconds_of(options.get("--timeout", "0"))  # without one it is a day
+    if not is_number(number) or not 0 < int(number) <= _MOST_WORKERS or not size:
         return None
-    size = size // int(number)
+    if hang is None or timeout is None:
+        return None
+    # each has its share, of whole pages and one at least (stress-vm.c, MIN_VM_BYTES)
+    size = max(PAGE, size // int(number) // PAGE * PAGE)
     pause: tuple[Phase, ...] = () if hang < 0 else (Hold(),) if hang == 0 else (Sleep(hang),)
     once: tuple[Phase, ...] = (Touch("vm", write=True), *pause, Touch("vm"))
     if "--vm-keep" in options:
         phases: tuple[Phase, ...] = (Allocate("vm", size), Repeat(once))
     else:
         phases = (Repeat((Allocate("vm", size), *once, Free("vm"))),)
-    return replace(Job(Workload(phases), 400), processes=int(number), respawn=True)
+    job = Job(Workload(phases), 400, processes=int(number), respawn=True)
+    return replace(job, timeout=timeout or None)
 
 
 def _load(args: list[str]) -> Job | None:
     settings = {"mib": 64.0, "step": 0.0, "every": 0.0, "passes": -1.0, "pause": 0.0, "delay": 0.0}
     for word in args:
         name, _, value = word.partition("=")
-        number = seconds_of(value)
+        number = -1.0 if (name, value) == ("passes", "-1") else seconds_of(value)
         if name not in settings or number is None:
             return None
         settings[name] = number
     size = int(settings["mib"])
     step = int(settings["step"]) or size
+    if size < 1:
+        return None
     ends = [min(size, start + step) for start in range(0, size, step)]
     phases: list[Phase] = [Sleep(settings["delay"])] if settings["delay"] else []
     phases.append(Allocate("held", size * MIB))

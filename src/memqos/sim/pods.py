@@ -24,19 +24,20 @@ from memqos.sim.machine import SECOND, Machine
 from memqos.sim.node import Event, SimNode
 from memqos.sim.process import Process
 from memqos.sim.stat import Look
-from memqos.workload.spec import Workload
+from memqos.workload.spec import Sleep, Workload
 
 
 @dataclass(slots=True)
 class Program:
     """A container's program: one process or several, the first of which stands for all.
 
-    `log` grows with what it prints.
+    `log` grows with what it prints. When its `timer` ends it ends.
     """
 
     machine: Machine
     job: Job
     members: list[Process]
+    timer: Process | None = None
     log: list[str] = field(default_factory=list)
     ended: bool = False
     code: int = 0
@@ -47,6 +48,11 @@ class Program:
     def pid(self) -> int:
         """The number of its first task."""
         return self.members[0].task
+
+    @property
+    def processes(self) -> list[Process]:
+        """Its members, and its timer if it has one."""
+        return self.members if self.timer is None else [*self.members, self.timer]
 
     def poll(self) -> int | None:
         """Return its exit code once it has ended."""
@@ -68,7 +74,7 @@ class Program:
         """End all of it."""
         if not self.ended:
             self.ended, self.code = True, code
-            for process in self.members:
+            for process in self.processes:
                 self.machine.kill(process.task, code)
 
     def hear(self, process: Process, kind: int, *, group: bool) -> bool:
@@ -82,13 +88,15 @@ class Program:
         if kind == k.EV_MARK and process.alive:
             process.go_on()
             self._listen()
+        elif kind == k.EV_EXIT and process is self.timer and process.exit_code == 0:
+            self.kill(0)
         elif kind == k.EV_EXIT:
             if self.job.respawn and process.exit_code == 137 and not group:
                 process.start()
             elif not any(each.alive for each in self.members):
                 self._listen()
-                self.ended, self.code = True, process.exit_code
-        return self.ended or len(self.log) > lines
+                self.kill(process.exit_code)
+        return self.poll() is not None or len(self.log) > lines
 
     def used(self) -> tuple[float, float]:
         """Seconds of the processor: of the programs themselves, and of the kernel for them."""
@@ -192,7 +200,7 @@ class SimPods(Runner):
                 self.killed.append(f"{at / SECOND:.6f} out of memory: killed task {task} of {where}")
             for cgroup, programs in self.cgroups.programs.items():
                 for program in programs:
-                    for process in program.members:
+                    for process in program.processes:
                         if process.task == task:
                             group = self._group(cgroup)
                             noticed = program.hear(process, kind, group=group) or noticed
@@ -205,6 +213,9 @@ class SimPods(Runner):
             Process(self.machine, self.files, cgroup, job, oom_score_adj) for _ in range(job.processes)
         ]
         program = Program(self.machine, job, members)
+        if job.timeout is not None:
+            wait = Job(Workload((Sleep(job.timeout),)))
+            program.timer = Process(self.machine, self.files, cgroup, wait, oom_score_adj)
         self.cgroups.programs.setdefault(cgroup, []).append(program)
         return program
 

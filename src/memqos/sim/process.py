@@ -8,13 +8,13 @@ machine calls back (`EV_MARK`) and the next one is given to it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from memqos.sim.commands import Job
 from memqos.sim.files import Files
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND, Machine
+from memqos.sim.region import Region, fails
 from memqos.sim.serving import BATCH, FOREVER, Row, Serving
 from memqos.workload.draws import BLOCKS, phase_key, places
 from memqos.workload.result import Result
@@ -34,16 +34,6 @@ from memqos.workload.spec import (
 )
 from memqos.workload.steps import Step, steps
 from memqos.workload.vector import VectorPlaces
-
-
-@dataclass(slots=True)
-class Region:
-    """A mapped region: the object it lies in, and its pages."""
-
-    obj: int
-    pages: int
-    mapping: int = -1
-    """A file's pages lie in the file's object, and the mapping has its own."""
 
 
 class Process:
@@ -141,15 +131,14 @@ class Process:
 
     def _phase(self, step: Step) -> Iterator[list[Row]]:
         action = step.action
-        if isinstance(action, Allocate):
-            if action.size > self.machine.spec.memory + self.machine.spec.swap:
-                yield [{k.P_OP: k.OP_EXIT, k.P_A: self.job.refused}]
+        if fails(action, self._regions, self.files.sizes, self.machine.spec):
+            yield [{k.P_OP: k.OP_EXIT, k.P_A: self.job.refused}]
+        elif isinstance(action, Allocate):
             region = self.machine.region(self.task, action.size)
             self._regions[action.name] = Region(region, action.size // PAGE)
         elif isinstance(action, MapFile):
             obj = self.files.find(action.path)
-            whole = self.machine.pages_of(obj)
-            pages = whole if action.size is None else action.size // PAGE
+            pages = (self.files.sizes[action.path] if action.size is None else action.size) // PAGE
             mapping = self.machine.mapping(self.task, obj, pages * PAGE)
             self._regions[action.name] = Region(obj, pages, mapping)
         elif isinstance(action, Touch):
@@ -164,7 +153,7 @@ class Process:
         elif isinstance(action, Free):
             region_ = self._regions[action.region]
             keep = 0 if action.size is None else region_.pages - action.size // PAGE
-            if keep <= 0:
+            if action.size is None:
                 del self._regions[action.region]
             mapped = region_.obj if region_.mapping < 0 else region_.mapping
             yield [{k.P_OP: k.OP_FREE, k.P_OBJ: mapped, k.P_FIRST: max(0, keep)}]

@@ -168,7 +168,7 @@ def _requests(at: At) -> Phase:
     only(at, "region", "pages", "order", "write", "perSecond", "seconds", "count", "report", "file")
     not_both(at, "seconds", "count")
     pages = required(at.get("pages")).integer(0, 1 << 24) or 0
-    file = at.get("file")
+    file, report = at.get("file"), at.get("report")
     if not pages and file.value is None:
         raise at.get("pages").error("a request does nothing", "let it touch pages, or read a file")
     return Requests(
@@ -179,7 +179,7 @@ def _requests(at: At) -> Phase:
         write=at.get("write").boolean(),
         seconds=seconds_of(at.get("seconds")),
         count=at.get("count").integer(1, MAX),
-        report=seconds_of(at.get("report")),
+        report=None if report.value is None else number_of(report, 1e-3, 1e6),
         file=None if file.value is None else _request_file(file),
     )
 

@@ -30,6 +30,13 @@ def test_it_computes(text: str, value: object):
     assert parse(text).evaluate(names) == value
 
 
+@pytest.mark.parametrize("text", ["1e308 * 10", "1e308 * 10 - 1e308 * 10", "9" * 400 + " / 3"])
+def test_what_is_no_finite_number_is_an_error(text: str):
+    with pytest.raises(ExperimentError, match=r"is no number|too large a number") as caught:
+        parse(text, place="e.yaml:7").evaluate({})
+    assert caught.value.source == "e.yaml:7"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -159,6 +159,56 @@ def test_a_sysctl_that_is_not_simulated_is_refused(tmp_path: Path) -> None:
         node_of(wanted)
 
 
+@pytest.mark.parametrize(
+    ("sysctl", "remedy"),
+    [
+        ({"vm.dirty_ratio": "²"}, "write 0 to 100"),
+        ({"vm.dirty_ratio": "101"}, "write 0 to 100"),
+        ({"vm.page-cluster": "32"}, "write 0 to 31"),
+        ({"vm.swappiness": "-1"}, "write 0 to 200"),
+    ],
+)
+def test_a_sysctls_value_is_one_that_the_kernel_takes(
+    tmp_path: Path, sysctl: dict[str, str], remedy: str
+) -> None:
+    wanted = experiment(tmp_path, [], {"sleep": 1}, node={"sysctl": sysctl})
+    with pytest.raises(ExperimentError, match="is no value of it") as caught:
+        node_of(wanted)
+    assert (caught.value.field, caught.value.remedy) == (f"node.sysctl.{next(iter(sysctl))}", remedy)
+
+
+def checked(wanted: Experiment) -> str:
+    """The one error of its commands; "" for none."""
+    try:
+        check_commands(wanted, play(wanted, "run"))
+    except ExperimentError as error:
+        return str(error)
+    return ""
+
+
+def test_a_file_that_nobody_lists_or_writes_is_an_error_before_anything_is_played(tmp_path: Path) -> None:
+    disks = {"data": {"size": "16Mi"}}
+    reader = pod("reader", "cat", "/data/f")
+    error = checked(experiment(tmp_path, [reader], {"start": "reader"}, disks=disks))
+    assert error.endswith(
+        "pod reader: there is no file /data/f; list it in files; that of `path: NAME` is /data/NAME"
+    )
+    assert error.startswith(f"{tmp_path}/x.yaml:")
+    writer = pod("writer", "dd", "if=/dev/zero", "of=/data/f", "bs=1M", "count=8")
+    assert not checked(experiment(tmp_path, [reader, writer], {"start": "reader"}, disks=disks))
+
+
+def test_a_file_larger_than_the_disk_cannot_be_written(tmp_path: Path) -> None:
+    writer = pod("writer", "dd", "if=/dev/zero", "of=/data/f", "bs=1M", "count=17")
+    error = checked(experiment(tmp_path, [writer], {"start": "writer"}, disks={"data": {"size": "16Mi"}}))
+    assert "pod writer: /data/f of 17 MiB does not fit on the disk data" in error
+
+
+@pytest.mark.parametrize("volumes", [5, [{"name": "v", "emptyDir": "x"}], [{"name": "v", "emptyDir": {}}]])
+def test_volumes_of_any_form_are_read_without_a_crash(tmp_path: Path, volumes: Any) -> None:
+    assert not checked(experiment(tmp_path, [pod("a", "sleep", "1", volumes=volumes)], {"start": "a"}))
+
+
 def test_every_command_of_the_example_is_simulated() -> None:
     wanted = read(Path(__file__).parents[3] / "examples" / "scenarios" / "mixed.yaml")
     check_inputs(wanted)

@@ -5,9 +5,10 @@ import shlex
 import pytest
 
 from memqos.errors import ExperimentError
-from memqos.sim.commands import size_of, understand
+from memqos.sim.commands import Job, understand
+from memqos.sim.words import size_of
 from memqos.units import MIB
-from memqos.workload.spec import Allocate, Hold, ReadFile, Repeat, Sleep, Touch, Workload, WriteFile
+from memqos.workload.spec import Allocate, Hold, Phase, ReadFile, Repeat, Sleep, Touch, Workload, WriteFile
 
 
 def test_md5sum_reads_the_file_by_32_kib_at_the_field_studys_rate() -> None:
@@ -57,6 +58,11 @@ def test_sizes(text: str, size: int | None) -> None:
     assert size_of(text) == size
 
 
+def test_dds_blocks_of_512_bytes() -> None:
+    job = understand(shlex.split("dd if=/data/x bs=8b count=1kB"))
+    assert job.workload.phases == (ReadFile("/data/x", bytes=4_096_000, block=4096),)
+
+
 def test_dds_decimal_suffixes() -> None:
     assert size_of("1MB", dd=True) == 1_000_000
 
@@ -75,6 +81,19 @@ def test_a_workload_file_is_looked_up_by_its_path() -> None:
         "md5sum",
         "md5sum -c sums",
         "sleep soon",
+        "sleep -1",
+        "sleep nan",
+        "sleep 1_0",
+        "sleep 1e400",
+        "sleep 9e300d",
+        "python3 -m memqos.lab.load mib=0",
+        "python3 -m memqos.lab.load mib=nan",
+        "python3 -m memqos.lab.load mib=8 step=-1",
+        "python3 -m memqos.lab.load mib=8 every=-1",
+        "stress-ng --vm ²",
+        "stress-ng --vm 5000",
+        "stress-ng --vm 1 --timeout -5",
+        "dd if=/data/a count=²",
         "dd of=/data/x",
         "stress-ng --cpu 2",
         "sh -c nginx",
@@ -85,6 +104,47 @@ def test_an_unknown_command_is_named(command: str) -> None:
     with pytest.raises(ExperimentError, match="is not simulated; write one of md5sum") as caught:
         understand(shlex.split(command))
     assert shlex.split(command)[-1] in str(caught.value)
+
+
+def test_a_shell_may_throw_away_what_the_command_prints() -> None:
+    for text in ("cat /data/a > /dev/null", "exec cat /data/a >/dev/null 2>&1", "cat /data/a 2> /dev/null"):
+        assert understand(["sh", "-c", text]) == understand(["cat", "/data/a"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat /data/a > /data/b",
+        "cat /data/a | md5sum",
+        "sleep 1; cat /data/a",
+        "sleep 1 && sleep 2",
+        "cat /data/*",
+        "cat $FILE",
+        "cat '/data/a",
+        "(sleep 5)",
+        "sleep 5 &",
+    ],
+)
+def test_what_needs_a_shell_is_an_error_that_says_so(text: str) -> None:
+    with pytest.raises(ExperimentError, match="is not simulated: it needs a shell; write one command"):
+        understand(["sh", "-c", text])
+
+
+def test_a_name_with_spaces_in_quotes_is_one_word() -> None:
+    assert understand(["sh", "-c", "cat '/data/a; b'"]).workload.phases == (ReadFile("/data/a; b"),)
+
+
+def test_stress_ngs_workers_have_a_page_at_least_and_end_with_the_timeout() -> None:
+    job = understand(shlex.split("stress-ng -m 3 --vm-bytes 10000 -t 2m"))
+    assert job.workload.phases[0] == Repeat((Allocate("vm", 4096), *_once(job)[1:]))
+    assert (job.processes, job.timeout) == (3, 120.0)
+    assert understand(shlex.split("stress-ng --vm 1 --timeout 0")).timeout is None
+
+
+def _once(job: Job) -> tuple[Phase, ...]:
+    (repeat,) = job.workload.phases
+    assert isinstance(repeat, Repeat)
+    return repeat.phases
 
 
 def test_no_command_at_all() -> None:

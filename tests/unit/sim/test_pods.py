@@ -22,6 +22,8 @@ from memqos.workload.result import Result
 from memqos.workload.spec import (
     Action,
     Allocate,
+    Free,
+    MapFile,
     ReadFile,
     Repeat,
     Requests,
@@ -137,3 +139,39 @@ def test_a_machine_that_makes_no_sense_is_one_clear_error(fields: dict[str, obje
 def test_an_unknown_kernel_is_named() -> None:
     with pytest.raises(ExperimentError, match=r"'5\.15' is not simulated; choose one of 6\.1, 6\.12, 7\.2"):
         profile("5.15")
+
+
+def test_stress_ng_ends_with_its_timeout() -> None:
+    seen = Played(pod("stress", "stress-ng --vm 2 --vm-bytes 8M --timeout 3"))
+    last = seen.main.last
+    assert last is not None
+    assert (seen.phase, last.exit_code) == ("Succeeded", 0)
+    assert last.finished_us - last.started_us == pytest.approx(3e6, abs=1e5)
+
+
+def test_a_program_fails_on_a_file_that_is_not_there() -> None:
+    seen = Played(pod("a", "cat /data/none"))
+    assert (seen.phase, seen.main.last and seen.main.last.exit_code) == ("Failed", 1)
+    seen = Played(pod("a", "memqos workload w"), workload=(MapFile("f", "/data/none"), Touch("f")))
+    assert (seen.phase, seen.main.last and seen.main.last.exit_code) == ("Failed", 2)
+
+
+@pytest.mark.parametrize(
+    "phases",
+    [
+        (MapFile("f", "/data/f", size=2 * MIB), Touch("f")),
+        (MapFile("f", "/data/f"), Touch("f", offset=MIB)),
+        (MapFile("f", "/data/f"), Touch("f", size=2 * MIB)),
+    ],
+)
+def test_a_workload_fails_where_it_reaches_beyond_a_file(phases: tuple[Action, ...]) -> None:
+    seen = Played(pod("a", "memqos workload w"), files={"/data/f": MIB}, workload=phases)
+    assert (seen.phase, seen.main.last and seen.main.last.exit_code) == ("Failed", 2)
+    assert seen.moved("rbytes") == 0
+
+
+def test_what_was_given_back_is_still_mapped() -> None:
+    again = (Allocate("f", MIB), Touch("f", write=True), Free("f", MIB), Touch("f", write=True))
+    seen = Played(pod("a", "memqos workload w"), workload=again)
+    assert seen.phase == "Succeeded"
+    assert [each.pages for each in seen.results] == [0, 256, 0, 256]

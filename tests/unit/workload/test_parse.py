@@ -152,6 +152,10 @@ A = "allocate: {name: a, size: 8Ki}"
         (f"[{A}, requests: {{region: a, pages: 0, perSecond: 1}}]", "requests.pages: a request does nothing"),
         (f"[{A}, requests: {{region: a, pages: 1, perSecond: 0}}]", "requests.perSecond: 0 is out of range"),
         (
+            f"[{A}, requests: {{region: a, pages: 1, perSecond: 1, report: 1.0e-9}}]",
+            "requests.report: 1e-09 is out of range; write a number of 0.001 to 1e+06",
+        ),
+        (
             f"[{A}, requests: {{region: a, pages: 1, perSecond: 1, seconds: 1, count: 1}}]",
             "requests.count: stands beside seconds",
         ),
