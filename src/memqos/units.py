@@ -104,12 +104,12 @@ def parse_bytes(text: str | int) -> int:
 
 
 def format_bytes(size: int) -> str:
-    """Write a size for people: `512 B`, `1.5 MiB`, `64 MiB`; `max` for `UNLIMITED` and above."""
+    """Write a size for people: `512 B`, `1.5 MiB`, `1 EiB`; `max` for `UNLIMITED` and above."""
     if size >= UNLIMITED:
         return "max"
     number = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(number) < 1024 or unit == "TiB":
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        if abs(number) < 1024 or unit == "EiB":
             break
         number /= 1024
     digits = f"{number:.1f}".removesuffix(".0") if abs(number) < 100 else f"{number:.0f}"

@@ -93,6 +93,8 @@ def test_any_text_is_a_quantity_or_a_quantity_error(text: str) -> None:
         (1536, "1.5 KiB"),
         (64 << 20, "64 MiB"),
         (100 << 30, "100 GiB"),
+        (2 << 50, "2 PiB"),
+        (1 << 60, "1 EiB"),
         (UNLIMITED, "max"),
         (2**63 - 1, "max"),
     ],

@@ -144,7 +144,8 @@ def _kind(hint: Any, about: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         item = get_args(hint)[0]
         several = isinstance(item, type) and dataclasses.is_dataclass(item)
         return GenericAlias(list, _model(item) if several else item), {}
-    bounds = {} if about["least"] is None else {"ge": about["least"]}
+    limits = {"ge": about["least"], "le": about["most"]}
+    bounds = {name: limit for name, limit in limits.items() if limit is not None}
     return hint, bounds | ({"allow_inf_nan": False} if hint is float else {})
 
 

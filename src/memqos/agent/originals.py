@@ -11,13 +11,16 @@ thrashes, just when nothing may wait: what a killed process wrote stays in the p
 of the machine loses is void anyway. The original is the last value that somebody else gave the knob: when the
 kubelet writes a new limit over ours, that is what to go back to.
 
-A half-written last line is from a batch that never reached the kernel, so it is dropped.
+A half-written last line is from a batch that never reached the kernel, so it is dropped. Any other line that
+does not read was damaged later: what its knob held is lost, `Originals.damaged` counts them, and whoever
+opens the file says so.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from memqos.errors import AgentError
 from memqos.model.plan import Value
 from memqos.model.snapshot import IoMax
 
@@ -74,7 +78,11 @@ class Intent:
 
 
 class Originals:
-    """The remembered knobs of this boot. Raises `OSError` when the disk does not take a record.
+    """The remembered knobs of this boot; `damaged` is how many records could not be read.
+
+    A file with such records is kept beside the new one, as `originals.damaged`.
+
+    Raises `AgentError` for a file that cannot be read, `OSError` when the disk does not take a record.
 
     Only the holder of the directory's lock may open it. Without a directory nothing is read or
     kept: for a dry run, which writes no knob.
@@ -85,6 +93,7 @@ class Originals:
             directory.mkdir(parents=True, exist_ok=True)
         self.path = None if directory is None else directory / NAME
         self.boot_id = boot_id
+        self.damaged = 0
         self._known: dict[Key, Original] = {}
         self._lines = 0
         self._load()
@@ -150,22 +159,23 @@ class Originals:
     def _load(self) -> None:
         if self.path is None:
             return
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return
+        data = _contents(self.path)
         whole, _, torn = data.rpartition(b"\n")
         if torn:
             os.truncate(self.path, len(data) - len(torn))
-        for line in whole.split(b"\n"):
+        for line in whole.splitlines():
             self._lines += 1
             record = _decode(line)
+            self.damaged += record is None
             if record is None or record.boot != self.boot_id:
                 continue
             original = Original(record.cgroup, record.inode, record.knob, record.original, record.ours)
             self._known.pop(original.key, None)
             if record.ours:
                 self._known[original.key] = original
+        if self.damaged:
+            with contextlib.suppress(OSError):
+                self.path.with_suffix(".damaged").write_bytes(data)
 
     def _compact(self) -> None:
         """Write the file anew without what was forgotten, and put it in place at once."""
@@ -188,11 +198,29 @@ class Originals:
         return b"%08x %s\n" % (zlib.crc32(line), line)
 
 
+def _contents(path: Path) -> bytes:
+    """What a file holds, nothing when there is none; raises `AgentError`, also for what is no file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return file.read()
+            problem = "is not a file"
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    raise AgentError(f"{path} {problem}; look what it is, or name another state directory")
+
+
 def _decode(line: bytes) -> _Line | None:
     checksum, _, text = line.partition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None
-    return msgspec.json.decode(text, type=_Line)
+    try:
+        return msgspec.json.decode(text, type=_Line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _plain(value: Value) -> Kept:

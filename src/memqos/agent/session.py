@@ -28,6 +28,7 @@ from memqos.agent.runner_node import RunnerNode
 from memqos.agent.thrift import thrifty
 from memqos.errors import AgentError
 from memqos.kubelet.allocatable import NodeCapacity
+from memqos.linux.features import check_supported
 from memqos.linux.node import LinuxNode
 from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, PodStatus
 from memqos.linux.shelter import Shelter
@@ -44,6 +45,18 @@ _SLOW_DISK: Final = Advice(
     "name a state directory on tmpfs, as /run, or on a faster disk",
     "agent",
 )
+
+
+def damage(originals: Originals) -> Advice:
+    """Say that records of original values could not be read."""
+    return Advice(
+        "memqos itself",
+        f"{originals.damaged} records of {originals.path} are damaged: what those knobs held is not known",
+        f"look at {originals.path}.damaged, and set by hand what is not as it should be",
+        "agent",
+    )
+
+
 _REMEMBERED: Final = 1000
 """Writes and advice that a report holds at most: an agent runs for months."""
 
@@ -137,6 +150,8 @@ class Session:
     def _run(self, node: Node, pods: Pods, evictor: Evictor | None = None, *, beside: bool = False) -> Report:
         settings = self._settings.agent
         originals = Originals(None if self._dry_run else self._state, node.observe().boot_id)
+        if originals.damaged:
+            self._advise([damage(originals)])
         journal: Journal | Beside | None = None
         if settings.journal_size:
             journal = Journal(self._state / "journal", settings.journal_size)
@@ -193,7 +208,11 @@ class Session:
 
     @contextmanager
     def _sheltered(self) -> Iterator[None]:
-        """Protect this process while the session lasts; a dry run changes nothing."""
+        """Protect this process while the session lasts; a dry run changes nothing.
+
+        Raises `Unsupported` first: where nothing can be managed nothing is to be protected.
+        """
+        check_supported(self._root)
         if self._dry_run or not self._settings.agent.protect_itself:
             yield
             return

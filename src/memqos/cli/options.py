@@ -27,6 +27,22 @@ STATE: Final = Path("/run/memqos")
 """Where an agent keeps what it must put back: gone with a reboot, as what it wrote is."""
 
 
+class Seconds(click.FloatRange):
+    """A time in seconds of at least `min`, as the kernel's timers take it: finite, less than a century."""
+
+    name = "seconds"
+
+    def __init__(self, min: float = 0.0) -> None:  # noqa: A002 - click's own word
+        super().__init__(min=min, max=3e9)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse what is no number, `nan` included, which compares as no number does."""
+        number = float(super().convert(value, param, ctx))
+        if number != number:
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return number
+
+
 def json_option(command: F) -> F:
     """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")(
@@ -153,12 +169,11 @@ class PodSource:
     def load(self) -> tuple[Pod, ...]:
         """Read the pods; raises `ManifestError`, and `InputError` when both sources are named."""
         from memqos.cluster.kubelet_pods import read_pod_list
-        from memqos.cluster.manifest import load_manifests
 
         if self.manifests and self.kubelet_pods:
             raise InputError("--pods and --kubelet-pods exclude each other", remedy="name one source of pods")
         if self.kubelet_pods is None:
-            return load_manifests(self.manifests).pods if self.manifests else ()
+            return self._of_manifests() if self.manifests else ()
         changed = self.kubelet_pods.stat().st_mtime_ns if self.kubelet_pods.exists() else -1
         if changed != self._read_at or changed == -1:
             found = read_pod_list(self.kubelet_pods)
@@ -166,6 +181,21 @@ class PodSource:
                 click.echo(f"memqos: {error}; this pod is left alone", err=True)
             self._read_at, self._pods = changed, found.pods
         return self._pods
+
+    def _of_manifests(self) -> tuple[Pod, ...]:
+        """Read the pods of the manifests, and tell of workloads among them that are no pods."""
+        from memqos.cluster.manifest import load_manifests
+
+        found = load_manifests(self.manifests)
+        if not found.pods:
+            kinds = sorted({each.kind for each in found.others})
+            held = f", only {', '.join(kinds)}" if kinds else ""
+            raise InputError(
+                f"there is no Pod{held}",
+                source=", ".join(map(str, self.manifests)),
+                remedy="write manifests of kind Pod; what a controller makes of a template is not read",
+            )
+        return found.pods
 
     def placed(self, snapshot: Snapshot) -> tuple[PlacedPod, ...]:
         """Return the pods with their cgroups on this node; those of the tree itself without a source."""

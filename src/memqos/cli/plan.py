@@ -57,9 +57,13 @@ def command(
 
     settings = load_settings(policy, kubelet_config)
     source = PodSource(manifests, kubelet_pods)
-    if node_memory and not manifests:
+    if node_memory is None and node_swap != "0":
+        raise InputError(
+            "--node-swap is the swap of a node you do not have", remedy="give --node-memory, or leave it out"
+        )
+    if node_memory is not None and not manifests:
         raise InputError("--node-memory plans for pods of manifests", remedy="name them with --pods")
-    real = _imagined(node_memory, node_swap) if node_memory else _observed(cgroup_root)
+    real = _observed(cgroup_root) if node_memory is None else _imagined(node_memory, node_swap)
     snapshot, placed = _with(real, source, settings.kubelet.config)
     plan = decide_once(ladder(settings), View(snapshot, None, placed))
     writes = plan_table(plan, real, placed, changes_only=not everything)
@@ -97,9 +101,20 @@ def _observed(cgroup_root: str) -> Snapshot:
 def _imagined(memory: str, swap: str) -> Snapshot:
     from memqos.agent.prospect import empty_node
     from memqos.kubelet.allocatable import NodeCapacity
+
+    size = _size("--node-memory", memory)
+    if not size:
+        raise InputError("a node has some memory", field="--node-memory", remedy="write a size such as 8Gi")
+    return empty_node(NodeCapacity(memory=size, swap=_size("--node-swap", swap)))
+
+
+def _size(option: str, text: str) -> int:
     from memqos.units import parse_bytes
 
-    return empty_node(NodeCapacity(memory=parse_bytes(memory), swap=parse_bytes(swap)))
+    try:
+        return parse_bytes(text)
+    except InputError as error:
+        raise error.at(field=option) from None
 
 
 def _with(

@@ -20,21 +20,33 @@ def command(ctx: click.Context, cgroup_root: str, state: Path, dry_run: bool, as
     """Put back every value that an agent changed, after it was killed.
 
     A knob that somebody else has written since is left as it is. Ends with 1 when a value could not
-    be restored; it stays remembered for the next try.
+    be restored, which stays remembered for the next try, or when what is remembered is damaged.
     """
     from memqos.agent.lock import Lock
     from memqos.agent.originals import Originals
     from memqos.agent.restore import restore
+    from memqos.agent.session import damage
     from memqos.cli.output import Output
     from memqos.linux.node import LinuxNode
     from memqos.linux.shelter import remove_empty
+    from memqos.model.plan import Outcome
     from memqos.report.plan import outcomes_table
+    from memqos.report.session import advice_line
 
-    with Lock(state), LinuxNode(cgroup_root) as node:
-        originals = Originals(state, node.observe().boot_id)
-        outcomes = restore(node, originals, dry_run=dry_run)
+    outcomes: tuple[Outcome, ...] = ()
+    damaged = False
+    with LinuxNode(cgroup_root) as node:
+        if state.exists():
+            with Lock(state):
+                originals = Originals(state, node.observe().boot_id)
+                if damaged := bool(originals.damaged):
+                    click.echo(f"memqos: {advice_line(damage(originals))}", err=True)
+                outcomes = restore(node, originals, dry_run=dry_run)
+        else:
+            click.echo(f"memqos: nothing is remembered in {state}: there is no such directory", err=True)
         if not dry_run:
             remove_empty(cgroup_root)
     table = outcomes_table(outcomes, title="Restored" if not dry_run else "Would be restored")
     Output(as_json=as_json).tables({"restored": table.objects()}, table)
-    ctx.exit(exits.NOT_HELD if any(each.status == "failed" for each in outcomes) else exits.OK)
+    failed = damaged or any(each.status == "failed" for each in outcomes)
+    ctx.exit(exits.NOT_HELD if failed else exits.OK)

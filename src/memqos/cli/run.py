@@ -10,6 +10,7 @@ import click
 from memqos.cli import exits
 from memqos.cli.options import (
     PodSource,
+    Seconds,
     json_option,
     load_settings,
     node_options,
@@ -28,15 +29,17 @@ from memqos.errors import InputError
 @click.option(
     "--logs", type=click.Path(path_type=Path), metavar="DIR", help="Container logs. [default: STATE/logs]"
 )
-@click.option("--seconds", type=float, metavar="S", help="End after this time.")
+@click.option("--seconds", type=Seconds(), metavar="S", help="End after this time.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     metavar="S",
     help="Longest time between two looks. [default: the policy's]",
 )
 @click.option("--until-done", is_flag=True, help="End when every pod of --pods has ended for good.")
-@click.option("--grace", type=float, metavar="S", help="Bound the pods' termination grace period at the end.")
+@click.option(
+    "--grace", type=Seconds(), metavar="S", help="Bound the pods' termination grace period at the end."
+)
 @click.option("--dry-run", is_flag=True, help="Decide and record, but write no knob.")
 @json_option
 @click.pass_context

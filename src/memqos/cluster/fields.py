@@ -80,9 +80,8 @@ class At:
         """This string, which must be one of `allowed`; `default` where there is none."""
         text = self.string(default)
         if text != default and text not in allowed:
-            raise self.error(
-                f"{shown(text)} is not known", f"write {', '.join(allowed[:-1])} or {allowed[-1]}"
-            )
+            words = " or ".join(filter(None, (", ".join(allowed[:-1]), allowed[-1])))
+            raise self.error(f"{shown(text)} is not known", f"write {words}")
         return text
 
     def integer(self, low: int, high: int) -> int | None:

@@ -60,6 +60,7 @@ class RelaxSettings:
         "a few steps double it; each is seen to help before the next",
         unit="percent",
         least=1.0,
+        most=1000.0,
     )
     dwell_seconds: float = setting(
         2.0,

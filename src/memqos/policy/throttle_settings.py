@@ -37,6 +37,7 @@ class ThrottleSettings:
         "at the edge memory.high stops a program instead of slowing it",
         unit="percent",
         least=1.0,
+        most=1000.0,
     )
     dwell_seconds: float = setting(
         2.0,

@@ -76,6 +76,12 @@ def test_a_kubelets_configuration_is_read_as_the_kubelet_spells_it() -> None:
             "{agent: {intervalSeconds: 0}}",
             "spec.agent.intervalSeconds: 0 is not right; input should be greater",
         ),
+        (
+            "{watch: {memoryStallPercent: 101}}",
+            "spec.watch.memoryStallPercent: 101 is not right; input should be less than or equal to 100",
+        ),
+        ("{ease: {marginPercent: 150}}", "spec.ease.marginPercent: 150 is not right; input should be less"),
+        ("{relax: {stepPercent: 1001}}", "spec.relax.stepPercent: 1001 is not right; input should be less"),
         ("{agent: {intervalSeconds: .inf}}", "spec.agent.intervalSeconds: inf is not right"),
         ("{agent: {intervalSeconds: '5'}}", "spec.agent.intervalSeconds: '5' is not right"),
         ("{io: {disks: [{name: a}, {}]}}", "spec.io.disks[1].name: is empty; name a disk as lsblk does"),

@@ -1,10 +1,12 @@
 import errno
 import os
+import zlib
 from pathlib import Path
 
 import pytest
 
 from memqos.agent.originals import Intent, Originals
+from memqos.errors import AgentError
 from memqos.model.snapshot import IoMax
 from memqos.units import UNLIMITED
 
@@ -107,3 +109,32 @@ def test_the_file_does_not_grow_without_end(tmp_path: Path) -> None:
         originals.remember([intent(size - 1, size)])
     assert len(reopened(tmp_path)) == 1
     assert (tmp_path / "originals").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"hello",
+        b"00000000 [1]",
+        b'%08x {"a":1}' % zlib.crc32(b'{"a":1}'),
+        b'%08x ["boot"]' % zlib.crc32(b'["boot"]'),
+    ],
+)
+def test_a_damaged_record_costs_itself_and_is_counted_and_kept(tmp_path: Path, line: bytes) -> None:
+    Originals(tmp_path, "boot").remember([intent(UNLIMITED, 4096)])
+    whole = (tmp_path / "originals").read_bytes()
+    (tmp_path / "originals").write_bytes(line + b"\n" + whole)
+    again = reopened(tmp_path)
+    assert (again.damaged, len(again)) == (1, 1)
+    assert (tmp_path / "originals.damaged").read_bytes() == line + b"\n" + whole
+    assert reopened(tmp_path).damaged == 0  # written anew without it
+
+
+def test_what_is_no_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "originals").mkdir()
+    with pytest.raises(AgentError, match="originals cannot be read: Is a directory; look what it is"):
+        Originals(tmp_path, "boot")
+    (tmp_path / "originals").rmdir()
+    os.mkfifo(tmp_path / "originals")
+    with pytest.raises(AgentError, match="originals is not a file; look what it is"):
+        Originals(tmp_path, "boot")

@@ -182,6 +182,63 @@ def test_restore_after_nothing_restores_nothing(run, tree: Path, tmp_path: Path)
     assert (status, json.loads(out)) == (exits.OK, {"restored": []})
 
 
+def test_restore_says_that_there_is_nothing_and_makes_no_directory(run, tree: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    state = tmp_path / "stat"
+    status, _, err = run("restore", "--cgroup-root", tree, "--state", state)
+    assert (status, state.exists()) == (exits.OK, False)
+    assert f"nothing is remembered in {state}" in err
+
+
+def test_restore_says_that_what_is_remembered_is_damaged(run, tree: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "originals").write_text("hello\n")
+    status, out, err = run("restore", "--cgroup-root", tree, "--state", tmp_path, "--json")
+    assert (status, json.loads(out)) == (exits.NOT_HELD, {"restored": []})
+    assert "1 records of" in err
+    assert "originals are damaged" in err
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--interval", "--grace"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e30"])
+def test_a_time_that_is_none_is_wrong_usage(run, manifest: Path, option: str, value: str) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = run("run", "--pods", manifest, option, value)
+    assert status == exits.BAD_INPUT
+    assert f"Invalid value for '{option}'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--node-memory", "0"], "--node-memory: a node has some memory; write a size such as 8Gi"),
+        (["--node-memory", ""], "--node-memory: '' is not a quantity"),
+        (["--node-memory", "8Gi", "--node-swap", "-1"], "--node-swap: '-1' is negative"),
+        (["--node-swap", "1Gi"], "--node-swap is the swap of a node you do not have; give --node-memory"),
+    ],
+)
+def test_a_node_that_cannot_be_is_named_by_its_option(
+    run, manifest: Path, arguments: list[str], error: str
+) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = run("plan", "--pods", manifest, *arguments)
+    assert status == exits.BAD_INPUT
+    assert error in err
+
+
+def test_manifests_without_a_pod_are_an_error_that_says_what_they_hold(run, manifest: Path) -> None:  # type: ignore[no-untyped-def]
+    manifest.write_text(POD.replace("kind: Pod", "kind: Deployment").replace("v1", "apps/v1"))
+    status, _, err = run("plan", "--pods", manifest, "--node-memory", "1Gi")
+    assert status == exits.BAD_INPUT
+    assert f"{manifest}: there is no Pod, only Deployment; write manifests of kind Pod" in err
+
+
+def test_a_machine_without_cgroup_v2_is_told_before_the_agent_protects_itself(
+    run, manifest: Path, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run(
+        "run", "--cgroup-root", tmp_path / "no", "--pods", manifest, "--state", tmp_path / "s"
+    )
+    assert (status, out) == (exits.CANNOT_HERE, "")
+    assert err.count("\n") == 1
+
+
 def test_the_doctor_finds_what_is_missing_and_says_the_remedy(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     status, out, _ = run("doctor", "--cgroup-root", tmp_path, "--json")
     findings = {each["what"]: each for each in json.loads(out)["findings"]}
