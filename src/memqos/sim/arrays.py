@@ -77,7 +77,9 @@ class Arrays:
             dev[i, : k.D_RLAT] = row
             m.dev[i, k.D_RLAT] = disk.read_latency_us * 1000
             m.dev[i, k.D_WLAT] = disk.write_latency_us * 1000
+            m.dev[i, k.D_SPREAD] = disk.spread_us * 1000
             m.dev[i, k.D_BURST] = disk.burst_us * 1000
+            m.dev[i, k.D_UNDER_WAY] = disk.under_way
             m.dev[i, k.D_MOST] = MOST
         low = math.isqrt(16 * (spec.memory >> 10))
         kib = min(max(low, 128), 262144)
@@ -108,7 +110,8 @@ class Arrays:
             k.STOCK_SLOTS: profile.stock_slots,
             k.RECLAIM_QUARTER: int(profile.reclaim_by_quarters),
             k.NS_FAULT: costs.fault, k.NS_SCAN: costs.scan, k.NS_STEAL: costs.steal,
-            k.NS_SWAP_OUT: costs.swap_out, k.NS_ROUND: costs.round, k.NS_READ_MISS: costs.read_miss,
+            k.NS_SWAP_OUT: costs.swap_out, k.NS_ROUND: costs.round, k.NS_REQUEST: costs.request,
+            k.NS_READ_MISS: costs.read_miss,
             k.NS_COPY: costs.copy, k.NS_SYSCALL: costs.syscall, k.STALE_STATS: int(profile.stale_stats),
             k.PLUG_FIFO: int(profile.plug_is_a_queue), k.SW_HOLES_FIRST: int(profile.swap_fills_holes),
             k.SW_KEPT: int(profile.swap_keeps_written),

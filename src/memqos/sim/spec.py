@@ -12,9 +12,11 @@ MAX_DISKS = 4
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk: bytes and requests per second (0: no bound) and microseconds of latency.
+    """One disk: bytes and requests per second (0: no bound) and microseconds of latency, up to a spread more.
 
     After being idle it takes `burst_us` worth of its bandwidth at once, as a leaky bucket does.
+    With `under_way` pages on their way to swap (0: however many) reclaim waits for the first of them, besides
+    the bound in requests that a kernel has: on a fast processor, where no time passes between its rounds.
     """
 
     name: str = "vda"
@@ -24,7 +26,9 @@ class Disk:
     write_iops: int = 0
     read_latency_us: int = 100
     write_latency_us: int = 100
+    spread_us: int = 0
     burst_us: int = 0
+    under_way: int = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ class Costs:
     From the field study: a resident page's read costs 0.52 µs of system time (0.544 s for 4 GiB: the copy
     and an eighth of a system call), a page that must be reclaimed for and read anew 1.72 µs more.
     A page sent to swap costs its mappings, the TLB, a slot and a bio. `round` is what a round of reclaim at
-    one priority takes besides its pages; where it is 0 the costs of pages include it.
+    one priority takes besides its pages, `request` what it takes to send a request to a disk and to hear of
+    its end; where they are 0 the costs of pages include them.
     `program` is how many times slower programs themselves are than where their own times were measured.
     """
 
@@ -95,6 +100,7 @@ class Costs:
     steal: int = 250
     swap_out: int = 2000
     round: int = 0
+    request: int = 0
     read_miss: int = 1300
     copy: int = 444
     syscall: int = 600
@@ -107,4 +113,4 @@ class Costs:
         return replace(self, **kernel, program=self.program * slower)
 
 
-_KERNEL = ("fault", "scan", "steal", "swap_out", "round", "read_miss", "copy", "syscall")
+_KERNEL = ("fault", "scan", "steal", "swap_out", "round", "request", "read_miss", "copy", "syscall")

@@ -78,8 +78,9 @@ def uncharge(m: Mem, c: int, pages: int) -> None:
 
 @njit
 def work(m: Mem) -> int:
-    """Nanoseconds of the processor for pages scanned, freed and sent to swap that are not paid for yet."""
+    """Nanoseconds of the processor for what was scanned, freed and sent to disks and is not paid for yet."""
     out = m.g[k.WORK_OUT] * m.g[k.NS_SWAP_OUT] + m.g[k.WORK_ROUNDS] * m.g[k.NS_ROUND]
+    out += m.g[k.WORK_REQUESTS] * m.g[k.NS_REQUEST]
     return m.g[k.WORK_SCAN] * m.g[k.NS_SCAN] + m.g[k.WORK_STEAL] * m.g[k.NS_STEAL] + out
 
 

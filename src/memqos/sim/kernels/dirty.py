@@ -159,6 +159,16 @@ def write_chunk(m: Mem, o: int, most: int) -> int:
 
 
 @njit
+def _most_requests(m: Mem, d: int, everything: bool) -> int:
+    """How many writes the flusher has under way: a quarter of those a disk takes (`disk.depth`), or half.
+
+    The second is for whoever calls for it, in reclaim; block/blk-wbt.c `calc_wb_limits`, `get_limit`.
+    """
+    depth = disk.depth(m, d, m.g[k.NOW])
+    return (depth + 1) // 2 if everything else (depth + 3) // 4
+
+
+@njit
 def flush(m: Mem, everything: bool) -> int:
     """The flusher works until nothing should be written (0) or a disk is busy: when to go on."""
     while True:
@@ -166,8 +176,7 @@ def flush(m: Mem, everything: bool) -> int:
         if o < 0:
             return 0
         d = m.obj[o, k.O_DEV]
-        busy = disk.busy_until(m, d, m.g[k.NOW])
-        if busy > m.g[k.NOW] + 20_000_000:
-            return busy - 10_000_000
+        if m.dev[d, k.D_WQ] >= _most_requests(m, d, everything):
+            return max(m.g[k.NOW] + 1, io.next_write(m, d))
         if write_chunk(m, o, CHUNK) == 0:
             return m.g[k.NOW] + 10_000_000

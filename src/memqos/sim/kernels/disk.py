@@ -20,7 +20,7 @@ from memqos.sim.kernels import late, slots, written
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
-from memqos.sim.kernels.rings import READS, SERVED, WRITES, bytes_ns, request_ns, row_of
+from memqos.sim.kernels.rings import READS, SERVED, WRITES, bytes_ns, latency, request_ns, row_of
 
 MOST = 254
 """Pages of one merged request: seg_max of QEMU's virtio-blk (its queue of 256 less 2)."""
@@ -93,7 +93,7 @@ def serve(m: Mem, d: int, until: int) -> None:
         m.dev[d, k.D_AWAIT_IO] -= one_ns
         after = max(m.dev[d, k.D_FREE_AT], m.dev[d, k.D_FREE_IO])
         m.dev[d, k.D_BUSY] += max(0, after - max(free, earliest))
-        done = max(max(start, after) + m.dev[d, k.D_RLAT + ring], m.dev[d, k.D_LAST_DONE])
+        done = max(max(start, after) + latency(m, d, ring, row), m.dev[d, k.D_LAST_DONE])
         m.dev[d, k.D_LAST_DONE] = done
         m.dev[d, k.D_BEGUN] = start
         if ring == READS:
@@ -127,7 +127,7 @@ def forecast(m: Mem, d: int, ring: int, number: int) -> int:
         earliest = start - m.dev[d, k.D_BURST]
         size_at = max(earliest, size_at) + bytes_ns(m, d, which, m.q[row, k.Q_N])
         one_at = max(earliest, one_at) + request_ns(m, d, which)
-        done = max(done, max(start, max(size_at, one_at)) + m.dev[d, k.D_RLAT + which])
+        done = max(done, max(start, max(size_at, one_at)) + latency(m, d, which, row))
         if which == ring and number == (r if which == READS else w):
             return done
         if which == READS:
@@ -195,6 +195,7 @@ def send(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int) -> 
         m.dev[d, k.D_AWAIT] += bytes_ns(m, d, ring, pages + 1) - bytes_ns(m, d, ring, pages)
         return
     m.dev[d, k.D_RIOS + ring] += 1
+    m.g[k.WORK_REQUESTS] += 1
     if ring == READS:
         if now < m.dev[d, k.D_BEGUN]:
             m.dev[d, k.D_LATE] = 1

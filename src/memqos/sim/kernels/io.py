@@ -12,15 +12,12 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
 
-UNDER_WAY = 256
-"""Pages sent to swap before reclaim waits for the first of them; what a plug gathers is not sent yet. Chosen
-on compared runs: no kernel has a bound but that of requests, and guests had 64 under way as a rule."""
-
 
 @njit
 def _full(m: Mem, d: int, alone: bool) -> bool:
     """Whether a disk takes no more of reclaim's writes for now."""
-    if m.dev[d, k.D_WPAGES] >= UNDER_WAY:
+    most = m.dev[d, k.D_UNDER_WAY]
+    if most and m.dev[d, k.D_WPAGES] >= most:
         return True
     return alone and m.dev[d, k.D_WQ] + plug.writes(m) >= disk.depth(m, d, m.g[k.NOW])
 
@@ -57,6 +54,7 @@ def spend(m: Mem) -> None:
     m.g[k.WORK_STEAL] = 0
     m.g[k.WORK_OUT] = 0
     m.g[k.WORK_ROUNDS] = 0
+    m.g[k.WORK_REQUESTS] = 0
     if m.g[k.SC_KIND] == k.DIRECT:
         m.g[k.MEMSTALL] += cost
     m.g[k.NOW] += cost
@@ -76,7 +74,7 @@ def stall(m: Mem, until: int) -> None:
 
 
 @njit
-def _next_write(m: Mem, d: int) -> int:
+def next_write(m: Mem, d: int) -> int:
     """When the first write in flight on a disk ends; -1 when there is none."""
     if m.dev[d, k.D_WQ] == 0:
         return -1
@@ -97,7 +95,7 @@ def wait_write(m: Mem) -> bool:
     complete(m, m.g[k.NOW])
     first = -1
     for d in range(m.g[k.NDEV]):
-        done = _next_write(m, d)
+        done = next_write(m, d)
         if done >= 0 and (first < 0 or done < first):
             first = done
     if first < 0 and m.g[k.HELD]:

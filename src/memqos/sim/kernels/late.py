@@ -12,7 +12,7 @@ from __future__ import annotations
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.layout import Mem
-from memqos.sim.kernels.rings import READS, SERVED, bytes_ns, request_ns, row_of
+from memqos.sim.kernels.rings import READS, SERVED, bytes_ns, latency, request_ns, row_of
 
 FAR = 512
 """Requests to look back over: writes were begun in order, but late reads stand among them as they came."""
@@ -65,7 +65,7 @@ def serve(m: Mem, d: int, until: int) -> bool:
     m.dev[d, k.D_AWAIT] -= size_ns
     m.dev[d, k.D_AWAIT_IO] -= one_ns
     m.dev[d, k.D_BUSY] += max(size_ns, one_ns)
-    done = m.dev[d, k.D_READ] + m.dev[d, k.D_RLAT]
+    done = m.dev[d, k.D_READ] + latency(m, d, READS, row)
     m.dev[d, k.D_LAST_DONE] = max(m.dev[d, k.D_LAST_DONE], done)  # they end in order
     to = _insert(m, d, done)
     for column in range(k.Q_FIRST, k.Q_BEGAN):

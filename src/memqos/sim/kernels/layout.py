@@ -118,13 +118,14 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     SC_TARGET, SC_TO_RECLAIM, SC_RECLAIMED, SC_SCANNED, SC_PRIORITY, SC_MAY_SWAP, SC_SWAPPINESS,
     SC_LOW_RECLAIM, SC_LOW_SKIPPED, SC_FORCE_DEACTIVATE, SC_SKIPPED_DEACTIVATE, SC_DEACTIVATE_ANON,
     SC_DEACTIVATE_FILE, SC_CACHE_TRIM, SC_FILE_TINY, SC_ANON_COST, SC_FILE_COST, SC_FULL_WALK, SC_KIND,
-    SC_PAGEOUT, SC_DIRTY, SC_UNQUEUED, SC_TAKEN, SC_CREDIT,
+    SC_PAGEOUT, SC_DIRTY, SC_CONGESTED, SC_THROTTLED, SC_UNQUEUED, SC_TAKEN, SC_CREDIT,
     # work of this turn, to be turned into CPU time
-    WORK_SCAN, WORK_STEAL, WORK_OUT, WORK_ROUNDS,
+    WORK_SCAN, WORK_STEAL, WORK_OUT, WORK_ROUNDS, WORK_REQUESTS,
     # answers of functions with more than one
     R0, R1, R2, R3,
     # costs in nanoseconds
-    NS_FAULT, NS_SCAN, NS_STEAL, NS_COPY, NS_READ_MISS, NS_SYSCALL, NS_SWAP_OUT, NS_ROUND, QUANTUM,
+    NS_FAULT, NS_SCAN, NS_STEAL, NS_COPY, NS_READ_MISS, NS_SYSCALL, NS_SWAP_OUT, NS_ROUND, NS_REQUEST,
+    QUANTUM,
     # counters of the whole node
     G_ALLOCSTALL, G_PAGEOUTRUN, G_OOM_KILL, G_DIRTIED, G_WRITTEN, DISK_WAIT, NTAB, SLEPT, WAIT_WS,
     THROTTLE_SWAP, USER, TR_HEAD, TR_TAIL, HELD, HELD_SEQ,
@@ -143,7 +144,7 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     # pages of the large folio that kswapd is woken for, and works for until it has reclaimed twice as many
     WANTED_FOLIO, KSWAPD_FOLIO,
     LAST_FILE,  # whose page was evicted last
-) = range(154)  # fmt: skip
+) = range(158)  # fmt: skip
 ISOLATED = LAST_FILE + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
@@ -230,16 +231,18 @@ MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
 
 # m.dev, bytes and nanoseconds
 (
-    D_RBPS, D_WBPS, D_RIOPS, D_WIOPS, D_RLAT, D_WLAT, D_BURST, D_RBYTES, D_WBYTES, D_RIOS, D_WIOS, D_BUSY,
+    D_RBPS, D_WBPS, D_RIOPS, D_WIOPS, D_RLAT, D_WLAT, D_SPREAD, D_BURST, D_RBYTES, D_WBYTES, D_RIOS, D_WIOS,
+    D_BUSY,
     D_FREE_AT, D_FREE_IO, D_LAST_DONE, D_TURN,  # when the budgets of bytes and of requests are there again
     D_AWAIT, D_AWAIT_IO, D_WQ, D_WPAGES,  # of them, what waiting requests will take; writes not done yet
     D_WRITING, D_WROTE,  # since when writes came one after another, when the last one came
-    D_DEPTH, D_MOST,  # writes its scheduler takes at a time (0: no bound), and pages of one request
+    # pages on their way to swap, writes its scheduler takes at a time (0: no bound), pages of one request
+    D_UNDER_WAY, D_DEPTH, D_MOST,
     # when the disk began its last request, was done with the last read; whether one came before (`late`)
     D_BEGUN, D_READ, D_LATE,
-) = range(27)  # fmt: skip
-D_HEAD, D_TAIL = 27, 30  # of three queues: reads and writes that wait, requests that are served
-DEV_COLS = 33
+) = range(29)  # fmt: skip
+D_HEAD, D_TAIL = 29, 32  # of three queues: reads and writes that wait, requests that are served
+DEV_COLS = 35
 Q_CAP = 1 << 13
 Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG, Q_BEGAN, Q_COLS = range(7)  # it came, or is done; first page or slot
 Q_READ, Q_SWAPIN, Q_WRITE, Q_SWAPOUT = range(4)

@@ -55,8 +55,10 @@ def _sort(m: Mem, c: int, kind: int, page: int, limit: int) -> bool:
                 m.cg[c, k.SHELTERED + 4 * kind + tier] += size
             lists.add(m, page, new)
         return True
+    if m.g[k.MGLRU_72]:  # what is dirty or being written is isolated like the rest
+        return False
     now = folios.state_of(m, page)
-    if now & k.WB or (now & k.LOCKED and not m.g[k.MGLRU_72]) or (kind == FILE and now & k.DIRTY):
+    if now & (k.WB | k.LOCKED) or (kind == FILE and now & k.DIRTY):
         if kind == FILE and now & k.DIRTY:
             m.g[k.SC_TAKEN] += size
             if not now & k.WB:
@@ -74,11 +76,12 @@ def _isolate(m: Mem, page: int) -> None:
 
     A place of all ones tells others that the page is on no list.
     """
-    word = (m.w[page] | k.PLACE) & ~k.RECLAIM
+    word = m.w[page] | k.PLACE
     if m.g[k.MGLRU_72]:
         if not word & k.REF:
             word &= ~k.REFS_MASK
     else:
+        word &= ~k.RECLAIM
         if not word & k.REF:
             word &= ~(k.REFS_MASK | k.WS)
         word &= ~k.REF
@@ -104,13 +107,16 @@ def _put_back(m: Mem, c: int, page: int, active: bool) -> None:
 
 
 @njit
-def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
+def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int, swappiness: int) -> int:
     """Scan the oldest generation of one type and reclaim; return how many pages were looked at.
 
-    Of its zones the one from which most is allocated comes first, and DMA when nothing is left there.
+    Of its zones the one from which most is allocated comes first, and DMA when nothing is left there. A
+    generation that is empty now is closed before what was isolated is looked at. `g[R3]` is how many were,
+    `g[R0]` whether one closed.
     """
     seq = m.cg[c, k.MIN_SEQ_ANON + kind]
     m.g[k.R3] = 0
+    m.g[k.R0] = 0
     if m.cg[c, k.MAX_SEQ] - seq + 1 == MIN_GENS:
         return 0
     number = kind * 4 + seq % 4
@@ -122,15 +128,18 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
     held = 0
     refilled = 0
     freed = 0
+    single = 0  # freed before the others
+    left = 0  # of the others, those not freed
     most = min(batch, MIN_BATCH) if m.g[k.MGLRU_72] else MAX_BATCH  # folios
     while seen < most and isolated < MIN_BATCH:
-        if kind == FILE and held == 0:
+        if kind == FILE and held == 0 and generations.size_of(m, c, kind, seq) > MIN_BATCH:  # stays open
             gone = evict.batch(m, c, number + zone, min(most - seen, MIN_BATCH - isolated), limit)
             if gone:
                 seen += gone
                 looked += gone
                 isolated += gone
                 freed += gone
+                single += gone
                 continue
         page = lists.take_tail(m, lid)
         if page < 0:
@@ -150,6 +159,7 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
         _isolate(m, page)
         m.g[k.ISOLATED + held] = page
         held += 1
+    closed = generations.advance_min_seq(m, c, swappiness) if isolated else 0
     for i in range(held):
         page = m.g[k.ISOLATED + i]
         size = folios.pages_of(m, page)
@@ -175,18 +185,19 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int) -> int:
                 continue
             active = fate == shrink.ACTIVATE
         _put_back(m, c, page, active)
+        left += 1
     if freed:
         counters.uncharge(m, c, freed)
     m.cg[c, k.PGREFILL] += refilled
     classic.count_scan(m, c, isolated, freed)
-    m.g[k.WORK_SCAN] += refilled
+    # of what stays the folios cost, and to move one on takes a third of the time
+    m.g[k.WORK_SCAN] += freed + left - isolated + (seen - single - held) // 3
     m.g[k.SC_RECLAIMED] += freed
     if kind == FILE and isolated + m.g[k.SC_TAKEN] > 0 and m.g[k.SC_UNQUEUED] == isolated + m.g[k.SC_TAKEN]:
         m.g[k.FLUSH_WAKE] = k.FLUSH_ALL
     m.g[k.R3] = isolated
-    if isolated or seen >= most:
-        return looked
-    return 0
+    m.g[k.R0] = closed
+    return looked if isolated or seen >= most or m.g[k.MGLRU_72] else 0
 
 
 @njit
@@ -203,24 +214,36 @@ def oldest_seq(m: Mem, c: int, swappiness: int) -> int:
 
 @njit
 def evict_folios(m: Mem, c: int, swappiness: int, batch: int) -> int:
-    """One batch of the better type, or of the other if that has nothing."""
+    """One batch of the better type, or of the other if that has nothing; return how many were looked at.
+
+    On 7.2 a type all of whose pages moved on is tried again, and generations are closed at first, too.
+    """
     m.g[k.SC_TAKEN] = 0
     m.g[k.SC_UNQUEUED] = 0
+    if m.g[k.MGLRU_72]:
+        generations.advance_min_seq(m, c, swappiness)
     kind = tiers.choose_type(m, c, swappiness)
     limit = m.g[k.R2]
-    scanned = 0
+    total = 0
+    closed = 0
     for _ in range(1 if swappiness == 0 or swappiness == 201 else 2):
         if limit < 0:
             limit = tiers.limit_of(m, c, kind)
-        scanned = _evict_type(m, c, kind, limit, batch)
-        if scanned:
+        scanned = _evict_type(m, c, kind, limit, batch, swappiness)
+        total += scanned
+        closed = m.g[k.R0]
+        if m.g[k.R3] or (scanned and not m.g[k.MGLRU_72]):
             break
-        kind = 1 - kind
+        if scanned == 0:
+            kind = 1 - kind
         limit = -1
-    advanced = generations.advance_min_seq(m, c, swappiness)
     if m.g[k.MGLRU_72]:
-        return scanned
+        if total and not m.g[k.R3]:
+            generations.advance_min_seq(m, c, swappiness)
+        return total
+    if m.g[k.R3] == 0:
+        closed = generations.advance_min_seq(m, c, swappiness)
     # what has no cold pages left is left alone until it has aged; a generation that closed is progress
     if m.cg[c, k.MAX_SEQ] - oldest_seq(m, c, swappiness) + 1 == MIN_GENS:
         return 0
-    return scanned + advanced
+    return total + closed

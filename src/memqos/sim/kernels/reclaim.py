@@ -11,6 +11,8 @@ from memqos.sim.kernels import (
     generations,
     io,
     mglru,
+    plug,
+    psi,
     ranked,
     rounds,
     shadow_nodes,
@@ -78,7 +80,26 @@ def _shrink_memcgs(m: Mem) -> None:
 
 
 @njit
+def _throttle(m: Mem) -> None:
+    """Where reclaim meets only pages of files that it waits for already, it sleeps (shrink_node).
+
+    VMSCAN_THROTTLE_CONGESTED, for one jiffy after this and each further round. MGLRU counts such pages
+    as reworked for 7.2 only (`handle_reclaim_writeback`), and for limits only; kswapd does not sleep here.
+    """
+    if m.g[k.SC_DIRTY] and m.g[k.SC_DIRTY] == m.g[k.SC_CONGESTED]:
+        m.g[k.SC_THROTTLED] = 1
+    if not m.g[k.SC_THROTTLED] or m.g[k.SC_KIND] == k.KSWAPD:
+        return
+    if m.g[k.MGLRU] and (not m.g[k.MGLRU_72] or m.g[k.SC_TARGET] == 0):
+        return
+    plug.flush(m)
+    io.stall(m, m.g[k.NOW] + psi.JIFFY)
+
+
+@njit
 def _shrink_node(m: Mem) -> None:
+    m.g[k.SC_DIRTY] = 0
+    m.g[k.SC_CONGESTED] = 0
     if m.g[k.MGLRU]:
         if m.g[k.SC_TARGET] == 0:
             ranked.walk(m, -1)
@@ -89,6 +110,7 @@ def _shrink_node(m: Mem) -> None:
         _shrink_memcgs(m)
     m.g[k.WORK_ROUNDS] += 1
     io.spend(m)
+    _throttle(m)
 
 
 @njit
@@ -105,6 +127,7 @@ def begin(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness:
     m.g[k.SC_FORCE_DEACTIVATE] = 0
     m.g[k.SC_SKIPPED_DEACTIVATE] = 0
     m.g[k.SC_FULL_WALK] = 0
+    m.g[k.SC_THROTTLED] = 0
 
 
 @njit

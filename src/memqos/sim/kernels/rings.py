@@ -27,3 +27,13 @@ def request_ns(m: Mem, d: int, write: int) -> int:
     """What a request takes of a disk's requests a second."""
     iops = m.dev[d, k.D_RIOPS + write]
     return 1_000_000_000 // iops if iops else 0
+
+
+@njit
+def latency(m: Mem, d: int, write: int, row: int) -> int:
+    """How long a request takes beside the disk's rates: by chance, but the same whenever it is asked for."""
+    least = m.dev[d, k.D_RLAT + write]
+    spread = m.dev[d, k.D_SPREAD]
+    if spread == 0:
+        return least
+    return least + (m.q[row, k.Q_TIME] // 1000 * 40503 + m.q[row, k.Q_FIRST] * 2654435761) % 1000003 % spread

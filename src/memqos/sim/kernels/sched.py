@@ -53,6 +53,14 @@ def finish(m: Mem, t: int, now: int) -> None:
 
 
 @njit
+def _pay(m: Mem) -> None:
+    """The running task has sent requests to disks, outside reclaim (else `io.spend`)."""
+    if m.g[k.WORK_REQUESTS]:
+        m.g[k.NOW] += m.g[k.WORK_REQUESTS] * m.g[k.NS_REQUEST]
+        m.g[k.WORK_REQUESTS] = 0
+
+
+@njit
 def _start(m: Mem, t: int, cpu: int, now: int) -> None:
     """A task gets a CPU."""
     m.g[k.NOW] = now
@@ -109,10 +117,12 @@ def _turn(m: Mem, t: int, cpu: int, start: int, until: int) -> int:
     end = min(until, start + m.g[k.QUANTUM])
     if m.task[t, k.T_KIND]:
         outcome = _kthread(m, t)
+        _pay(m)
     else:
         outcome = GO
         while outcome == GO and m.g[k.NOW] < end and not m.g[k.KSWAPD_WAKE]:
             outcome = program.step(m, t, end)
+            _pay(m)
     now = m.g[k.NOW]
     busy = now - start - m.g[k.SLEPT]
     was = _account(m, t, busy, now)

@@ -32,8 +32,20 @@ def _start_writeback(m: Mem, page: int, c: int) -> None:
 
 
 @njit
+def _count_dirty(m: Mem, word: int, pages: int) -> None:
+    """Pages of a file that are not clean: of these reclaim has met some before, while they were written."""
+    m.g[k.SC_DIRTY] += pages
+    if not word & k.WB:
+        m.g[k.SC_UNQUEUED] += pages
+    elif word & k.RECLAIM:
+        m.g[k.SC_CONGESTED] += pages
+
+
+@njit
 def _activate(m: Mem, page: int, c: int) -> int:
-    if m.w[page] & k.SWAPCACHE and counters.swap_full(m, c):
+    word = m.w[page]
+    # not while it is written, or as long as a page table entry names its slot (folio_free_swap)
+    if word & k.SWAPCACHE and word & k.MAPPED and not word & k.WB and counters.swap_full(m, c):
         leave_swapcache(m, page, c)
     m.cg[c, k.PGACTIVATE] += 1
     return ACTIVATE
@@ -79,10 +91,8 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
     if word & k.LOCKED:
         return KEEP
     anon = word & k.ANON
-    if not anon and word & k.DIRTY:
-        m.g[k.SC_DIRTY] += 1
-        if not word & k.WB:
-            m.g[k.SC_UNQUEUED] += 1
+    if not anon and word & (k.DIRTY | k.WB):
+        _count_dirty(m, word, 1)
     if word & k.WB:
         m.w[page] = word | k.RECLAIM
         return _activate(m, page, c)
@@ -138,10 +148,8 @@ def shrink_folio(m: Mem, head: int, c: int) -> int:
     now = folios.state_of(m, head)
     if now & k.LOCKED:
         return KEEP
-    if now & k.DIRTY:
-        m.g[k.SC_DIRTY] += pages
-        if not now & k.WB:
-            m.g[k.SC_UNQUEUED] += pages
+    if now & (k.DIRTY | k.WB):
+        _count_dirty(m, now, pages)
     if now & k.WB:
         m.w[head] |= k.RECLAIM
         m.cg[c, k.PGACTIVATE] += pages

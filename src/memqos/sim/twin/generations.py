@@ -105,11 +105,20 @@ class Generations(Aging):
 
     def _evict(self, group: Group, swappiness: int, count: int) -> int:
         """evict_folios; returns how many pages were looked at."""
+        if self.rework:
+            self._advance(group, swappiness)
         anon, limit = self._choose(group, swappiness)
-        looked = self._evict_type(group, anon, limit, count)
-        if not looked and swappiness:
-            looked = self._evict_type(group, not anon, self._own_limit(group, not anon), count)
-        moved = self._advance(group, swappiness)
+        looked = 0
+        isolated: list[Page] = []
+        for _ in range(2 if swappiness else 1):
+            found, isolated = self._take(group, anon, limit, count)
+            looked += found
+            if isolated or (found and not self.rework):
+                break
+            anon = anon if found else not anon
+            limit = self._own_limit(group, anon)
+        moved = self._advance(group, swappiness) if looked or not self.rework else False
+        self._shrink_taken(group, isolated)
         mine = self.gens[group]
         if self.rework:
             return looked
@@ -117,10 +126,11 @@ class Generations(Aging):
             return 0
         return looked + moved
 
-    def _evict_type(self, group: Group, anon: bool, limit: int, count: int) -> int:
+    def _take(self, group: Group, anon: bool, limit: int, count: int) -> tuple[int, list[Page]]:
+        """scan_folios: how many pages were looked at, and those that are to be evicted."""
         mine = self.gens[group]
         if mine.newest - mine.oldest[anon] + 1 == MIN_GENS:
-            return 0
+            return 0, []
         oldest = mine.lists[anon, mine.oldest[anon]]
         most = min(count, BATCH) if self.rework else LONGEST
         isolated: list[Page] = []
@@ -130,9 +140,14 @@ class Generations(Aging):
             looked += 1
             if not self._sort(page, limit):
                 isolated.append(page)
-        freed = 0
         for page in isolated:
             self._isolate(page)
+        group.counts["refill"] += looked - len(isolated)
+        group.counts["scan"] += len(isolated)
+        return looked if isolated or looked >= most or self.rework else 0, isolated
+
+    def _shrink_taken(self, group: Group, isolated: list[Page]) -> None:
+        freed = 0
         left = []
         for page in isolated:
             if (fate := self._fate(page)) == "freed":
@@ -143,10 +158,7 @@ class Generations(Aging):
             self._put_back(page, active)
         self.add(group, -freed)
         self.freed += freed
-        group.counts["refill"] += looked - len(isolated)
-        group.counts["scan"] += len(isolated)
         group.counts["steal"] += freed
-        return looked if isolated or looked >= most else 0
 
     def _sort(self, page: Page, limit: int) -> bool:
         """sort_folio: a page that was promoted, is protected or awaits its write moves on."""
@@ -163,7 +175,7 @@ class Generations(Aging):
             if not (self.rework and full):
                 mine.tiers[page.anon][tier].protected += 1
             return True
-        if page.writing:
+        if page.writing and not self.rework:
             mine.lists[page.anon, self._next_gen(page)].append(page)
             page.reclaim = True
             return True
@@ -175,12 +187,15 @@ class Generations(Aging):
             page.refs = 0
             if not self.rework:
                 page.workingset = False
-        page.reclaim, page.isolated = False, True
+        page.isolated = True
         if not self.rework:
-            page.referenced = False
+            page.reclaim = page.referenced = False
 
     def _fate(self, page: Page) -> str:
         """shrink_folio_list (2.7)."""
+        if page.writing:
+            page.reclaim = True
+            return self.activate(page)
         if page.mapped and page.referenced and not self.rework:
             return "keep"
         young, page.young = page.mapped and page.young, False

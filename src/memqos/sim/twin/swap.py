@@ -74,7 +74,7 @@ class Swapping(ABC):
 
     def activate(self, page: Page) -> str:
         """Reclaim found a page to be in use, or could not free it."""
-        if page.slot and self.swap_full(page.owner):
+        if page.slot and page.mapped and not page.writing and self.swap_full(page.owner):
             self.leave_swap(page)
         page.owner.counts["pgactivate"] += 1
         return "activate"
