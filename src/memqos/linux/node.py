@@ -20,25 +20,22 @@ from typing import Final
 
 from msgspec import structs
 
-from memqos.errors import CgroupGone
 from memqos.linux import features, procfs
 from memqos.linux.apply import apply_write
 from memqos.linux.facts import NodeFiles
-from memqos.linux.files import CgroupFiles
 from memqos.linux.limits import raise_open_files
 from memqos.linux.lowering import KNOBS, Lowering
-from memqos.linux.notice import Notices
 from memqos.linux.orders import Orders
 from memqos.linux.pressure import Pressed
 from memqos.linux.procfile import ProcFile
 from memqos.linux.queues import Queues
 from memqos.linux.reading import Budget
-from memqos.linux.tree import Tree
+from memqos.linux.treefiles import TreeFiles
 from memqos.linux.trigger import Trigger
 from memqos.linux.unread import summary
 from memqos.model.plan import Outcome, Value, Write
 from memqos.model.queue import KNOB as IO_QUEUE
-from memqos.model.snapshot import Cgroup, Snapshot
+from memqos.model.snapshot import Snapshot
 from memqos.node import Wake
 
 _SHARE: Final = 4
@@ -69,21 +66,17 @@ class LinuxNode:
         self._root = root.rstrip("/") or "/"
         features.check_supported(self._root)
         self._options = _mount_options(self._root, proc)
-        self._tree = Tree(self._root, subtree.strip("/"))
         self._budget = Budget(raise_open_files(proc) if descriptors is None else descriptors)
-        self._notices = Notices()
-        self._files: dict[str, CgroupFiles] = {}
+        self._cgroups = TreeFiles(self._root, subtree.strip("/"), self._budget)
         self._facts = NodeFiles(proc, sys)
         self._queues = Queues(sys)
         boot_id = ProcFile(f"{proc}/sys/kernel/random/boot_id")
         self._boot_id = (boot_id.read() or b"").decode("ascii", "replace").strip()
         boot_id.close()
         self._features: frozenset[str] = frozenset()
-        self._sample = ""
+        self._probed_in: str | None = None
         self._mglru = ProcFile(f"{sys}/kernel/mm/lru_gen/enabled")
-        self._dirty = False
         self._first: tuple[str, ...] | None = None
-        self._pods: frozenset[str] = frozenset()
         self._woken: float | None = None
         self._loud = 0.0
         self._stopped = False
@@ -101,11 +94,10 @@ class LinuxNode:
     def observe(self) -> Snapshot:
         """Return everything the policies may look at; see `Node.observe`."""
         now = time.monotonic_ns() // 1000
-        self._refresh()
-        cgroups = self._read()
-        if self._dirty:
-            self._refresh()
-            cgroups = self._read()
+        cgroups = self._cgroups.read()
+        if not self._probed_in:
+            self._probed_in = self._cgroups.sample()
+            self._features = features.probe(self._root, self._probed_in, self._options)
         facts = self._facts.read()
         if "" in cgroups and (queues := self._queues.read(facts.disks)) is not None:
             cgroups[""] = structs.replace(cgroups[""], io_queue=queues)
@@ -115,14 +107,13 @@ class LinuxNode:
             "mglru": features.mglru(self._mglru.read()),
         }
         found = self._features | self._pressed.features | {name for name, there in now_on.items() if there}
-        unread = [(path, files.unread) for path, files in self._files.items() if files.unread]
         return Snapshot(
             time_us=now,
             boot_id=self._boot_id,
             node=facts,
             cgroups=cgroups,
             features=found,
-            unread=summary([*self._tree.unread, *unread, ("", self._facts.unread)]),
+            unread=summary([*self._cgroups.unread, ("", self._facts.unread)]),
         )
 
     def apply(self, write: Write) -> Value | None:
@@ -158,7 +149,7 @@ class LinuxNode:
     def watch(self, cgroups: Sequence[str]) -> None:
         """See `Node.watch`; until it is called all pods matter alike."""
         self._first = tuple(cgroups)
-        self._pods = frozenset(cgroups)
+        self._cgroups.pods = frozenset(cgroups)
 
     def wait(self, seconds: float, quiet: float = 0.0, also: Collection[int] = ()) -> Wake:
         """Wait for memory pressure in a pod or the node, for `stop`, or for the time to pass.
@@ -171,7 +162,7 @@ class LinuxNode:
         if self._woken is not None:
             took = time.process_time() - self._woken
             self._loud = now + max(quiet, min(_DEAF_S, _SHARE * took))
-        self._pressed.watch(self._files, self._first)
+        self._pressed.watch(self._cgroups.files, self._first)
         wake = self._pressed.wait(seconds, also, max(0.0, self._loud - now))
         self._woken = None if wake.reason == "ready" else time.process_time()
         return wake
@@ -188,18 +179,14 @@ class LinuxNode:
         """Close every descriptor, and break off every order."""
         self._orders.close()
         self._lowering.close()
-        for files in self._files.values():
-            files.close()
-        self._files.clear()
-        self._notices.close()
+        self._cgroups.close()
         self._facts.close()
         self._mglru.close()
-        self._tree.close()
         self._pressed.close()
 
     def read_files(self) -> list[str]:
         """The control files that one `observe()` reads now (for the benchmark and for `doctor`)."""
-        return [f"{files.directory}/{name}" for files in self._files.values() for name in files.names]
+        return [f"{files.directory}/{name}" for files in self._cgroups.files.values() for name in files.names]
 
     def read_proc_files(self) -> list[str]:
         """The files of /proc that one `observe()` reads now."""
@@ -215,62 +202,6 @@ class LinuxNode:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _refresh(self) -> None:
-        """Bring the descriptors in line with the tree."""
-        changed = self._tree.refresh(dirty=self._dirty)
-        if not changed and not self._dirty:
-            return
-        old, files = self._files, {}
-        self._dirty = True  # until every cgroup is open
-        missed = False
-        try:
-            for path, (inode, parent) in self._tree.paths.items():
-                kept = old.get(path)
-                if kept is not None and kept.inode == inode and kept.parent == parent:
-                    files[path] = kept
-                    continue
-                try:
-                    files[path] = CgroupFiles(
-                        self._root, path, inode, self._budget, self._notices, parent=parent
-                    )
-                except CgroupGone:
-                    missed = True
-        finally:
-            self._files = files
-            for path, kept in old.items():
-                if files.get(path) is not kept:
-                    kept.close()
-        self._dirty = missed
-        if not self._sample:
-            self._sample = next((path for path in files if path and "memory.max" in files[path].names), "")
-            self._features = features.probe(self._root, self._sample, self._options)
-
-    def _read(self) -> dict[str, Cgroup]:
-        """Read every cgroup; the ones that are gone mark the tree dirty."""
-        cgroups: dict[str, Cgroup] = {}
-        renew: set[str] = set()
-        told = self._notices.told()
-        pods, moved = self._pods, set[str]()
-        for path, files in list(self._files.items()):
-            parent = files.above
-            try:
-                if renew and path and parent in renew:
-                    files.renew()
-                inside = parent in pods
-                cgroups[path], control_changed = files.read(
-                    told, inside=inside, still=inside and parent not in moved
-                )
-            except CgroupGone:
-                self._dirty = True
-                del self._files[path]
-                files.close()
-                continue
-            if files.moved:
-                moved.add(path)
-            if control_changed:
-                renew.add(path)
-        return cgroups
 
 
 def _mount_options(root: str, proc: str) -> frozenset[str] | None:
