@@ -76,6 +76,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         status = exits.OK
+    except OSError as error:
+        if error.filename is None:
+            raise  # not about a file that somebody named: ours to mend
+        print(f"memqos: {error.filename}: {error.strerror}", file=sys.stderr)
+        status = exits.BAD_INPUT
     except MemqosError as error:
         print(f"memqos: {error}", file=sys.stderr)
         status = exits.code_of(error)

@@ -81,7 +81,10 @@ def command(
 
     experiment = find_scenario(scenario or BUILT_IN)
     groups = groups_of(experiment, read_policies(policies), evictions=evictions)
-    check_groups(experiment, groups)
+    if report_dir is not None:
+        report_dir.mkdir(parents=True, exist_ok=True)
+    for note in check_groups(experiment, groups):
+        click.echo(f"memqos: {note}", err=True)
     output = Output(as_json=as_json)
     built_in = scenario is None and not as_json
     telling = (scenario is None if tell is None else tell) and not as_json

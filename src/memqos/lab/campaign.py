@@ -20,7 +20,7 @@ from typing import Any, Literal
 import msgspec
 
 from memqos.errors import ExperimentError, InputError, LabError
-from memqos.lab import initramfs, qemu
+from memqos.lab import asks, initramfs, qemu
 from memqos.lab.accel import accelerator
 from memqos.lab.experiment import Experiment, Play
 from memqos.lab.initramfs import SHARE
@@ -98,6 +98,7 @@ def check_inputs(experiment: Experiment) -> None:
             raise ExperimentError(
                 error.problem, source=place, field=error.field, remedy=error.remedy
             ) from None
+    asks.check(experiment, [play(experiment, name) for name in experiment.variant_names])
 
 
 def _run_one(

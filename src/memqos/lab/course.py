@@ -159,8 +159,9 @@ class Course:
 
 
 def _pod(status: PodStatus) -> PodLook:
-    ends = [each.last for each in status.containers if each.last is not None]
-    last = max(ends, key=lambda end: end.finished_us, default=None)
+    # how a pod ended is how its own containers did: a sidecar is told to end after them
+    ended = [(each.kind == "container", each.last) for each in status.containers if each.last is not None]
+    last = max(ended, key=lambda each: (each[0], each[1].finished_us), default=(False, None))[1]
     return PodLook(
         phase=status.phase,
         running=sum(each.state == "running" for each in status.containers),

@@ -31,6 +31,7 @@ for a disk has read nothing there: 0.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -40,6 +41,18 @@ from memqos.lab.event_questions import EventQuestions
 from memqos.lab.recording import Executed, Look, Recording
 from memqos.lab.work_questions import WorkQuestions
 from memqos.model.snapshot import Cgroup, IoStat
+
+
+def signatures() -> dict[str, inspect.Signature]:
+    """How each question is called."""
+    methods: dict[str, Callable[..., Any]] = {name: getattr(Questions, f"_{name}") for name in _OF_LOOKS}
+    methods |= {name: getattr(WorkQuestions, name) for name in _OF_WORK}
+    methods |= {name: getattr(EventQuestions, name) for name in _OF_EVENTS}
+    found = {}
+    for name, method in methods.items():
+        whole = inspect.signature(method)
+        found[name] = whole.replace(parameters=list(whole.parameters.values())[1:])  # without self
+    return found
 
 
 class Questions:

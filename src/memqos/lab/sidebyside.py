@@ -149,12 +149,19 @@ def groups_of(
     )
 
 
-def check_groups(experiment: Experiment, groups: Sequence[Group]) -> None:
-    """Raise `ExperimentError` for what cannot be simulated, before any of it is played."""
+def check_groups(experiment: Experiment, groups: Sequence[Group]) -> list[str]:
+    """Raise `ExperimentError` for what cannot be simulated, before any of it is played.
+
+    Returns what is simulated otherwise than the file says, in words.
+    """
     node_of(experiment)
     for group in groups:
         for run in group.runs:
             check_commands(experiment, run.play)
+    if experiment.node.thp != "always":
+        return []
+    problem = "huge pages are not simulated: all memory comes in pages of 4 KiB, whatever thp says"
+    return [f"{experiment.place('$.node.thp')}: node.thp: {problem}"]
 
 
 def _manager(policy: Policy) -> ManagerName:

@@ -60,7 +60,7 @@ def _faults(
         here |= members if action == "start" else set()
         here -= members if action == "stop" else set()
     if single:
-        containers = _containers(pods[value.pod])
+        containers = containers_of(pods[value.pod])
         if value.container and value.container not in containers:
             problem = f"the pod has no container {value.container!r}"
             yield f"{action}.container", problem, f"use {', '.join(containers)}"
@@ -74,7 +74,7 @@ def _faults(
     named.add(new)
 
 
-def _containers(pod: Mapping[str, Any]) -> list[str]:
+def containers_of(pod: Mapping[str, Any]) -> list[str]:
     """The names of a pod's containers; what is wrong with them is left to the pod's reader."""
     spec = pod.get("spec")
     found = []

@@ -247,6 +247,13 @@ def test_the_doctor_finds_what_is_missing_and_says_the_remedy(run, tmp_path: Pat
     assert findings["cgroup v2"]["remedy"]
 
 
+def test_a_report_that_cannot_be_left_is_told_before_anything_is_played(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "here").touch()
+    status, out, err = run("simulate", "e1", "--report", tmp_path / "here" / "report")
+    assert (status, out) == (exits.BAD_INPUT, "")
+    assert err == f"memqos: {tmp_path}/here/report: Not a directory\n"
+
+
 def test_lab_wants_to_know_which_experiments(run) -> None:  # type: ignore[no-untyped-def]
     status, _, err = run("lab", "run")
     assert status == exits.BAD_INPUT

@@ -69,6 +69,14 @@ def test_one_run_has_a_row_for_each_pod(tmp_path: Path) -> None:
     assert "started" not in out
 
 
+def test_huge_pages_are_said_not_to_be_simulated(tmp_path: Path) -> None:
+    scenario = tmp_path / "small.yaml"
+    scenario.write_text(SCENARIO.replace("KILLS", "1").replace("256Mi}", "256Mi, thp: always}"))
+    result = CliRunner().invoke(cli, ["simulate", str(scenario), "--json"])
+    assert f"memqos: {scenario}:7: node.thp: huge pages are not simulated" in result.stderr
+    assert json.loads(result.stdout)
+
+
 def test_what_happens_is_told_as_it_happens_when_it_is_wanted(tmp_path: Path) -> None:
     _, out = simulate(tmp_path, "--events")
     assert "on a simulated node with 211 MiB of memory, 32 MiB of swap, 2 CPUs, kernel 6.12" in out

@@ -401,3 +401,12 @@ def test_an_experiment_brings_its_own_workloads(tmp_path: Path) -> None:
     bad = msgspec.structs.replace(wanted, workloads={"other": {"phases": phases}})
     with pytest.raises(ExperimentError, match="there is no workload 'service'"):
         check_commands(bad, play(bad, "run"))
+
+
+def test_a_pod_ends_as_its_own_container_does_and_not_as_its_sidecar(tmp_path: Path) -> None:
+    """The sidecar is told to end by SIGTERM once the pod's own container is done."""
+    sidecar = {"name": "side", "command": ["sleep", "infinity"], "restartPolicy": "Always"}
+    subject = pod("a", "sleep", "2", initContainers=[sidecar])
+    recording = played(experiment(tmp_path, [subject], {"start": "a"}, {"wait": {"pod": "a"}}))
+    last = recording.samples[-1].pods["a"]
+    assert (last.phase, last.exit_code, last.reason) == ("Succeeded", 0, "Completed")
