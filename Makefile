@@ -59,8 +59,13 @@ bench: venv ## every benchmark, as ratios within one run
 	$(BIN)/python benchmarks/run.py
 
 .PHONY: fidelity
-fidelity: venv system ## the simulated kernel beside real ones, counter by counter: docs/fidelity.md
-	$(BIN)/memqos lab compare --all --kernel all --docs docs/fidelity.md
+fidelity: venv ## the simulated kernel beside recordings of real ones, counter by counter: docs/fidelity.md
+	$(BIN)/memqos lab compare --all --kernel all --recorded docs/recordings.tar.xz --first docs/fidelity-first.json
+
+.PHONY: record
+record: venv system ## one more run of all that is compared on real kernels, kept in docs/recordings.tar.xz: an hour
+	-$(BIN)/memqos lab compare --all --kernel all --out out/record
+	$(BIN)/memqos lab keep out/record/run1 docs/recordings.tar.xz
 
 .PHONY: docs
 docs: venv ## write the generated pages of docs/ anew

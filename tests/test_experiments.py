@@ -1,7 +1,7 @@
 """Every experiment of the field study holds on every kernel, or says which sentence does not.
 
 Those that compare managers are goals, with their misses in docs/experiments.md; they take hours.
-The other ones (k1, k2, ...) are there for `make fidelity`, which plays them in real kernels.
+The other ones (k1, k2, ...) are there for `make record`, which plays them in real kernels.
 """
 
 from collections.abc import Callable
