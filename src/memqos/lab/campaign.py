@@ -25,16 +25,14 @@ from memqos.lab.accel import accelerator
 from memqos.lab.experiment import Experiment, Play
 from memqos.lab.initramfs import SHARE
 from memqos.lab.kernels import SUITES, Kernel, fetch
+from memqos.lab.machine import machine_of
 from memqos.lab.manage import kubelet_of, senpai_of, settings_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.oomd import VARIABLE, fetch_oomd
-from memqos.lab.qemu import Disk
 from memqos.lab.recording import decode
 from memqos.lab.results import ExperimentResult, VariantResult, check, evaluate_variant, median_of
 from memqos.lab.run import Machine, run_in_guest
-from memqos.lab.spec import Setup
-from memqos.lab.variant import play, size_of
-from memqos.units import MIB
+from memqos.lab.variant import play
 
 
 @dataclass(frozen=True)
@@ -205,30 +203,6 @@ def _play(
     if guest.status:
         last = "\n".join(guest.stdout.strip().splitlines()[-3:])
         raise LabError(f"the experiment ended with status {guest.status}: {last}")
-
-
-def machine_of(experiment: Experiment) -> Machine:
-    """Return the machine that an experiment asks for."""
-    node, disks = experiment.node, []
-    for serial, disk in experiment.disks.items():
-        at = f"$.disks.{serial}"
-        speed = disk.bandwidth
-        bps = size_of(experiment, f"{at}.bandwidth", speed) if speed is not None else 0
-        size = size_of(experiment, f"{at}.size", disk.size)
-        disks.append(Disk(serial, size, bps=bps, iops=disk.iops, rotational=disk.rotational))
-    names = [disk.serial for disk in disks]
-    setup = Setup(
-        data="data" if "data" in names else "",
-        swaps=("swap",) if "swap" in names else (),
-        swappiness=node.swappiness,
-        thp=node.thp,
-        mglru=node.mglru,
-        read_ahead_kb=node.read_ahead_kb,
-        sysctl=node.sysctl,
-        swap_file=size_of(experiment, "$.node.swapFile", node.swap_file) if node.swap_file else 0,
-    )
-    memory_mib = size_of(experiment, "$.node.memory", node.memory) // MIB
-    return Machine(memory_mib=memory_mib, cpus=node.cpus, disks=tuple(disks), setup=setup)
 
 
 def plays_of(experiment: Experiment, repeats: int = 1) -> list[Play]:

@@ -19,8 +19,8 @@ from typing import Any, Final
 import msgspec
 
 from memqos.errors import LabError
-from memqos.lab.campaign import machine_of
 from memqos.lab.experiment import Experiment, Play
+from memqos.lab.machine import machine_of
 from memqos.lab.recording import Recording, decode
 from memqos.lab.run import Machine
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from memqos.errors import ExperimentError
-from memqos.lab.campaign import check_inputs, machine_of, plays_of
+from memqos.lab.campaign import check_inputs, plays_of
 from memqos.lab.catalogue import find_experiments, list_experiments, shipped
+from memqos.lab.machine import machine_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.reading import read
 from memqos.lab.variant import play
