@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import counters, dirty, io, oom, reclaim, stock
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 RETRIES = 16
@@ -67,7 +67,7 @@ def handle_over_high(m: Mem, c: int) -> None:
         return
 
 
-@njit
+@apart
 def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
     """Take free pages of the node, reclaiming below the min watermark; False when there are none.
 
@@ -106,7 +106,7 @@ def _after(m: Mem, c: int, batch: int) -> None:
         handle_over_high(m, c)
 
 
-@njit
+@apart
 def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
     """Charge `pages` to `c`, reclaiming and killing as the kernel does; False is ENOMEM."""
     if m.g[k.STOCK_CG] != c and m.g[k.STOCK_SLOTS] > 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import counters, evict, io, lists, plug, shrink, workingset
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import apart, njit
 from memqos.sim.kernels.layout import Mem
 
 
@@ -87,7 +87,7 @@ def _balance(m: Mem, c: int) -> int:
     return 3
 
 
-@njit
+@apart
 def shrink_active(m: Mem, c: int, kind: int, count: int) -> None:
     """shrink_active_list: the oldest active pages go to the inactive list, marked workingset."""
     source = c * k.LISTS + 2 * kind + 1
@@ -154,7 +154,7 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
         freed = done
     while done < count:
         if kind:
-            gone = evict.batch(m, c, k.INACTIVE_FILE, count - done, 0)
+            gone = evict.batch(m, c, k.INACTIVE_FILE, count - done, 0, evict.ANY)
             freed += gone
             done += gone
             if done == count:

@@ -7,8 +7,12 @@ mm/page_counter.c (`page_counter_try_charge`, `propagate_protected_usage`,
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.cells import prefetch
+from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.layout import Mem
+
+AHEAD = 6
+"""Cgroups whose numbers are fetched before a walk comes to them."""
 
 
 @njit
@@ -105,16 +109,22 @@ def event(m: Mem, c: int, which: int) -> None:
     rise(m, c, which)
 
 
-@njit
-def next_in(m: Mem, root: int, c: int) -> int:
-    """The next cgroup of `root`'s subtree in pre-order after `c`; -1 at the end."""
-    if m.cg[c, k.FIRST_CHILD] >= 0:
-        return m.cg[c, k.FIRST_CHILD]
+@inlined
+def _next_beside(m: Mem, root: int, c: int) -> int:
+    """The next cgroup of `root`'s subtree in pre-order that is not below `c`; -1 at the end."""
     while c != root:
         if m.cg[c, k.NEXT] >= 0:
             return m.cg[c, k.NEXT]
         c = m.cg[c, k.PARENT]
     return -1
+
+
+@njit
+def next_in(m: Mem, root: int, c: int) -> int:
+    """The next cgroup of `root`'s subtree in pre-order after `c`; -1 at the end."""
+    if m.cg[c, k.FIRST_CHILD] >= 0:
+        return m.cg[c, k.FIRST_CHILD]
+    return _next_beside(m, root, c)
 
 
 @njit
@@ -154,26 +164,43 @@ def effective(m: Mem, root: int, c: int) -> None:
         m.cg[c, k.EMIN + which] = value
 
 
-@njit
-def sums(m: Mem, c: int) -> None:
+@apart
+def sums_with(m: Mem, c: int, known: int) -> bool:
     """Bring `SUM0..3` of `c` up to date: pages on inactive/active anon/file lists of its subtree.
 
-    As the kernel's rstat: exact for a leaf, at most 64 changes a CPU late for a subtree.
+    As the kernel's rstat: exact for a leaf, at most 64 changes a CPU late for a subtree. `known` is a cgroup
+    below it whose sums are exact at this moment, or -1; returned is whether those of `c` are.
     """
     if m.cg[c, k.FIRST_CHILD] < 0:
         for i in range(4):
             m.cg[c, k.SUM0 + i] = m.ls[c * k.LISTS + i, k.SIZE]
-        return
+        return True
     if m.cg[c, k.SUM_STAMP] > 0 and m.g[k.CHANGES] + 1 - m.cg[c, k.SUM_STAMP] < m.g[k.RSTAT_LAG]:
-        return
+        return False
     m.cg[c, k.SUM_STAMP] = m.g[k.CHANGES] + 1
     for i in range(4):
         m.cg[c, k.SUM0 + i] = 0
     d = c
     while d >= 0:
+        if d == known:
+            for i in range(4):
+                m.cg[c, k.SUM0 + i] += m.cg[d, k.SUM0 + i]
+            d = _next_beside(m, c, d)
+            continue
+        # the next ones were mostly made after it, and lie behind it
+        prefetch(m.cg, (d + AHEAD) * k.CG_COLS)
+        prefetch(m.ls, (d + AHEAD) * k.LISTS * k.LS_COLS + k.SIZE)
+        prefetch(m.ls, (d + AHEAD) * k.LISTS * k.LS_COLS + 3 * k.LS_COLS + k.SIZE)
         for i in range(4):
             m.cg[c, k.SUM0 + i] += m.ls[d * k.LISTS + i, k.SIZE]
         d = next_in(m, c, d)
+    return True
+
+
+@njit
+def sums(m: Mem, c: int) -> None:
+    """As `sums_with`, with nothing known of the cgroups below."""
+    sums_with(m, c, -1)
 
 
 @njit

@@ -24,7 +24,7 @@ from memqos.sim.kernels import (
     workingset,
 )
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.jit import apart, inlined
 from memqos.sim.kernels.layout import Mem
 
 INACTIVE = k.INACTIVE_FILE << k.LIST_SHIFT
@@ -130,7 +130,7 @@ def _count(m: Mem, c: int, o: int, cycles: int, gone: int, came: int, known: int
     io.spend(m)
 
 
-@njit
+@apart
 def run(m: Mem, c: int, o: int, i: int, end: int) -> int:
     """Read pages of file `o` for `c` from `tab[i]` on; return how many."""
     if not reading.eight_at(m, i, end) or not _full(m, c):

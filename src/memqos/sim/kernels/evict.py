@@ -10,11 +10,13 @@ from __future__ import annotations
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import lists, nodes, runs, workingset
 from memqos.sim.kernels.cells import prefetch
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.jit import apart, inlined
 from memqos.sim.kernels.layout import Mem
 
 SPECIAL = k.LARGE | k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON | k.BUFFERS
 ALIKE = k.LIST_MASK | k.REFS_MASK | k.REF | k.WS
+ANY = 1 << 62
+"""Tree nodes that may come to hold only shadows: as many as there are."""
 
 
 @inlined
@@ -33,12 +35,14 @@ def _shadow(m: Mem, c: int, word: int, limit: int) -> int:
 
 
 @inlined
-def left_one(m: Mem, node: int, pages: int) -> None:
-    """So many pages of a tree node are shadows now."""
+def left_one(m: Mem, node: int, pages: int) -> int:
+    """So many pages of a tree node are shadows now; 1 if it holds nothing else any more."""
     held = m.xn[node] + pages * (k.NODE_SHADOW - 1)
     m.xn[node] = held
-    if held & k.NODE_PAGES == 0:
-        nodes.enlist(m, node)
+    if held & k.NODE_PAGES:
+        return 0
+    nodes.enlist(m, node)
+    return 1
 
 
 @inlined
@@ -53,20 +57,21 @@ def file_of(m: Mem, page: int) -> int:
 
 
 @inlined
-def left(m: Mem, page: int, some: int) -> None:
-    """At most eight pages are shadows now."""
+def left(m: Mem, page: int, some: int) -> int:
+    """At most eight pages are shadows now; return how many tree nodes hold nothing else any more."""
     near = runs.in_node(page, some)
-    left_one(m, page >> 6, near)
+    emptied = left_one(m, page >> 6, near)
     if near < some:
-        left_one(m, (page >> 6) + 1, some - near)
+        emptied += left_one(m, (page >> 6) + 1, some - near)
+    return emptied
 
 
-@njit
-def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
+@apart
+def batch(m: Mem, c: int, number: int, count: int, limit: int, spare: int) -> int:
     """Evict up to `count` of the oldest pages of list `number` of `c`; return how many.
 
     The caller uncharges them. With MGLRU only pages of that generation and of tiers up to `limit`. From
-    `OF_DMA` on numbers are of the zone DMA.
+    `OF_DMA` on numbers are of the zone DMA. It ends once `spare` tree nodes are left to shadows.
     """
     lid = c * k.LISTS + number
     mglru = m.g[k.MGLRU] != 0
@@ -93,7 +98,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
         first = chunk << k.CHUNK_SHIFT
         at = first + m.ch[chunk, k.LO]
         end, jump = lists.ahead(m, chunk)
-        while at < end and taken < count:
+        while going and at < end and taken < count:
             page = m.pool[at]
             if page < 0:
                 at += 1
@@ -122,7 +127,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                 counted = nodes.levels_of(m, page) != 0
             last = min(end, at + count - taken)
             if at + runs.PAGES <= end and runs.in_order(m.pool, at, page):
-                if page + runs.PAGES <= base + pages and runs.alike(m, page, word, alike):
+                if spare > 1 and page + runs.PAGES <= base + pages and runs.alike(m, page, word, alike):
                     some = min(runs.PAGES, count - taken)
                     if mglru:
                         runs.fill(m, page, shadow, some)
@@ -130,7 +135,8 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                     else:
                         runs.leave(m, page, mark, age + taken, some)
                     if counted:
-                        left(m, page, some)
+                        spare -= left(m, page, some)
+                        going = spare > 0
                     at += some
                     taken += some
                     lists.fetch(m, at, end, jump)
@@ -165,8 +171,11 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int) -> int:
                         gone += 1
                     else:
                         m.w[page] = mark | ((age + taken) & k.POS) | (word & k.WS)
-                    if counted:
-                        left_one(m, page >> 6, 1)
+                    if counted and left_one(m, page >> 6, 1):
+                        spare -= 1
+                        if spare == 0:
+                            going = False
+                            last = at
                     taken += 1
                 at += 1
         m.ch[chunk, k.LO] = at - first

@@ -64,6 +64,16 @@ def inlined(function: _F) -> _F:
     return _compiled(function, forceinline=True)
 
 
+_APART: set[str] = set()
+
+
+def apart(function: _F) -> _F:
+    """Compile a kernel that no caller may swallow: what is rare takes registers from a loop around it."""
+    module = function.__module__.rpartition(".")[2]
+    _APART.add("".join(f"{len(name)}{name}" for name in (module, function.__name__)) + "B")
+    return njit(function)
+
+
 @contextmanager
 def _one_unit(name: str) -> Iterator[None]:
     """While this lasts, only the function called `name` links what it needs, all of it, and is finished.
@@ -93,6 +103,8 @@ def _one_unit(name: str) -> Iterator[None]:
             for function in library._final_module.functions:
                 if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
                     function.linkage = Linkage.internal
+                if any(name in function.name for name in _APART):
+                    function.add_function_attribute("noinline")
             optimize(library)
 
     def emit_whole(library: Any) -> None:

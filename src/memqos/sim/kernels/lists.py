@@ -15,7 +15,7 @@ from __future__ import annotations
 from memqos.sim.kernels import folios
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import prefetch
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 AHEAD = 64
@@ -38,7 +38,7 @@ def free_chunk(m: Mem, chunk: int) -> None:
     m.g[k.CHUNK_FREE] = chunk
 
 
-@njit
+@apart
 def open_head(m: Mem, lid: int) -> int:
     """Begin a new chunk at the newest end of a list; this may compact all lists."""
     new = _new_chunk(m)
@@ -241,7 +241,7 @@ def _compact_list(m: Mem, lid: int) -> None:
         target = newer
 
 
-@njit
+@apart
 def compact(m: Mem) -> None:
     """Close the gaps in every list; order is kept."""
     for lid in range(m.g[k.NCG] * k.LISTS):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import stock
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 LEAF = 64
@@ -33,7 +33,7 @@ def account(m: Mem, c: int, size: int) -> None:
         m.cg[c, k.KERNEL_PAGES] = pages
 
 
-@njit
+@apart
 def unlist(m: Mem, node: int) -> None:
     """A node holds a page again, or goes: off the list of those that may be freed."""
     owner = m.xa[node, k.X_OWNER] - 1
@@ -52,7 +52,7 @@ def unlist(m: Mem, node: int) -> None:
     m.xa[node, k.X_PREV] = 0
 
 
-@njit
+@apart
 def enlist(m: Mem, node: int) -> None:
     """A node that holds only shadows joins the list of those that may be freed (workingset_update_node)."""
     owner = m.xa[node, k.X_OWNER] - 1

@@ -133,7 +133,7 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int, swappiness: i
     most = min(batch, MIN_BATCH) if m.g[k.MGLRU_72] else MAX_BATCH  # folios
     while seen < most and isolated < MIN_BATCH:
         if kind == FILE and held == 0 and generations.size_of(m, c, kind, seq) > MIN_BATCH:  # stays open
-            gone = evict.batch(m, c, number + zone, min(most - seen, MIN_BATCH - isolated), limit)
+            gone = evict.batch(m, c, number + zone, min(most - seen, MIN_BATCH - isolated), limit, evict.ANY)
             if gone:
                 seen += gone
                 looked += gone

@@ -19,7 +19,7 @@ from memqos.sim.kernels import (
     stock,
 )
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import apart, njit
 from memqos.sim.kernels.layout import Mem
 
 
@@ -179,7 +179,7 @@ def _try_to_free(m: Mem) -> int:
             return 0
 
 
-@njit
+@apart
 def memcg(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness: int) -> int:
     """try_to_free_mem_cgroup_pages: reclaim at least 32 pages below `target`; return how many.
 

@@ -92,8 +92,9 @@ def plan(m: Mem, c: int) -> tuple[int, int]:
 def shrink(m: Mem) -> bool:
     """Reclaim what is asked for from `g[SC_TARGET]`; False where that goes round by round.
 
-    Where a page is not like the others, those before it are gone: `g[SC_CREDIT]` is their number, and the
-    list's size still counts them until the rounds come to them.
+    Where a page is not like the others, or the shrinker of tree nodes might have to free some between two
+    rounds, those before it are gone: `g[SC_CREDIT]` is their number, and the list's size still counts them
+    until the rounds come to them.
     """
     c = m.g[k.SC_TARGET]
     if not plain(m, c):
@@ -103,12 +104,13 @@ def shrink(m: Mem) -> bool:
     have = m.ls[lid, k.SIZE]
     if gone > have:
         return False
-    if shadow_nodes.may_shrink(m, c, gone, have + m.ls[lid + 1, k.SIZE] - gone):
+    spare = shadow_nodes.spare(m, c, have + m.ls[lid + 1, k.SIZE] - gone)
+    if spare <= 0:
         return False
     last = m.g[k.R0]
     skipped = m.g[k.R1]
     priority = m.g[k.R2]
-    done = evict.batch(m, c, k.INACTIVE_FILE, gone, 0)
+    done = evict.batch(m, c, k.INACTIVE_FILE, gone, 0, spare)
     if done < gone:
         m.g[k.SC_CREDIT] = done
         m.ls[lid, k.SIZE] += done

@@ -12,10 +12,16 @@ BATCH = 128
 
 
 @inlined
-def may_shrink(m: Mem, c: int, pages: int, left: int) -> bool:
-    """Whether `shrink` could have anything to do while `pages` pages go from lists that then hold `left`."""
+def spare(m: Mem, c: int, left: int) -> int:
+    """How many nodes more may be left to shadows before `shrink` acts, with `left` pages on lists."""
     left = 0 if m.g[k.SHADOW_SLAB_ONLY] else left
-    return m.cg[c, k.NODES] + pages > ((m.cg[c, k.N_SLAB_BYTES] >> 12) + left) >> 3
+    return (((m.cg[c, k.N_SLAB_BYTES] >> 12) + left) >> 3) - m.cg[c, k.NODES]
+
+
+@inlined
+def may_shrink(m: Mem, c: int, emptied: int, left: int) -> bool:
+    """Whether `shrink` could have anything to do once so many nodes more are left to shadows."""
+    return emptied > spare(m, c, left)
 
 
 @njit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import lease, lists, nodes, placement, reading, runs, workingset
 from memqos.sim.kernels.cells import prefetch
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.jit import apart, inlined
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.reading import FULL, GO, OTHER, ROOM
 
@@ -32,7 +32,7 @@ def _marks(m: Mem, c: int, shadow: int, pages: int, rework: bool) -> int:
     return flags & k.WS if rework else flags
 
 
-@njit
+@apart
 def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
     """As `stream.reads`."""
     base = m.obj[o, k.O_BASE]

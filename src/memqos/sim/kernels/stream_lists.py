@@ -5,7 +5,7 @@ from __future__ import annotations
 from memqos.sim.kernels import counters, cycles, lease, lists, nodes, passing, reading, runs, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import prefetch
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.jit import apart, inlined
 from memqos.sim.kernels.layout import Mem
 from memqos.sim.kernels.reading import EVICTOR, FULL, GO, OTHER, ROOM
 
@@ -231,13 +231,13 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
     return i
 
 
-@njit
+@apart
 def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
     """As `stream.reads`, for reads that mostly miss."""
     return _reads(m, c, o, i, end, True)
 
 
-@njit
+@apart
 def reads_that_hit(m: Mem, c: int, o: int, i: int, end: int) -> int:
     """As `stream.reads`, for reads that mostly hit."""
     return _reads(m, c, o, i, end, False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import counters, folios, nodes, zones
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.layout import Mem
 
 
@@ -19,13 +19,14 @@ def age(m: Mem, c: int, pages: int) -> None:
         c = m.cg[c, k.PARENT]
 
 
-@njit
+@apart
 def note_cost(m: Mem, c: int, kind: int, cost: int) -> None:
     """lru_note_cost: what reclaiming this type cost, decayed against the size of the lists."""
+    known = -1
     while c >= 0:
         m.cg[c, k.COST_ANON + kind] += cost
         if m.g[k.MGLRU] == 0:
-            counters.sums(m, c)
+            known = c if counters.sums_with(m, c, known) else -1
             size = m.cg[c, k.SUM0] + m.cg[c, k.SUM1] + m.cg[c, k.SUM2] + m.cg[c, k.SUM3]
             if m.cg[c, k.COST_ANON] + m.cg[c, k.COST_FILE] > size // 4:
                 m.cg[c, k.COST_ANON] //= 2
@@ -120,7 +121,7 @@ def rivals(m: Mem, evictor: int) -> int:
     return size
 
 
-@njit
+@apart
 def restored(m: Mem, c: int, kind: int) -> None:
     """A page comes back that had been part of the working set before."""
     note_cost(m, c, kind, 32 if m.g[k.COST_612] else 1)
