@@ -21,6 +21,8 @@ LARGEST_NODE: Final = 4 << 40
 """Bytes of memory, or of swap: a page's number on a simulated node can count twice as many."""
 LEAST_PERIOD: Final = 0.001
 """Seconds from one look at the node to the next: what any node can keep up with, and a play can end with."""
+LONGEST: Final = 30 * 86400.0
+"""Seconds: a play looks at the node every second, and has an end that somebody waits for."""
 _RESOURCES: Final = {"limits", "requests", "claims"}
 
 
@@ -90,6 +92,9 @@ def _check_time(experiment: Experiment, field: str, value: float) -> None:
         raise _error(experiment, field, f"{value:g} is no time", "write a number of seconds")
     if value < 0:
         raise _error(experiment, field, f"{value:g} is before now", "write 0 or more")
+    if value > LONGEST:
+        problem = f"{value:g} s are longer than anything that is played"
+        raise _error(experiment, field, problem, f"write at most {LONGEST:.0f}, thirty days")
 
 
 def _check_names(experiment: Experiment) -> None:

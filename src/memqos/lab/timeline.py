@@ -80,7 +80,8 @@ def containers_of(pod: Mapping[str, Any]) -> list[str]:
     found = []
     for part in ("containers", "initContainers"):
         listed = spec.get(part) if isinstance(spec, dict) else None
-        found += [str(each.get("name")) for each in listed or () if isinstance(each, dict)]
+        if isinstance(listed, list):
+            found += [str(each.get("name")) for each in listed if isinstance(each, dict)]
     return found
 
 

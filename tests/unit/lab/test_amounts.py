@@ -63,6 +63,7 @@ def changed(tmp_path: Path, at: str, value: Any) -> Path:
         ("every", float("nan"), "every: nan is no time; write a number of seconds"),
         ("every", 1e-9, "every: 1e-09 is no period; write 0, or 0.001 or more"),
         ("timeout", float("inf"), "timeout: inf is no time; write a number of seconds"),
+        ("timeline.2.sleep", 1e18, "timeline[2].sleep: 1e+18 s are longer than anything that is played"),
         ("timeline.2.sleep", float("nan"), "timeline[2].sleep: nan is no time; write a number of seconds"),
         ("variants.0.set.limit", "4Ki", "pods[0].spec.containers[0].resources.limits.memory: a limit of 4Ki"),
         (f"{RESOURCES}.limit", {}, "pods[0].spec.containers[0].resources: 'limit' is not a key of resources"),

@@ -82,3 +82,12 @@ def test_metadata_that_is_no_mapping_is_an_error_and_no_crash(tmp_path: Path) ->
         experiment(
             tmp_path, START, pods=[{"apiVersion": "v1", "kind": "Pod", "metadata": 5}], copies={"b": 1}
         )
+
+
+@pytest.mark.parametrize("containers", [5, "x", {}, [5], None])
+def test_containers_of_any_form_are_left_to_the_pods_reader(tmp_path: Path, containers: Any) -> None:
+    spec = {"containers": containers}
+    pods = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec}]
+    step = {"exec": {"pod": "a", "container": "z", "command": ["sleep", "1"]}}
+    with pytest.raises(ExperimentError, match="the pod has no container 'z'"):
+        experiment(tmp_path, START, step, pods=pods)
