@@ -361,10 +361,9 @@ def eviction_manager_sequence(case):
     for step in case["steps"]:
         now += int(step["advanceSeconds"] * 10**6)
         left = parse_quantity(step["available"]).value
-        # upstream's summary has a fixed 4 GiB working set beside; no threshold here is a percentage
-        seen = eviction.Observation(
-            {MEMORY_AVAILABLE: SignalObservation(left, left + 2**32, now)}, pods, stats
-        )
+        # as the group says: as much in use as is left, for the node and for kubepods, without a timestamp
+        left_of = SignalObservation(left, 2 * left)
+        seen = eviction.Observation(dict.fromkeys(thresholds.MEMORY_SIGNALS, left_of), pods, stats)
         state, decision = eviction.synchronize(config, state, seen, now)
         assert_decision(decision, step)
 
