@@ -20,16 +20,16 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
-from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.critical import is_critical_pod
-from memqos.kubelet.swap import limited_swap, memory_swap_max
+from memqos.kubelet.swap import memory_swap_max
 from memqos.model.plan import Advice, Plan, Write
 from memqos.model.pods import Container, PlacedPod, Pod
 from memqos.model.view import View
-from memqos.policy.choice import Choice, Chosen, read_choice
+from memqos.policy.choice import Choice, read_choice
 from memqos.policy.settings import SwapSettings
 from memqos.policy.share import Claim, divide
+from memqos.policy.swap_room import SwapRoom
 from memqos.units import UNLIMITED, format_bytes, page_floor
 
 Ground: TypeAlias = tuple[int, bool, int]
@@ -53,7 +53,7 @@ class Wish:
 class SwapMemory:
     """The last decision, and all that it was made from: the same again leads to the same."""
 
-    node: _Node | None = None
+    node: SwapRoom | None = None
     pods: tuple[PlacedPod, ...] = ()
     grounds: tuple[Ground | None, ...] = ()
     wishes: Mapping[str, Wish] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class SwapPolicy:
 
     def decide(self, memory: SwapMemory, view: View) -> tuple[SwapMemory, Plan]:
         """Return `memory.swap.max` of every pod on the node and of its containers."""
-        node, grounds = _Node.of(view, self.settings), _grounds(view)
+        node, grounds = SwapRoom.of(view, self.settings), _grounds(view)
         same = memory.node == node
         if same and memory.grounds == grounds and memory.pods == view.pods:
             return memory, memory.plan
@@ -96,7 +96,7 @@ class SwapPolicy:
         plan = Plan(tuple(writes), tuple(advice))
         return SwapMemory(node, view.pods, grounds, wishes, plan), plan
 
-    def _wish(self, placed: PlacedPod, node: _Node) -> Wish:
+    def _wish(self, placed: PlacedPod, node: SwapRoom) -> Wish:
         pod, advice = placed.pod, list[Advice]()
         choice, bad = read_choice(pod)
         for word in bad:
@@ -118,9 +118,8 @@ class SwapPolicy:
             }
             whole = _at_once(pod, limits) if _by_container(choice) else node.bytes_of_pod(choice)
             why = _chose(pod, choice, whole)
-            if node.capacity.swap == 0 and whole:
-                problem = "it chose swap and the node has none"
-                advice.append(Advice(pod.key, problem, "turn on a swap device on the node", self.name))
+            if node.budget == 0 and whole:
+                advice.append(Advice(pod.key, f"it chose swap and {node.bounds}", node.remedy, self.name))
         allowed = page_floor(min(whole, node.per_pod), node.page_size)
         return Wish(placed, allowed, limits, why, tuple(advice))
 
@@ -137,12 +136,12 @@ class SwapPolicy:
             return why, "ask the admin to add the namespace to swap.namespaces"
         return None
 
-    def _default(self, pod: Pod, node: _Node, barred: str) -> tuple[dict[str, int], str]:
+    def _default(self, pod: Pod, node: SwapRoom, barred: str) -> tuple[dict[str, int], str]:
         limits = {container.name: self._default_of(pod, container, node) for container in pod.all_containers}
         rule = "the kubelet's LimitedSwap rule" if self._by_kubelet(pod) else "no swap"
         return limits, f"{pod.key} has the default, {rule} ({barred or 'nothing valid was chosen'})"
 
-    def _default_of(self, pod: Pod, container: Container, node: _Node) -> int:
+    def _default_of(self, pod: Pod, container: Container, node: SwapRoom) -> int:
         return memory_swap_max(pod, container, _LIMITED, node.capacity) if self._by_kubelet(pod) else 0
 
     def _by_kubelet(self, pod: Pod) -> bool:
@@ -151,7 +150,7 @@ class SwapPolicy:
         return by_default and not is_critical_pod(pod)
 
     def _grants(
-        self, wishes: Mapping[str, Wish], view: View, node: _Node, advice: list[Advice]
+        self, wishes: Mapping[str, Wish], view: View, node: SwapRoom, advice: list[Advice]
     ) -> dict[str, int]:
         budget, claims = node.budget // node.page_size, []
         for path, wish in wishes.items():
@@ -168,8 +167,8 @@ class SwapPolicy:
             advice.append(Advice("node", problem, "add swap, or lower swap.maximumPerPod", self.name))
         return {path: pages * node.page_size for path, pages in divide(budget, claims).items()}
 
-    def _writes(self, path: str, wish: Wish, grant: int, view: View, node: _Node) -> list[Write]:
-        bounds = f"policy allows up to {format_bytes(node.per_pod)} per pod"
+    def _writes(self, path: str, wish: Wish, grant: int, view: View, node: SwapRoom) -> list[Write]:
+        bounds = node.bounds
         if grant < wish.whole:
             bounds += f"; the node's {format_bytes(node.budget)} leave it {format_bytes(grant)}"
         why = f"{wish.why}; {bounds}"
@@ -182,37 +181,6 @@ class SwapPolicy:
             for place, size in sizes.items()
             if (cgroup := view.now.cgroups.get(place)) and cgroup.memory_swap_max is not None
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """What the node and the admin give together, in bytes."""
-
-    budget: int
-    per_pod: int
-    page_size: int
-    capacity: NodeCapacity
-
-    @classmethod
-    def of(cls, view: View, settings: SwapSettings) -> _Node:
-        meminfo, page_size = view.now.node.meminfo, view.now.node.page_size
-        memory, swap = meminfo.get("MemTotal", 0), meminfo.get("SwapTotal", 0)
-        budget = max(0, swap - settings.reserve)
-        if settings.budget is not None:
-            budget = min(budget, settings.budget)
-        budget = page_floor(budget, page_size)
-        per_pod = budget if settings.maximum_per_pod is None else settings.maximum_per_pod
-        per_pod = page_floor(min(per_pod, budget), page_size)
-        return cls(budget, per_pod, page_size, NodeCapacity(memory=memory, swap=swap))
-
-    def formula(self, container: Container) -> int:
-        return limited_swap(container.resources.memory_request, self.capacity.memory, self.capacity.swap)
-
-    def bytes_of(self, chosen: Chosen, container: Container) -> int:
-        return self.formula(container) if chosen.limit == "limited" else chosen.limit
-
-    def bytes_of_pod(self, choice: Choice) -> int:
-        return choice.pod.limit if choice.pod and choice.pod.limit != "limited" else 0
 
 
 def _grounds(view: View) -> tuple[Ground | None, ...]:

@@ -154,6 +154,28 @@ def test_the_reserve_is_never_granted() -> None:
     assert granted(decide(view(pod("a", "max"), swap=MIB), SwapSettings(reserve=512 * MIB)))["a"] == 0
 
 
+@pytest.mark.parametrize(
+    ("swap", "settings", "why"),
+    [
+        (0, EASY, "the node has none"),
+        (GIB, EASY, "pods may have 1 GiB of the node's 1 GiB"),
+        (GIB, SwapSettings(reserve=512 * MIB), "pods may have 512 MiB of the node's 1 GiB"),
+        (4 * GIB, EASY, "policy allows up to 1 GiB per pod"),
+        (4 * GIB, SwapSettings(reserve=0, maximum_per_pod=0), "policy allows up to 0 B per pod"),
+    ],
+)
+def test_the_bound_that_holds_is_the_one_that_is_told(swap: int, settings: SwapSettings, why: str) -> None:
+    """A node without swap, or that keeps it, is not the policy's doing."""
+    assert decide(view(pod("a", "max"), swap=swap), settings).writes[0].why.endswith(f"; {why}")
+
+
+def test_who_chose_is_told_when_the_node_keeps_all_its_swap() -> None:
+    (advice,) = decide(view(pod("a", "64Mi"), pod("b"), swap=100 * MIB), SwapSettings()).advice
+    assert advice.subject == "default/a"
+    assert advice.problem == "it chose swap and pods may have 0 B of the node's 100 MiB"
+    assert "lower swap.reserve" in advice.remedy
+
+
 def test_swap_still_in_use_by_a_pod_that_may_no_longer_is_not_granted_again() -> None:
     seen = view(pod("old"), pod("new", "1Gi"), swap=GIB, used={"old": 600 * MIB})
     assert granted(decide(seen)) | {"old": 0} == granted(decide(seen))
