@@ -75,3 +75,13 @@ def test_a_filter_that_no_walk_has_made_lets_every_table_pass(filled: Any) -> No
     assert not harvested(filled, 1)  # nobody ran, so no filter is made for the next generation
     ran(filled)
     assert harvested(filled, 2)
+
+
+@pytest.mark.parametrize(("slow", "again"), [(1, False), (1_000_000, True)])
+def test_who_walks_for_longer_than_a_tick_is_switched_to_meanwhile(
+    filled: Any, slow: int, again: bool
+) -> None:
+    """64 young pages, a millisecond each."""
+    filled.m.g[k.CUR], filled.m.g[k.NS_SCAN] = filled.task, slow
+    assert harvested(filled)
+    assert harvested(filled, 1) == again
