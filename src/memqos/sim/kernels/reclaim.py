@@ -128,6 +128,8 @@ def begin(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness:
     m.g[k.SC_SKIPPED_DEACTIVATE] = 0
     m.g[k.SC_FULL_WALK] = 0
     m.g[k.SC_THROTTLED] = 0
+    m.g[k.SC_DIRTY] = 0
+    m.g[k.SC_CONGESTED] = 0
 
 
 @njit
