@@ -10,7 +10,14 @@ import click
 
 from memqos.cli import exits
 from memqos.cli.lab_compare import compare, keep
-from memqos.cli.options import chosen_experiments, experiments_options, json_option, kernel_option, out_option
+from memqos.cli.options import (
+    Seconds,
+    chosen_experiments,
+    experiments_options,
+    json_option,
+    kernel_option,
+    out_option,
+)
 
 if TYPE_CHECKING:
     from memqos.lab.results import ExperimentResult
@@ -136,7 +143,14 @@ def run(
     "--policy", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="The admin's MemoryPolicy."
 )
 @kernel_option
-@click.option("--seconds", default=45.0, show_default=True, metavar="S", help="How long the pods run.")
+@click.option(
+    "--seconds",
+    type=Seconds(min=1.0),
+    default=45.0,
+    show_default=True,
+    metavar="S",
+    help="How long the pods run.",
+)
 @out_option("out/try", "the journal, the console and the figure")
 @json_option
 def try_(

@@ -5,6 +5,7 @@ A command's module is imported when the command runs, so that `--help` stays fas
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from typing import Final
@@ -25,6 +26,10 @@ COMMANDS: Final = {
     "restore": "Put back every value that an agent changed and could not restore.",
     "doctor": "Show what this machine can do, what is missing, and the remedy.",
 }
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What writing says where there is no room left."""
 
 
 class LazyGroup(click.Group):
@@ -77,10 +82,14 @@ def main() -> None:
         sys.stderr.close()
         status = exits.OK
     except OSError as error:
-        if error.filename is None:
+        if error.filename is not None:
+            print(f"memqos: {error.filename}: {error.strerror}", file=sys.stderr)
+            status = exits.BAD_INPUT
+        elif error.errno in _FULL:
+            print(f"memqos: the output cannot be written: {error.strerror}", file=sys.stderr)
+            status = exits.CANNOT_HERE
+        else:
             raise  # not about a file that somebody named: ours to mend
-        print(f"memqos: {error.filename}: {error.strerror}", file=sys.stderr)
-        status = exits.BAD_INPUT
     except MemqosError as error:
         print(f"memqos: {error}", file=sys.stderr)
         status = exits.code_of(error)

@@ -35,6 +35,10 @@ class Seconds(click.FloatRange):
     def __init__(self, min: float = 0.0) -> None:  # noqa: A002 - click's own word
         super().__init__(min=min, max=3e9)
 
+    def _describe_range(self) -> str:
+        """Say the lower end in a command's help; nobody comes near the other."""
+        return f"x>={self.min:g}"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Refuse what is no number, `nan` included, which compares as no number does."""
         number = float(super().convert(value, param, ctx))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -252,6 +253,35 @@ def test_a_report_that_cannot_be_left_is_told_before_anything_is_played(run, tmp
     status, out, err = run("simulate", "e1", "--report", tmp_path / "here" / "report")
     assert (status, out) == (exits.BAD_INPUT, "")
     assert err == f"memqos: {tmp_path}/here/report: Not a directory\n"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "0"])
+def test_a_trial_of_no_time_boots_no_machine(run, manifest: Path, value: str) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = run("lab", "try", "--pods", manifest, "--seconds", value)
+    assert status == exits.BAD_INPUT
+    assert "Invalid value for '--seconds'" in err
+
+
+def test_output_that_cannot_be_written_is_one_sentence(manifest: Path) -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "memqos",
+        "plan",
+        "--pods",
+        str(manifest),
+        "--node-memory",
+        "1Gi",
+        "--json",
+    ]
+    # unbuffered, so that the write fails where it is made and not when the process ends
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+    assert done.returncode == exits.CANNOT_HERE
+    assert done.stderr == "memqos: the output cannot be written: No space left on device\n"
 
 
 def test_lab_wants_to_know_which_experiments(run) -> None:  # type: ignore[no-untyped-def]
