@@ -21,7 +21,7 @@ from numba.core.typing import templates
 from numba.extending import intrinsic, register_model
 
 from memqos.sim.kernels.jit import config
-from memqos.sim.kernels.layout import COLUMNS, Mem, Row, Table
+from memqos.sim.kernels.layout import COLUMNS, Mem, Row
 
 _types: Any = cast(Any, numba).types
 _helpers: Any = cgutils
@@ -150,7 +150,7 @@ def _as_it_is(mem: Mem) -> Mem:
     return mem
 
 
-def _nothing(row: Row | Table, index: int) -> None:
+def _nothing(row: Row, index: int) -> None:
     pass
 
 
@@ -161,9 +161,8 @@ def either(plain: Callable[..., Any], code: Callable[..., Any]) -> Callable[...,
 
 share: Callable[[Mem], Mem] = either(_as_it_is, _share)
 """The machine as the kernels take it."""
-prefetch: Callable[[Row | Table, int], None] = either(_nothing, _prefetch)
-"""Bring entry `index` of a row, or of a table's rows one after another, into the processor's second cache, if
-there is such a place.
+prefetch: Callable[[Row, int], None] = either(_nothing, _prefetch)
+"""Bring `row[index]` into the processor's second cache, if there is such a place.
 
 The first waits for fewer of memory's answers at a time: there random accesses take up to twice as long.
 """

@@ -7,12 +7,8 @@ mm/page_counter.c (`page_counter_try_charge`, `propagate_protected_usage`,
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.layout import Mem
-
-AHEAD = 6
-"""Cgroups whose numbers are fetched before a walk comes to them."""
 
 
 @njit
@@ -178,22 +174,31 @@ def sums_with(m: Mem, c: int, known: int) -> bool:
     if m.cg[c, k.SUM_STAMP] > 0 and m.g[k.CHANGES] + 1 - m.cg[c, k.SUM_STAMP] < m.g[k.RSTAT_LAG]:
         return False
     m.cg[c, k.SUM_STAMP] = m.g[k.CHANGES] + 1
-    for i in range(4):
-        m.cg[c, k.SUM0 + i] = 0
+    sum0, sum1, sum2, sum3 = 0, 0, 0, 0
     d = c
     while d >= 0:
-        if d == known:
-            for i in range(4):
-                m.cg[c, k.SUM0 + i] += m.cg[d, k.SUM0 + i]
+        if d == known and m.cg[d, k.FIRST_CHILD] >= 0:
+            sum0 += m.cg[d, k.SUM0]
+            sum1 += m.cg[d, k.SUM1]
+            sum2 += m.cg[d, k.SUM2]
+            sum3 += m.cg[d, k.SUM3]
             d = _next_beside(m, c, d)
             continue
-        # the next ones were mostly made after it, and lie behind it
-        prefetch(m.cg, (d + AHEAD) * k.CG_COLS)
-        prefetch(m.ls, (d + AHEAD) * k.LISTS * k.LS_COLS + k.SIZE)
-        prefetch(m.ls, (d + AHEAD) * k.LISTS * k.LS_COLS + 3 * k.LS_COLS + k.SIZE)
-        for i in range(4):
-            m.cg[c, k.SUM0 + i] += m.ls[d * k.LISTS + i, k.SIZE]
-        d = next_in(m, c, d)
+        lid = d * k.LISTS
+        sum0 += m.ls[lid, k.SIZE]
+        sum1 += m.ls[lid + 1, k.SIZE]
+        sum2 += m.ls[lid + 2, k.SIZE]
+        sum3 += m.ls[lid + 3, k.SIZE]
+        # Mostly they were made one after another: then the next one need not wait until its name is read.
+        # A later sibling has a higher number, so `<=` is `==`, which would be taken for `d = m.cg[d, NEXT]`.
+        if m.cg[d, k.FIRST_CHILD] < 0 and 0 <= m.cg[d, k.NEXT] <= d + 1:
+            d += 1
+        else:
+            d = next_in(m, c, d)
+    m.cg[c, k.SUM0] = sum0
+    m.cg[c, k.SUM1] = sum1
+    m.cg[c, k.SUM2] = sum2
+    m.cg[c, k.SUM3] = sum3
     return True
 
 
