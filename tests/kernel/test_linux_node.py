@@ -18,7 +18,7 @@ from memqos.linux.cgroupfs import FILES, decode
 from memqos.linux.node import LinuxNode
 from memqos.model.plan import Outcome, Reclaim, Write
 from memqos.model.queue import queue_of
-from memqos.model.snapshot import IoMax
+from memqos.model.snapshot import IoMax, IoStat
 from memqos.policy.io_settings import DiskSettings
 from memqos.policy.shape_queue import shaped
 from memqos.policy.weigh_io import model, qos
@@ -109,12 +109,16 @@ def test_an_order_for_more_than_there_is_ends_as_partial(node: LinuxNode) -> Non
     assert (outcome.status, outcome.after) == ("partial", Reclaim(0))
 
 
+def swap_device(node: LinuxNode) -> str:
+    facts = node.observe().node
+    (swap,) = facts.swaps
+    return next(device for device, disk in facts.disks.items() if swap.filename.endswith(disk.name))
+
+
 def test_an_order_on_a_slow_swap_device_neither_blocks_the_caller_nor_outlives_its_cancelling(
     node: LinuxNode, pod: Path, idle_program: Callable[[Path, int], AbstractContextManager[None]]
 ) -> None:
-    facts = node.observe().node
-    (swap,) = facts.swaps
-    device = next(device for device, disk in facts.disks.items() if swap.filename.endswith(disk.name))
+    device = swap_device(node)
     node.apply(Write(POD, "io.max", {device: IoMax(wbps=2 * MIB, rbps=2 * MIB)}, ""))
     with idle_program(pod, 96 * MIB):
         try:
@@ -135,6 +139,29 @@ def test_an_order_on_a_slow_swap_device_neither_blocks_the_caller_nor_outlives_i
     assert isinstance(taken, Reclaim)
     # 6.1 holds the writes themselves back, and the kernel gives up on pages that wait to be written
     assert outcome.status in ("stopped", "partial") or taken.size == 64 * MIB
+
+
+def test_swap_writes_pass_a_limit_where_that_is_said(
+    node: LinuxNode, pod: Path, idle_program: Callable[[Path, int], AbstractContextManager[None]]
+) -> None:
+    device = swap_device(node)
+
+    def written() -> int:
+        return (node.observe().cgroups[POD].io_stat or {}).get(device, IoStat()).wbytes
+
+    node.apply(Write(POD, "io.max", {device: IoMax(wbps=MIB // 4)}, ""))
+    with idle_program(pod, 96 * MIB):
+        try:
+            node.begin(Write(POD, "memory.reclaim", Reclaim(16 * MIB), ""))
+            deadline = time.monotonic() + 8  # two MiB at that limit
+            while written() < 8 * MIB and time.monotonic() < deadline:
+                time.sleep(0.1)
+            passed = written()
+            node.cancel(POD)
+        finally:
+            node.apply(Write(POD, "io.max", {}, ""))
+        ended(node)
+    assert (passed >= 8 * MIB) == ("io.max spares swap" in node.observe().features), passed
 
 
 def test_an_io_limit_for_a_disk_that_is_not_there_is_an_invalid_value(node: LinuxNode) -> None:
