@@ -83,8 +83,8 @@ def kubepods_writes(pods: Iterable[Pod], capacity: NodeCapacity, config: Kubelet
 def placed_writes(placed: PlacedPod, capacity: NodeCapacity, config: KubeletConfig) -> Iterator[Write]:
     """Yield the writes to one pod's cgroup and to its containers', as far as they exist."""
     pod = placed.pod
-    qos = pod_qos(pod, pod_level=config.pod_level_resources)
     if placed.cgroup is not None:
+        qos = pod_qos(pod, pod_level=config.pod_level_resources)
         if size := pod_memory_max(pod, config):
             why = f"the pod's memory limit is {format_bytes(size)}, overhead included"
             yield from _all(placed.cgroup, {"memory.max": size}, why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from memqos.errors import CgroupGone, KnobMissing
 from memqos.model.plan import Write
@@ -47,7 +48,11 @@ class Stage:
 
     def configure(self, cgroups: set[str], pods: Sequence[PlacedPod]) -> None:
         """Write the kubelet's values of some cgroups, as far as this kernel has the knobs."""
-        for write in self.rules.writes(pods):
+        # the others only count for the shared cgroups: what would be written to theirs need not be known
+        asked = [
+            each if _is_of(each, cgroups) else replace(each, cgroup=None, containers={}) for each in pods
+        ]
+        for write in self.rules.writes(asked):
             if write.cgroup not in cgroups:
                 continue
             try:
@@ -57,3 +62,8 @@ class Stage:
             except CgroupGone:
                 if write.cgroup not in self.rules.shared:
                     raise
+
+
+def _is_of(placed: PlacedPod, cgroups: set[str]) -> bool:
+    """Whether one of the cgroups is the pod's, or a container's of it."""
+    return placed.cgroup in cgroups or not cgroups.isdisjoint(placed.containers.values())
