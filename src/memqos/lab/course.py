@@ -51,6 +51,11 @@ class Course:
         """Seconds since it began."""
         return self._world.now() - self._began
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """The names of the pods that were not admitted when they were started last."""
+        return frozenset(self._refused)
+
     def step(self, index: int) -> None:
         """The timeline comes to its step `index`: what is shown of its progress counts from there."""
         self._step, self._step_began = index, self.seconds

@@ -136,9 +136,12 @@ class Player:
     def _exec(self, step: Exec) -> None:
         pod, container = self._pods[step.pod], self._container(step.pod, step.container)
         name = step.name or f"exec{len(self._course.record.execs) + 1}"
-        cgroup = self._course.record.cgroups[f"{step.pod}/{container}"]
+        cgroup = self._cgroup(f"{step.pod}/{container}")
         started = self._course.seconds
-        process = self._world.execute(_with_command(pod, container, step.command), cgroup, name)
+        try:
+            process = self._world.execute(_with_command(pod, container, step.command), cgroup, name)
+        except NodeError as error:
+            raise LabError(f"nothing can be run in {step.pod}: {error}") from error
         self._course.until(
             lambda: process.poll() is not None, step.timeout, f"{' '.join(step.command)} in {step.pod}"
         )
@@ -173,7 +176,9 @@ class Player:
                 return all(said(pod.name) for pod in pods if pod.uid in heard)
             if step.until == "running":
                 return bool(statuses) and all(each.state == "running" for each in statuses)
-            return bool(statuses) and all(each.state == "terminated" for each in statuses)
+            # a pod that was not admitted has failed: there is nothing more to come of it
+            known = bool(statuses) or all(pod.name in self._course.refused for pod in pods)
+            return known and all(each.state == "terminated" for each in statuses)
 
         if step.patient:
             self._course.pass_time(step.timeout, until=reached)
@@ -182,7 +187,7 @@ class Player:
 
     def _write(self, step: WriteKnob) -> None:
         container = self._container(step.pod, step.container)
-        path = self._course.record.cgroups[f"{step.pod}/{container}" if step.container else step.pod]
+        path = self._cgroup(f"{step.pod}/{container}" if step.container else step.pod)
         size = UNLIMITED if step.value == "max" else parse_bytes(step.value)
         value = Reclaim(size) if step.knob == "memory.reclaim" else size
         status, why = "written", f"the timeline says so, {_words(Step(write=step))}"
@@ -195,6 +200,12 @@ class Player:
         self._course.record.writes.append(
             Written(self._course.seconds, path, step.knob, str(size), status, why)
         )
+
+    def _cgroup(self, name: str) -> str:
+        """Return the cgroup of a pod or a `pod/container`; raises `LabError` for one that was never made."""
+        if name not in self._course.record.cgroups:
+            raise LabError(f"{name} has no cgroup: the pod was not admitted")
+        return self._course.record.cgroups[name]
 
     def _container(self, pod: str, name: str) -> str:
         return next(c.name for c in self._pods[pod].all_containers if name in ("", c.name))

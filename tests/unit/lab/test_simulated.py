@@ -228,6 +228,47 @@ def test_a_pod_without_requests_is_refused_while_the_node_is_short_of_memory(tmp
     assert recording.cgroups["late"] not in recording.samples[-1].snapshot.cgroups
 
 
+def test_a_pod_that_was_refused_has_ended(tmp_path: Path) -> None:
+    wanted = starved(tmp_path)
+    timeline = [*wanted.timeline, {"start": "late"}, {"wait": {"pod": "late", "timeout": 5}}, {"mark": "on"}]
+    wanted = msgspec.structs.replace(
+        wanted, pods=[*wanted.pods, pod("late", "sleep", "infinity")], timeline=timeline
+    )
+    recording = played(wanted)
+    assert recording.marks["on"].pods["late"].phase == "Failed"
+    assert recording.marks["on"].seconds < 13
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        (
+            {"exec": {"pod": "late", "command": ["sleep", "1"]}},
+            "late/main has no cgroup: the pod was not adm",
+        ),
+        ({"exec": {"pod": "greedy", "command": ["sleep", "1"]}}, "nothing can be run in greedy: "),
+        (
+            {"write": {"pod": "late", "container": "main", "knob": "memory.max", "value": "1Mi"}},
+            "late/main has no cgroup: the pod was not admitted",
+        ),
+        ({"write": {"pod": "greedy", "knob": "memory.max", "value": "1Mi"}}, "memory.max: "),
+    ],
+)
+def test_a_step_on_a_pod_that_is_not_there_any_more_ends_the_play_and_says_so(
+    tmp_path: Path, step: dict[str, Any], problem: str
+) -> None:
+    """`late` was refused and `greedy` evicted: what was seen until then is kept."""
+    wanted = starved(tmp_path)
+    timeline = [*wanted.timeline, {"start": "late"}, step]
+    wanted = msgspec.structs.replace(
+        wanted, pods=[*wanted.pods, pod("late", "sleep", "infinity")], timeline=timeline
+    )
+    recording = played(wanted)
+    assert recording.events[-1].what == "broken"
+    assert problem in recording.events[-1].text
+    assert recording.samples
+
+
 def test_pods_start_and_stop_when_the_timeline_says(tmp_path: Path) -> None:
     steps = ({"at": 3.0, "start": "a"}, {"at": 5.0, "stop": "a"}, {"sleep": 2})
     recording = played(experiment(tmp_path, [pod("a", "sleep", "100")], *steps))
