@@ -20,6 +20,7 @@ EXPIRE = 30_000_000_000
 CHUNK = 1024
 RUN = 256
 ONE = 1 << 16
+AHEAD = 20_000_000
 
 
 @njit
@@ -159,13 +160,12 @@ def write_chunk(m: Mem, o: int, most: int) -> int:
 
 
 @njit
-def _most_requests(m: Mem, d: int, everything: bool) -> int:
-    """How many writes the flusher has under way: a quarter of those a disk takes (`disk.depth`), or half.
+def _most_requests(m: Mem, d: int) -> int:
+    """Writes that the flusher has under way when reclaim calls for it: half of those a disk takes.
 
-    The second is for whoever calls for it, in reclaim; block/blk-wbt.c `calc_wb_limits`, `get_limit`.
+    block/blk-wbt.c `calc_wb_limits`; what it writes of itself goes at the disk's pace, `AHEAD` of it.
     """
-    depth = disk.depth(m, d, m.g[k.NOW])
-    return (depth + 1) // 2 if everything else (depth + 3) // 4
+    return (disk.depth(m, d, m.g[k.NOW]) + 1) // 2
 
 
 @njit
@@ -176,7 +176,12 @@ def flush(m: Mem, everything: bool) -> int:
         if o < 0:
             return 0
         d = m.obj[o, k.O_DEV]
-        if m.dev[d, k.D_WQ] >= _most_requests(m, d, everything):
-            return max(m.g[k.NOW] + 1, io.next_write(m, d))
+        if everything:
+            if m.dev[d, k.D_WQ] >= _most_requests(m, d):
+                return max(m.g[k.NOW] + 1, io.next_write(m, d))
+        else:
+            busy = disk.busy_until(m, d, m.g[k.NOW])
+            if busy > m.g[k.NOW] + AHEAD:
+                return busy - AHEAD // 2
         if write_chunk(m, o, CHUNK) == 0:
             return m.g[k.NOW] + 10_000_000
