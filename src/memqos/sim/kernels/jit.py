@@ -51,6 +51,14 @@ def _compiled(function: _F, **more: Any) -> _F:
     resolve = inner.get_call_template
     # numba would compile a version for every constant passed
     inner.get_call_template = lambda args, kws: resolve(tuple(map(_numba.types.unliteral, args)), kws)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise TypeError(
+            f"{function.__qualname__} is compiled for other kernels only: call it through an @entry"
+        )
+
+    # Python would call what has no wrapper for it, and crash
+    inner._insert, inner._compile_for_args = lambda *_, **__: None, refuse
     return cast(_F, inner)
 
 
