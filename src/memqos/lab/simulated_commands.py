@@ -9,7 +9,8 @@ from typing import Any, Final
 from memqos.errors import ExperimentError, InputError
 from memqos.lab.experiment import WORKLOADS, Experiment, Play
 from memqos.lab.manifests import commands_of, manifests_of
-from memqos.sim.commands import Job, files_read, understand, written
+from memqos.sim.commands import files_read, understand, written
+from memqos.sim.job import Job
 from memqos.units import format_bytes, parse_bytes
 from memqos.workload.parse import load_workload, workload_document, workload_from
 from memqos.workload.spec import Workload

@@ -14,6 +14,7 @@ import numpy as np
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import psi, zones
 from memqos.sim.kernels.disk import MOST
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.kernels.slots import CELLS, CLUSTER
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
@@ -53,7 +54,7 @@ class Arrays:
         slots = spec.swap // PAGE
         groups = 16
         chunks = total * 5 // 4 // k.CHUNK + groups * k.LISTS * 2 + 64
-        m = k.Mem(
+        m = Mem(
             g=_zeros(k.G_SIZE), cg=_zeros(groups, k.CG_COLS), w=_zeros(1), aux=_zeros(1, dtype=np.int32),
             pool=_zeros((chunks + 1) * k.CHUNK, dtype=np.int32), ch=_zeros(chunks, k.CH_COLS, np.int32),
             ls=_zeros(groups * k.LISTS, k.LS_COLS), xa=_zeros(1, k.XA_COLS, np.int32),

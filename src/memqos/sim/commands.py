@@ -25,11 +25,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from memqos.errors import ExperimentError
 from memqos.sim import own
-from memqos.sim.own import Own
+from memqos.sim.job import Job
 from memqos.sim.words import inner_of, is_number, seconds_of, size_of
 from memqos.units import MIB
 from memqos.workload.spec import (
@@ -52,28 +52,6 @@ _MOST_WORKERS = 4096
 """STRESS_PROCS_MAX of stress-ng."""
 
 KNOWN = "md5sum, sha256sum, cat, dd, sleep, stress-ng --vm, memqos workload"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a process does: phases, its own CPU time a page (ns), how many processes, whether it is respawned.
-
-    `fadvise`: it announces sequential reading (POSIX_FADV_SEQUENTIAL), which doubles the readahead.
-    It ends with `refused` when it maps more than all memory and swap (vm.overcommit_memory=0: mm/util.c,
-    `__vm_enough_memory`). It prints its `results` as JSON lines, or what it `says` after its n-th touch
-    phase. After `timeout` seconds all of its processes end with 0.
-    """
-
-    workload: Workload
-    page_ns: int = 600
-    processes: int = 1
-    respawn: bool = False
-    fadvise: bool = False
-    results: bool = False
-    says: Callable[[int], str] | None = None
-    own: Own = own.NOTHING
-    refused: int = 1
-    timeout: float | None = None
 
 
 TMPFS = ("/dev/shm/", "/run/", "/tmp/")  # noqa: S108 - where nodes and container images mount one

@@ -16,8 +16,9 @@ from memqos.model.plan import Write
 from memqos.runner.pods import Runner
 from memqos.runner.rules import Rules
 from memqos.runner.world import Launch, NotStarted
-from memqos.sim.commands import Job, understand
+from memqos.sim.commands import understand
 from memqos.sim.files import Files
+from memqos.sim.job import Job
 from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import SECOND, Machine

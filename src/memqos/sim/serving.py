@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND, Machine
+from memqos.sim.own import Row
 from memqos.workload.draws import BLOCKS, PAGES, phase_key, places
 from memqos.workload.histogram import Histogram
 from memqos.workload.result import RequestStats
@@ -25,11 +26,9 @@ BATCH = 1 << 16
 """Places drawn at a time."""
 FOREVER = 1 << 40
 
-Row: TypeAlias = dict[int, int]
-
 
 class Serving:
-    """One `requests` phase; `rows` yields what is to be done next, `tell` leaves the result of an interval.
+    """One `requests` phase; `rows` yields what is to be done next.
 
     `table` is the program's part of the machine's table, two halves of `BATCH`: the pages, and the pages of
     the file. `file` is the file's object and its size in bytes.

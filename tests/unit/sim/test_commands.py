@@ -5,7 +5,8 @@ import shlex
 import pytest
 
 from memqos.errors import ExperimentError
-from memqos.sim.commands import Job, understand
+from memqos.sim.commands import understand
+from memqos.sim.job import Job
 from memqos.sim.words import size_of
 from memqos.units import MIB
 from memqos.workload.spec import Allocate, Hold, Phase, ReadFile, Repeat, Sleep, Touch, Workload, WriteFile

@@ -9,7 +9,7 @@ import pytest
 from memqos.sim.kernels import disk, io
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import entry
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.node import SimNode
 from memqos.sim.spec import Disk
 from memqos.units import MIB

@@ -7,7 +7,7 @@ import pytest
 from memqos.sim.kernels import counters
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import config, entry
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.machine import Machine
 from memqos.sim.profiles import PROFILES
 from memqos.sim.spec import NodeSpec

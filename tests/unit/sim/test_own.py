@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from memqos.sim import own
-from memqos.sim.commands import Job
 from memqos.sim.files import Files
+from memqos.sim.job import Job
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE
 from memqos.sim.process import Process

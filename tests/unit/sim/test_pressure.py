@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from memqos.sim.kernels import control, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import entry
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.machine import Machine
 from memqos.sim.node import SimNode
 from memqos.sim.profiles import PROFILES

@@ -9,8 +9,8 @@ import pytest
 
 from memqos.linux.workload.clock import Stop
 from memqos.linux.workload.program import run_workload
-from memqos.sim.commands import Job
 from memqos.sim.files import Files
+from memqos.sim.job import Job
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import SECOND, Machine
 from memqos.sim.process import Process

@@ -14,6 +14,7 @@ from memqos.errors import ExperimentError
 from memqos.sim.kernels import buffered, cycles, evict, rounds, stream, strides
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import config
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.machine import Machine
 from memqos.sim.profiles import PROFILES
 from memqos.sim.spec import Costs, NodeSpec
@@ -125,7 +126,7 @@ def state(machine: Machine) -> dict[str, Any]:
 
 
 def compared(kernel: str, lag: int, turn: int, done: list[tuple[Any, ...]]) -> None:
-    def one_by_one(m: k.Mem, c: int, o: int, i: int, end: int, hits: bool) -> int:
+    def one_by_one(m: Mem, c: int, o: int, i: int, end: int, hits: bool) -> int:
         m.g[k.R0] = 0
         return i
 

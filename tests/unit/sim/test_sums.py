@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from memqos.sim.kernels import counters, shadow_nodes
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import entry
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.machine import Machine
 from memqos.sim.profiles import PROFILES
 from memqos.sim.spec import NodeSpec

@@ -14,7 +14,7 @@ from memqos.model.snapshot import IoMax
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import psi, slices, throttle
 from memqos.sim.kernels.jit import entry
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.machine import Machine
 from memqos.sim.node import SimNode
 from memqos.sim.profiles import PROFILES

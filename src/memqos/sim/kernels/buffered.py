@@ -9,7 +9,7 @@ from memqos.sim.kernels import charge, folios, inode, io, nodes, pagecache, read
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
 
 

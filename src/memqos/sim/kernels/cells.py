@@ -1,6 +1,6 @@
 """The machine's arrays as the kernels see them: behind one pointer, and without negative indices.
 
-A kernel that is handed `layout.Mem` itself passes two dozen arrays to each function it calls. So the entry
+A kernel that is handed `mem.Mem` itself passes two dozen arrays to each function it calls. So the entry
 `share`s it: the kernels get the address of a table of the arrays' addresses, and `m.w[page]` is a load from
 where `w` lies. An index must be valid: a plain array asks whether it is negative, which costs a conditional
 move each time and keeps loops from being vectorised. LLVM is told that no two of the arrays overlap, nor any
@@ -21,7 +21,8 @@ from numba.core.typing import templates
 from numba.extending import intrinsic, register_model
 
 from memqos.sim.kernels.jit import config
-from memqos.sim.kernels.layout import COLUMNS, Mem, Row
+from memqos.sim.kernels.layout import COLUMNS
+from memqos.sim.kernels.mem import Mem, Row
 
 _types: Any = cast(Any, numba).types
 _helpers: Any = cgutils

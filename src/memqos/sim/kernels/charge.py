@@ -8,7 +8,7 @@ from __future__ import annotations
 from memqos.sim.kernels import counters, dirty, io, oom, reclaim, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 RETRIES = 16
 COSTLY = 8  # pages of PAGE_ALLOC_COSTLY_ORDER: for more the OOM killer is not called

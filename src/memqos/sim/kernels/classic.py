@@ -5,86 +5,10 @@ mm/vmscan.c; kernel.md 2.3-2.5. Costs: 6.1 counts pages sent to swap, 6.12 also 
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, evict, io, lists, plug, shrink, workingset
+from memqos.sim.kernels import counters, evict, io, lists, plug, scan_count, shrink, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, njit
-from memqos.sim.kernels.layout import Mem
-
-
-@njit
-def inactive_is_low(m: Mem, inactive: int, active: int) -> bool:
-    """inactive_list_is_low: the active list may be sqrt(10 * GiB) times the inactive one."""
-    size = (inactive + active) >> 18
-    ratio = 1
-    if size:
-        while (ratio + 1) * (ratio + 1) <= 10 * size:
-            ratio += 1
-    return inactive * ratio < active
-
-
-@njit
-def prepare(m: Mem, target: int) -> None:
-    """prepare_scan_control, on the target's whole subtree."""
-    counters.sums(m, target)
-    s = target
-    for kind in range(2):
-        inactive = m.cg[s, k.SUM0 + 2 * kind]
-        active = m.cg[s, k.SUM0 + 2 * kind + 1]
-        refaulted = counters.tree_sum(m, target, k.ACTIVATE_ANON + kind)
-        low = inactive_is_low(m, inactive, active)
-        may = refaulted != m.cg[target, k.SNAP_ANON + kind] or low or m.g[k.SC_FORCE_DEACTIVATE] != 0
-        m.g[k.SC_DEACTIVATE_ANON + kind] = 1 if may else 0
-    priority = m.g[k.SC_PRIORITY]
-    trim = (m.cg[s, k.SUM2] >> priority) and not m.g[k.SC_DEACTIVATE_FILE]
-    m.g[k.SC_CACHE_TRIM] = 1 if trim else 0
-    m.g[k.SC_ANON_COST] = m.cg[target, k.COST_ANON]
-    m.g[k.SC_FILE_COST] = m.cg[target, k.COST_FILE]
-    m.g[k.SC_FILE_TINY] = 0
-    if target == 0:
-        file = m.cg[s, k.SUM2] + m.cg[s, k.SUM3]
-        tiny = file + m.g[k.FREE] <= m.g[k.WMARK_HIGH] and not m.g[k.SC_DEACTIVATE_ANON]
-        if tiny and m.cg[s, k.SUM0] >> priority:
-            m.g[k.SC_FILE_TINY] = 1
-
-
-@njit
-def _scan(m: Mem, c: int, size: int, anon: int, balance: int, ap: int, fp: int) -> int:
-    if (balance == 1 and anon) or (balance == 2 and not anon):
-        return 0
-    scan = size
-    if c != m.g[k.SC_TARGET] and (m.cg[c, k.EMIN] or m.cg[c, k.ELOW]):
-        shield = m.cg[c, k.EMIN]
-        if m.cg[c, k.ELOW] > shield and not m.g[k.SC_LOW_RECLAIM]:
-            shield = m.cg[c, k.ELOW]
-            m.g[k.SC_LOW_SKIPPED] = 1
-        usage = max(m.cg[c, k.USAGE], shield)
-        scan = max(size - size * shield // (usage + 1), 32)
-    scan >>= m.g[k.SC_PRIORITY]
-    if scan == 0 and not m.cg[c, k.ONLINE]:
-        scan = min(size, 32)
-    if balance == 3:
-        share = ap if anon else fp
-        scan = (scan * share + (ap + fp - 1 if not m.cg[c, k.ONLINE] else 0)) // (ap + fp)
-    return scan
-
-
-@njit
-def _balance(m: Mem, c: int) -> int:
-    """get_scan_count's choice: 0 equal, 1 file only, 2 anon only, 3 by cost."""
-    if not m.g[k.SC_MAY_SWAP] or counters.swap_room(m, c) <= 0:
-        return 1
-    swappiness = m.g[k.SC_SWAPPINESS]
-    if m.g[k.SC_TARGET] != 0 and swappiness == 0:
-        return 1
-    if swappiness == 201:
-        return 2
-    if m.g[k.SC_PRIORITY] == 0 and swappiness:
-        return 0
-    if m.g[k.SC_FILE_TINY]:
-        return 2
-    if m.g[k.SC_CACHE_TRIM]:
-        return 1
-    return 3
+from memqos.sim.kernels.mem import Mem
 
 
 @apart
@@ -199,21 +123,13 @@ def _shrink_list(m: Mem, c: int, number: int, count: int) -> int:
 @njit
 def shrink_lruvec(m: Mem, c: int) -> None:
     """Reclaim from one cgroup by the shares get_scan_count gives its four lists."""
-    balance = _balance(m, c)
-    total = m.g[k.SC_ANON_COST] + m.g[k.SC_FILE_COST]
-    anon_cost = total + m.g[k.SC_ANON_COST]
-    file_cost = total + m.g[k.SC_FILE_COST]
-    total = anon_cost + file_cost
-    swappiness = min(m.g[k.SC_SWAPPINESS], 200)
-    ap, fp = 0, 0
-    if balance == 3:
-        ap = swappiness * (total + 1) // (anon_cost + 1)
-        fp = (200 - swappiness) * (total + 1) // (file_cost + 1)
+    balanced = scan_count.balance(m, c)
+    ap, fp = scan_count.shares(m) if balanced == scan_count.FRACT else (0, 0)
     first = c * k.LISTS
-    n0 = _scan(m, c, m.ls[first, k.SIZE], 1, balance, ap, fp)
-    n1 = _scan(m, c, m.ls[first + 1, k.SIZE], 1, balance, ap, fp)
-    n2 = _scan(m, c, m.ls[first + 2, k.SIZE], 0, balance, ap, fp)
-    n3 = _scan(m, c, m.ls[first + 3, k.SIZE], 0, balance, ap, fp)
+    n0 = scan_count.pages(m, c, m.ls[first, k.SIZE], 1, balanced, ap, fp)
+    n1 = scan_count.pages(m, c, m.ls[first + 1, k.SIZE], 1, balanced, ap, fp)
+    n2 = scan_count.pages(m, c, m.ls[first + 2, k.SIZE], 0, balanced, ap, fp)
+    n3 = scan_count.pages(m, c, m.ls[first + 3, k.SIZE], 0, balanced, ap, fp)
     t0, t1, t2, t3 = n0, n1, n2, n3
     wanted = m.g[k.SC_TO_RECLAIM]
     proportional = m.g[k.SC_TARGET] == 0 and m.g[k.SC_KIND] != k.KSWAPD and m.g[k.SC_PRIORITY] == 12
@@ -258,5 +174,5 @@ def shrink_lruvec(m: Mem, c: int) -> None:
             n1 = max(0, t1 * (100 - left) // 100 - (t1 - n1))
     plug.finish(m, mine)
     m.g[k.SC_RECLAIMED] += freed
-    if m.g[k.SW_TOTAL] and inactive_is_low(m, m.ls[first, k.SIZE], m.ls[first + 1, k.SIZE]):
+    if m.g[k.SW_TOTAL] and scan_count.inactive_is_low(m, m.ls[first, k.SIZE], m.ls[first + 1, k.SIZE]):
         shrink_active(m, c, 0, 32)

@@ -25,7 +25,7 @@ from memqos.sim.kernels import (
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import share
 from memqos.sim.kernels.jit import entry, njit
-from memqos.sim.kernels.layout import Mem, Row
+from memqos.sim.kernels.mem import Mem, Row
 
 (
     ADVANCE, PROPAGATE, SHRINK_TO, RECLAIM, FREE_OBJECT, START, FINISH, COMPACT, SYNC, TRACE, LOOK, IO_MAX,

@@ -25,7 +25,7 @@ from memqos.sim.kernels import (
 )
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, inlined
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 INACTIVE = k.INACTIVE_FILE << k.LIST_SHIFT
 PATIENCE = 8

@@ -12,7 +12,7 @@ from __future__ import annotations
 from memqos.sim.kernels import counters, disk, free, inode, io, throttle
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 INTERVAL = 32  # pages a task may dirty between two looks
 MAX_PAUSE = 200_000_000

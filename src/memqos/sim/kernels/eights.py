@@ -12,7 +12,7 @@ import numba
 from llvmlite import ir
 
 from memqos.sim.kernels.cells import apart, either, pointer
-from memqos.sim.kernels.layout import Row
+from memqos.sim.kernels.mem import Row
 
 PAGES = 8
 _types: Any = cast(Any, numba).types

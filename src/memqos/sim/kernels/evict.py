@@ -8,10 +8,10 @@ next ones are fetched ahead. `batch` stops before the first page about which the
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists, nodes, runs, workingset
+from memqos.sim.kernels import lists, nodes, runs, shadow_list, workingset
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import apart, inlined
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 SPECIAL = k.LARGE | k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON | k.BUFFERS
 ALIKE = k.LIST_MASK | k.REFS_MASK | k.REF | k.WS
@@ -41,7 +41,7 @@ def left_one(m: Mem, node: int, pages: int) -> int:
     m.xn[node] = held
     if held & k.NODE_PAGES:
         return 0
-    nodes.enlist(m, node)
+    shadow_list.enlist(m, node)
     return 1
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 
 @inlined

@@ -9,7 +9,7 @@ from memqos.sim.kernels import counters, folios, lists, lru_batch, nodes, psi, s
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 
 @njit

@@ -9,7 +9,7 @@ from __future__ import annotations
 from memqos.sim.kernels import folios, lists, tables, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.kernels.placement import ANON, FILE, MAX_GENS, MIN_GENS
 
 

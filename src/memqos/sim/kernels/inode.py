@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 SLOT = (
     3200  # pages: an eighth of a second at the 100 MB/s that the kernel takes a disk for at first (INIT_BW)

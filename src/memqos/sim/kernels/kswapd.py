@@ -9,10 +9,10 @@ Woken for a large folio it passes through all cgroups, however much is free by t
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, io, ranked, reclaim
+from memqos.sim.kernels import counters, io, ranked, reclaim, scan_count
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 GAVE_UP, BALANCED, AGAIN = range(3)
 
@@ -56,7 +56,7 @@ def _walk(m: Mem) -> bool:
         m.g[k.KSWAPD_AT] = ranked.walk(m, at)
         return m.g[k.KSWAPD_AT] < 0
     at = max(at, 0)
-    classic.prepare(m, 0)
+    scan_count.prepare(m, 0)
     while at >= 0:
         reclaim.shrink_one(m, at)
         io.spend(m)

@@ -16,7 +16,7 @@ from memqos.sim.kernels import folios
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import apart, inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 AHEAD = 64
 

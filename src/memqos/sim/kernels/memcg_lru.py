@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 STAY, HEAD, TAIL, OLD, YOUNG = range(5)
 GENERATIONS, BINS = 3, 8

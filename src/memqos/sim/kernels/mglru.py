@@ -9,7 +9,7 @@ from __future__ import annotations
 from memqos.sim.kernels import counters, generations, io, lru_batch, plug, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.kernels.oldest import evict_folios, oldest_seq
 from memqos.sim.kernels.placement import ANON, FILE, MIN_GENS
 from memqos.sim.kernels.tiers import MIN_BATCH

@@ -9,9 +9,9 @@ a large folio; or the shadow of these.
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import stock
-from memqos.sim.kernels.jit import apart, inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels import shadow_list, stock
+from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.mem import Mem
 
 LEAF = 64
 """Pages below one leaf. Folios of as many or more stand in the nodes above, one place for 64 pages."""
@@ -31,40 +31,6 @@ def account(m: Mem, c: int, size: int) -> None:
     if extra:
         m.g[k.FREE] += extra
         m.cg[c, k.KERNEL_PAGES] = pages
-
-
-@apart
-def unlist(m: Mem, node: int) -> None:
-    """A node holds a page again, or goes: off the list of those that may be freed."""
-    owner = m.xa[node, k.X_OWNER] - 1
-    before = m.xa[node, k.X_PREV] - 1
-    after = m.xa[node, k.X_NEXT] - 1
-    if before >= 0:
-        m.xa[before, k.X_NEXT] = after + 1
-    else:
-        m.cg[owner, k.NODES_HEAD] = after
-    if after >= 0:
-        m.xa[after, k.X_PREV] = before + 1
-    else:
-        m.cg[owner, k.NODES_TAIL] = before
-    m.cg[owner, k.NODES] -= 1
-    m.xa[node, k.X_NEXT] = 0
-    m.xa[node, k.X_PREV] = 0
-
-
-@apart
-def enlist(m: Mem, node: int) -> None:
-    """A node that holds only shadows joins the list of those that may be freed (workingset_update_node)."""
-    owner = m.xa[node, k.X_OWNER] - 1
-    last = m.cg[owner, k.NODES_TAIL]
-    m.xa[node, k.X_PREV] = last + 1
-    m.xa[node, k.X_NEXT] = 0
-    if last >= 0:
-        m.xa[last, k.X_NEXT] = node + 1
-    else:
-        m.cg[owner, k.NODES_HEAD] = node
-    m.cg[owner, k.NODES_TAIL] = node
-    m.cg[owner, k.NODES] += 1
 
 
 @inlined
@@ -108,7 +74,7 @@ def _take(m: Mem, c: int, page: int, levels: int, more: int) -> None:
         node = _above(m, page, level)
         held = m.xn[node]
         if held and held & k.NODE_PAGES == 0:
-            unlist(m, node)
+            shadow_list.unlist(m, node)
         m.xn[node] = held + more
         if held:
             break
@@ -147,10 +113,10 @@ def leave(m: Mem, page: int, level: int, more: int) -> None:
             break
         if held:
             if had:
-                enlist(m, node)
+                shadow_list.enlist(m, node)
             break
         if not had:
-            unlist(m, node)
+            shadow_list.unlist(m, node)
         free(m, node)
         more = -1
 
@@ -195,7 +161,7 @@ def add(m: Mem, c: int, page: int, pages: int, shadows: int) -> None:
             node = first >> 6
             known = 0
             if m.xn[node]:  # shadows only
-                unlist(m, node)
+                shadow_list.unlist(m, node)
                 m.xn[node] = 0
                 drop(m, first)
             elif m.w[first] & k.SHADOW:
@@ -204,7 +170,7 @@ def add(m: Mem, c: int, page: int, pages: int, shadows: int) -> None:
         return
     if m.xn[node] & k.NODE_PAGES == 0:
         if m.xn[node]:
-            unlist(m, node)
+            shadow_list.unlist(m, node)
         else:
             first = node << 6
             split = _shadows(m, first) if m.obj[m.blk[page >> 9, k.B_OBJ], k.O_BIG] else 0
@@ -229,7 +195,7 @@ def remove(m: Mem, page: int, pages: int, leave_shadow: bool) -> None:
     m.xn[node] += (k.NODE_SHADOW - 1) * pages if leave_shadow else -pages
     if m.xn[node] & k.NODE_PAGES == 0:
         if m.xn[node]:
-            enlist(m, node)
+            shadow_list.enlist(m, node)
         else:
             drop(m, page)
 
@@ -248,5 +214,5 @@ def forget_shadow(m: Mem, page: int) -> None:
         return
     m.xn[node] -= k.NODE_SHADOW
     if m.xn[node] == 0:
-        unlist(m, node)
+        shadow_list.unlist(m, node)
         drop(m, page)

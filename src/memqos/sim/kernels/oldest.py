@@ -21,7 +21,7 @@ from memqos.sim.kernels import (
 )
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.kernels.placement import FILE, MIN_GENS
 from memqos.sim.kernels.tiers import MIN_BATCH
 

@@ -10,7 +10,7 @@ from memqos.sim.kernels import charge, folios, lists, lru_batch, nodes, placemen
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 DONE, WAIT, FAILED = range(3)
 

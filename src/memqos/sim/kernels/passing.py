@@ -10,7 +10,7 @@ from __future__ import annotations
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import inlined
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 RES_BIT = k.RES.bit_length() - 1
 REF_BIT = k.REF.bit_length() - 1

@@ -18,7 +18,7 @@ from __future__ import annotations
 from memqos.sim.kernels import disk, slots
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 FIRST, PAGES, KIND, CGROUP = range(4)
 FLUSH_PAGES = 32

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 PERIOD = 2_004_000_000
 """PSI_FREQ: two seconds and a tick."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from memqos.sim.kernels import charge, folios, io, pagecache
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 IO_PAGES = 320  # bdi io_pages: max_sectors_kb 1280
 

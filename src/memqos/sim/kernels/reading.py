@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, lease, nodes, runs
+from memqos.sim.kernels import charge, lease, nodes, runs, shadow_list
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 AHEAD = 64
 BLOCK = k.PAD  # reads until eights are looked for again
@@ -45,7 +45,7 @@ def with_nodes(m: Mem, c: int, page: int, some: int) -> int:
 def enter_node(m: Mem, page: int, held: int, pages: int, known: int) -> None:
     """Pages join a tree node that holds `held`; they leave `known` shadows."""
     if held & k.NODE_PAGES == 0 and held:
-        nodes.unlist(m, page >> 6)
+        shadow_list.unlist(m, page >> 6)
     m.xn[page >> 6] = held + pages - (known << 8)
 
 

@@ -15,12 +15,13 @@ from memqos.sim.kernels import (
     psi,
     ranked,
     rounds,
+    scan_count,
     shadow_nodes,
     stock,
 )
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 
 @njit
@@ -106,7 +107,7 @@ def _shrink_node(m: Mem) -> None:
         else:
             _shrink_memcgs(m)
     else:
-        classic.prepare(m, m.g[k.SC_TARGET])
+        scan_count.prepare(m, m.g[k.SC_TARGET])
         _shrink_memcgs(m)
     m.g[k.WORK_ROUNDS] += 1
     io.spend(m)

@@ -8,10 +8,10 @@ and it is taken in one go. mm/vmscan.c `do_try_to_free_pages`, `shrink_lruvec`.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import classic, counters, evict, shadow_nodes
+from memqos.sim.kernels import classic, counters, evict, scan_count, shadow_nodes
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 DEF_PRIORITY = 12
 PART = 32  # SWAP_CLUSTER_MAX
@@ -41,7 +41,7 @@ def plain(m: Mem, c: int) -> bool:
         return False
     if m.g[k.SW_TOTAL]:
         lid = c * k.LISTS + k.INACTIVE_ANON
-        if classic.inactive_is_low(m, m.ls[lid, k.SIZE], m.ls[lid + 1, k.SIZE]):
+        if scan_count.inactive_is_low(m, m.ls[lid, k.SIZE], m.ls[lid + 1, k.SIZE]):
             return False
     return _idle(m)
 
@@ -69,7 +69,7 @@ def plan(m: Mem, c: int) -> tuple[int, int]:
         if last >= wanted:  # shrink_lruvec stops after a part of each list
             last = min(last, most)
             some = min(some, most)
-        if not always and not classic.inactive_is_low(m, inactive, active):
+        if not always and not scan_count.inactive_is_low(m, inactive, active):
             if some:
                 skipped = 1
             some = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from memqos.sim.kernels import eights
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined
-from memqos.sim.kernels.layout import Mem, Row
+from memqos.sim.kernels.mem import Mem, Row
 
 PAGES = eights.PAGES
 

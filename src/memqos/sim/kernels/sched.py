@@ -10,7 +10,7 @@ from __future__ import annotations
 from memqos.sim.kernels import counters, dirty, free, io, kswapd, oom, program, psi, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem, Row
 from memqos.sim.kernels.program import BLOCKED, ENDED, GO, IDLE
 from memqos.sim.kernels.transfers import NAP
 
@@ -195,7 +195,7 @@ def _wake(m: Mem, now: int, soonest: int) -> int:
 
 
 @njit
-def advance(m: Mem, clock: k.Row, until: int) -> int:
+def advance(m: Mem, clock: Row, until: int) -> int:
     """Run the node until `until`, or until something the host must see (1). `clock` is per CPU."""
     while True:
         cpu = 0

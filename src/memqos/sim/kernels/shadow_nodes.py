@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import nodes
+from memqos.sim.kernels import nodes, shadow_list
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 BATCH = 128
 """SHRINK_BATCH"""
@@ -58,7 +58,7 @@ def _forget(m: Mem, c: int) -> None:
     """Free the oldest node with its shadows (shadow_lru_isolate)."""
     node = m.cg[c, k.NODES_HEAD]
     upper = m.g[k.XA2]
-    nodes.unlist(m, node)
+    shadow_list.unlist(m, node)
     m.xn[node] = 0
     m.cg[c, k.NODERECLAIM] += 1
     if node < upper:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import psi
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 HZ = 1_000_000_000 // psi.JIFFY
 LENGTH = HZ // 10

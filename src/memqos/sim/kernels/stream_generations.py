@@ -6,7 +6,7 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import lease, lists, nodes, placement, reading, runs, workingset
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import apart, inlined
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.kernels.reading import FULL, GO, OTHER, ROOM
 
 KEY = k.SHADOW | k.CG_MASK | k.POS | k.WS

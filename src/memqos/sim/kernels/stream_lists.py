@@ -6,7 +6,7 @@ from memqos.sim.kernels import counters, cycles, lease, lists, nodes, passing, r
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import apart, inlined
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.kernels.reading import EVICTOR, FULL, GO, OTHER, ROOM
 
 INACTIVE = k.INACTIVE_FILE << k.LIST_SHIFT

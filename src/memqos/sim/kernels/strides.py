@@ -13,7 +13,7 @@ from __future__ import annotations
 from memqos.sim.kernels import eights, evict, lists, reading, runs, shadow_nodes
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 FRESH = k.RES | k.REF | k.INACTIVE_FILE << k.LIST_SHIFT
 CAME = k.RES | k.SHADOW | k.CG_MASK

@@ -16,7 +16,7 @@ from __future__ import annotations
 from memqos.sim.kernels import folios, placement, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 WINDOW = 64  # MIN_LRU_BATCH page table entries
 TABLE = 512

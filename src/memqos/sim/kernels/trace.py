@@ -12,7 +12,7 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 from memqos.sim.kernels.pagecache import add_page, enter
 
 COLUMNS = 6

@@ -20,7 +20,7 @@ from __future__ import annotations
 from memqos.sim.kernels import folios
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
-from memqos.sim.kernels.layout import Mem
+from memqos.sim.kernels.mem import Mem
 
 MANAGED = 3840
 """Pages of the zone: 16 MiB less the first megabyte (/proc/zoneinfo of every guest)."""
