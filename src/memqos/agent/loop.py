@@ -15,7 +15,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
 from typing import Final, Protocol, TypeAlias
@@ -25,6 +25,7 @@ from memqos.agent.evict import Evictions, Evictor
 from memqos.agent.originals import Originals
 from memqos.agent.restore import restore
 from memqos.errors import MemqosError, NodeError
+from memqos.linux.signals import handled
 from memqos.model.plan import Outcome, Plan, Tick, Underway
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Snapshot
@@ -49,6 +50,9 @@ class Recorder(Protocol):
 
 _SOONEST: Final = 0.1
 """Seconds: no policy makes the loop turn faster, so that looking costs a known share of one core."""
+
+
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Stopped(BaseException):
@@ -153,7 +157,9 @@ class Agent:
         `restored` says what became of each. Raises `NodeError` when the node cannot be observed for
         that (what is remembered stays so, for `memqos restore`), `Unsupported` as `observe` does.
         """
-        with self._signals():
+        # only the main thread may set handlers
+        numbers = _ENDING if threading.current_thread() is threading.main_thread() else ()
+        with handled(self._on_signal, *numbers):
             try:
                 with contextlib.suppress(_Stopped):
                     self._loop(turns)
@@ -234,20 +240,6 @@ class Agent:
             # poll(2) is resumed after a handler that returns (PEP 475); one that raises ends it
             self._waiting = False
             raise _Stopped
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _name(error: Exception) -> str:

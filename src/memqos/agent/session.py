@@ -32,6 +32,7 @@ from memqos.linux.features import check_supported
 from memqos.linux.node import LinuxNode
 from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, PodStatus
 from memqos.linux.shelter import Shelter
+from memqos.linux.signals import handled
 from memqos.model.plan import Advice, Evicted, Outcome, Stand, Tick
 from memqos.model.pods import Pod
 from memqos.node import Node
@@ -234,12 +235,10 @@ class Session:
 
         if threading.current_thread() is not threading.main_thread():
             raise AgentError("a session runs in a process's main thread, where signals come")
-        before = {number: signal.signal(number, told) for number in _ENDING}
-        # a timer of the kernel's, not a thread: programs are born in their cgroup while there is one thread
-        signal.setitimer(signal.ITIMER_REAL, 0.0 if self._seconds is None else max(1e-6, self._seconds))
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with handled(told, *_ENDING):
+            # a timer of the kernel's, not a thread: programs are born in their cgroup by a single thread
+            signal.setitimer(signal.ITIMER_REAL, 0.0 if self._seconds is None else max(1e-6, self._seconds))
+            try:
+                yield
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0.0)

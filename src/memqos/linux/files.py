@@ -12,15 +12,13 @@ as it lasts: `CgroupFiles.unread` says which and why. A new kernel's new form of
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from itertools import compress, count
 from operator import ne
 
-from msgspec.structs import replace
-
 from memqos.errors import CgroupGone
 from memqos.linux.notice import Notices
-from memqos.linux.observed import CONTROL, DECODE, EVERY, LIVE, OBSERVED, OWN, SELDOM, SWITCH
+from memqos.linux.observed import CONTROL, EVERY, LIVE, OBSERVED, OWN, SELDOM, SWITCH, decoded
 from memqos.linux.oserror import node_error
 from memqos.linux.reading import ABSENT, Budget, answers, read_closed, read_each, read_whole
 from memqos.model.snapshot import Cgroup
@@ -109,7 +107,7 @@ class CgroupFiles:
                 self._open(directory, field, OBSERVED[field])
             if not self.alive():
                 raise CgroupGone("the cgroup is gone", cgroup=self.path)
-            self._cgroup = self._decoded(range(len(self._raws)))
+            self._cgroup = decoded(self._cgroup, zip(self._fields, self._raws, strict=True), self.unread)
         except BaseException:
             self.close()
             raise
@@ -181,7 +179,8 @@ class CgroupFiles:
         except OSError:
             return self._again()
         self._raws[: len(raws)] = raws
-        self._cgroup = self._decoded(changed)
+        texts = [(self._fields[index], raws[index]) for index in changed]
+        self._cgroup = decoded(self._cgroup, texts, self.unread)
         self.moved = changed[0] < self._own
         if self._switch in changed:
             return self._again()
@@ -199,23 +198,6 @@ class CgroupFiles:
         if self._fds:
             return read_each(self._fds, self._sizes, len(self._fds))
         return read_closed(self.directory, self.inode, self.names)
-
-    def _decoded(self, changed: Iterable[int]) -> Cgroup:
-        """Return the cgroup with the values that the texts at these places have now."""
-        fields, raws, values = self._fields, self._raws, {}
-        for index in changed:
-            field = fields[index]
-            if (decode := DECODE.get(field)) is None:
-                continue
-            try:
-                values[field] = decode(raws[index])
-            except (ValueError, OverflowError) as error:
-                values[field] = None
-                self.unread[OBSERVED[field]] = str(error)
-            else:
-                if self.unread:
-                    self.unread.pop(OBSERVED[field], None)
-        return replace(self._cgroup, **values)
 
     def renew(self) -> None:
         """Look anew which files there are: the parent switched a controller on or off."""

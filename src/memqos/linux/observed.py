@@ -8,7 +8,10 @@ cgroup all is read, should it have changed without a word, and `SELDOM` only the
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from memqos.linux.cgroupfs import FILES
 from memqos.model.snapshot import Cgroup
@@ -43,5 +46,25 @@ OBSERVED: Final = {
 }
 """Field of `Cgroup` to control file, those of every look first, of these `OWN` first, and last `SELDOM`."""
 
-DECODE: Final = {field: FILES[name].codec.decode for field, name in OBSERVED.items()}
+_DECODE: Final = {field: FILES[name].codec.decode for field, name in OBSERVED.items()}
 """Field of `Cgroup` to what reads its file's text."""
+
+
+def decoded(cgroup: Cgroup, texts: Iterable[tuple[str, bytes]], unread: dict[str, str]) -> Cgroup:
+    """Return the cgroup with the values of these texts, each with its field.
+
+    A text that does not read leaves `None`, and `unread` says why, by file, until it reads again.
+    """
+    values: dict[str, Any] = {}
+    for field, raw in texts:
+        if (decode := _DECODE.get(field)) is None:
+            continue
+        try:
+            values[field] = decode(raw)
+        except (ValueError, OverflowError) as error:
+            values[field] = None
+            unread[OBSERVED[field]] = str(error)
+        else:
+            if unread:
+                unread.pop(OBSERVED[field], None)
+    return replace(cgroup, **values)

@@ -37,6 +37,7 @@ from memqos.workload.values import (
     not_both,
     number_of,
     only,
+    order_of,
     pages_of,
     passes_of,
     path_of,
@@ -130,7 +131,7 @@ def _touch(at: At) -> Phase:
         raise offset.error(f"{start} is not a multiple of the page size", f"write a multiple of {PAGE}")
     return Touch(
         region=at.get("region").name(_NAME, _NAME_RULE),
-        order=_order(at.get("order"), Order()),
+        order=order_of(at.get("order"), Order()),
         write=at.get("write").boolean(),
         accesses=at.get("accesses").integer(1, MAX),
         passes=passes_of(at, "accesses"),
@@ -148,7 +149,7 @@ def _read(at: At) -> Phase:
         bytes=None if amount.value is None else bytes_of(amount),
         passes=passes_of(at, "bytes"),
         block=block_of(at.get("block"), 128 << 10),
-        order=_order(at.get("order"), Order()),
+        order=order_of(at.get("order"), Order()),
         bytes_per_second=rate_of(at),
     )
 
@@ -175,7 +176,7 @@ def _requests(at: At) -> Phase:
         region=at.get("region").name(_NAME, _NAME_RULE),
         pages=pages,
         per_second=number_of(required(at.get("perSecond")), 1e-3, 1e6),
-        order=_order(at.get("order"), Order("uniform")),
+        order=order_of(at.get("order"), Order("uniform")),
         write=at.get("write").boolean(),
         seconds=seconds_of(at.get("seconds")),
         count=at.get("count").integer(1, MAX),
@@ -190,7 +191,7 @@ def _request_file(at: At) -> RequestFile:
         path=path_of(at.get("path")),
         bytes=bytes_of(required(at.get("bytes"))),
         block=block_of(at.get("block"), PAGE),
-        order=_order(at.get("order"), Order("uniform")),
+        order=order_of(at.get("order"), Order("uniform")),
     )
 
 
@@ -231,25 +232,3 @@ _KINDS: Final[dict[str, Callable[[At], Phase]]] = {
     "hold": _hold,
     "repeat": _repeat,
 }
-
-
-def _order(at: At, default: Order) -> Order:
-    if at.value is None:
-        return default
-    if not isinstance(at.value, dict):
-        kind = at.one_of(("sequential", "uniform"))
-        return Order("uniform") if kind == "uniform" else Order()
-    only(at, "zipf", "hotCold", "scatter")
-    scatter = at.get("scatter").boolean()
-    zipf, hot = at.get("zipf"), at.get("hotCold")
-    if (zipf.value is None) == (hot.value is None):
-        raise at.error("needs one distribution", "write zipf: EXPONENT, or hotCold: {fraction, probability}")
-    if zipf.value is not None:
-        return Order("zipf", exponent=number_of(zipf, 0, 10), scatter=scatter)
-    only(hot, "fraction", "probability")
-    return Order(
-        "hotCold",
-        fraction=number_of(required(hot.get("fraction")), 0, 1),
-        probability=number_of(required(hot.get("probability")), 0, 1),
-        scatter=scatter,
-    )

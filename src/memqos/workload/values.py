@@ -7,7 +7,7 @@ from typing import Final
 
 from memqos.cluster.fields import At, shown
 from memqos.workload.draws import MAX_PLACES
-from memqos.workload.spec import PAGE
+from memqos.workload.spec import PAGE, Order
 
 MAX: Final = 2**53
 """Bound of counts, exact as a double too."""
@@ -103,3 +103,26 @@ def path_of(at: At) -> str:
     if not path or "\0" in path:
         raise at.error("is not a path", "write the file's path")
     return path
+
+
+def order_of(at: At, default: Order) -> Order:
+    """Return the order that pages or blocks are accessed in."""
+    if at.value is None:
+        return default
+    if not isinstance(at.value, dict):
+        kind = at.one_of(("sequential", "uniform"))
+        return Order("uniform") if kind == "uniform" else Order()
+    only(at, "zipf", "hotCold", "scatter")
+    scatter = at.get("scatter").boolean()
+    zipf, hot = at.get("zipf"), at.get("hotCold")
+    if (zipf.value is None) == (hot.value is None):
+        raise at.error("needs one distribution", "write zipf: EXPONENT, or hotCold: {fraction, probability}")
+    if zipf.value is not None:
+        return Order("zipf", exponent=number_of(zipf, 0, 10), scatter=scatter)
+    only(hot, "fraction", "probability")
+    return Order(
+        "hotCold",
+        fraction=number_of(required(hot.get("fraction")), 0, 1),
+        probability=number_of(required(hot.get("probability")), 0, 1),
+        scatter=scatter,
+    )

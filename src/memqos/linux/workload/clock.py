@@ -12,6 +12,7 @@ from time import monotonic_ns
 from types import FrameType
 from typing import Final
 
+from memqos.linux.signals import handled
 from memqos.workload.result import RequestStats, Result
 from memqos.workload.spec import KINDS
 from memqos.workload.steps import Step
@@ -53,12 +54,10 @@ def stopped_by_signals() -> Iterator[Stop]:
     """Give a `Stop` that SIGTERM and SIGINT ask, as long as the block lasts."""
     stop = Stop()
     woken = signal.set_wakeup_fd(stop.wakes, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield stop
+        with handled(stop.ask, signal.SIGTERM, signal.SIGINT):
+            yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         signal.set_wakeup_fd(woken)
         stop.close()
 
