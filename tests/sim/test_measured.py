@@ -1,4 +1,4 @@
-"""What real kernels were seen to do (kernel.md, marked [V]), at the sizes they were measured.
+"""What real kernels were seen to do at the sizes they were measured.
 
 Compiled; `make test` runs these, `make check` does not.
 """

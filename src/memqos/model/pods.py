@@ -55,7 +55,7 @@ class Pod:
     `status_qos_class` is the API server's word and wins over the computed class when not empty.
     `container_ids` maps a container's name to its runtime's id (64 hex digits), as far as known.
     `resources` is the pod-level `spec.resources`; `None` when the field is absent, which is not
-    the same as empty (kubernetes.md 1).
+    the same as empty.
     """
 
     namespace: str

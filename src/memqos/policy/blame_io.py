@@ -3,10 +3,10 @@
 A victim waits for the disks that its own cgroup used in the window (`io.stat`), and, when it takes
 back what it had lost to swap, for the swap device. Everybody's reads, writes, swap traffic and
 writeback are in the `io.stat` of their own pod: swap reads are booked to who faults, swap writes and
-writeback to the owner of the pages (kernel.md 11).
+writeback to the owner of the pages.
 
 A pod takes part in it when it has `blame_percent` of all pods' bytes or requests there, for its own
-kind of pods together: fifty small ones are seen as one big one (peers.md 0.5). A victim that reads
+kind of pods together: fifty small ones are seen as one big one. A victim that reads
 only for itself has nobody to blame, and whoever matters as much as the victim is not blamed.
 
 A disk that is idle for `1 - saturated` of the window or more is not what anybody has to be kept from: then

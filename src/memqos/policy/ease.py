@@ -4,7 +4,7 @@ At `memory.max` the kernel reclaims for the program that asks, and kills when a 
 free. It does not wait for writes that are under way, and what ext4 and page tables ask for counts as well
 (`try_charge_memcg`, `mem_cgroup_oom` in mm/memcontrol.c): a program whose page cache waits to be written
 is killed at its own limit on a node with memory to spare. `memory.high` somewhat below the limit makes it
-wait instead, longer the further it is over (kernel.md 1.3), and so gives the disk the time.
+wait instead, longer the further it is over, and so gives the disk the time.
 
 So a container of whose limit much waits to be written back is held `margin_percent` below it. It costs that
 much of its memory while it writes. It is never held where reclaim could not bring it down to: what cannot

@@ -1,7 +1,7 @@
 """Why somebody must go: the node runs short, or a pod stalls for good. There is no other cause.
 
 Time spent waiting for a disk is none: on nodes with memory to spare, I/O-heavy runs made Talos kill
-its API server over it (peers.md 0.4).
+its API server over it.
 """
 
 from __future__ import annotations

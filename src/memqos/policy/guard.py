@@ -6,7 +6,7 @@
   throttled for ever, and nobody is told.
 * A `memory.max` that the memory a pod cannot give up nearly fills, without swap: the next peak kills it.
 * Large watermarks without swap: the kernel reclaims programs' code early and over and over; such
-  nodes stood still for good where the defaults had a few OOM kills (peers.md 0.7).
+  nodes stood still for good where the defaults had a few OOM kills.
 * Swap on a slow disk and nothing that limits its traffic: whoever swaps makes everybody wait.
 
 `dangers` is a pure look at a node; `refuse` takes the dangerous writes out of a plan.

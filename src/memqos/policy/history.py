@@ -6,7 +6,7 @@ looks back, and `since` gives those that are at least a window old (`PodSignals.
 came within it as a part of a whole window). It is a frozen value: a policy's memory can hold it.
 
 Only counters and sizes are kept, never the kernel's averages: `avg10` does not carry over between
-kernels (peers.md 0.3), `total` does.
+kernels, `total` does.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 What can really be had is what is free above the kernel's watermarks, clean page cache beyond a
 floor, and swap that may still be written: free swap, and no more than pods have anonymous memory
 that their swap.max lets out. The floor of page cache stands for the code of running programs: a
-node that drops it reads it again and again and stands still before any OOM kill (the livelock of
-peers.md 0.7).
+node that drops it reads it again and again and stands still before any OOM kill (a livelock).
 
 The kubelet's `memory.available` counts active page cache as used and knows no swap, so it evicts
 pods that reclaim would have served (k/k #43916, #120800).

@@ -8,12 +8,12 @@ Experiment e15 shows it on a real 6.12, whose MGLRU does not keep `memory.low`, 
 `memory.min`: of its 160 MiB of page cache 34 were left after 50 s beside a stream, as under the kubelet
 alone, and 141 with this rung; on 7.2 it was 74, 37 and 135 (docs/experiments.md).
 
-Below memory.high a pod reclaims its own pages when it wants new ones. That is nearly free for who
-streams through files: its page cache is used once. Who needs what it holds is slowed down instead, and
-one that cannot give anything back all but stands still (64 s for each 64 pages at twice its size; kernel.md
-1.3). So nobody is held below what it requested, below its memory.low or memory.min, or nearer than a margin
-to what reclaim cannot take from it; swap counts only as far as it is free. A pod that stalls nearly
-all the time while it is held is taken no more from.
+Below memory.high a pod reclaims its own pages when it wants new ones. That is nearly free for who streams
+through files: its page cache is used once. Who needs what it holds is slowed down instead, and one that
+cannot give anything back all but stands still (64 s for each 64 pages at twice its size). So nobody is held
+below what it requested, below its memory.low or memory.min, or nearer than a margin to what reclaim cannot
+take from it; swap counts only as far as it is free. A pod that stalls nearly all the time while it is held is
+taken no more from.
 
 The kernel reclaims before a write to memory.high returns (`memory_high_write`; since 6.16 not when the
 file is opened non-blocking), and the loop waits for that. So a step takes page cache, and of

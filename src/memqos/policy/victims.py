@@ -10,7 +10,7 @@ The kubelet asks the second question first, and so evicts an important pod that 
 before an unimportant one that did not.
 
 Pods are looked at by tier, all of one priority together, before any of them is too small to matter:
-fifty pods of 1.3 % each are a large offender (peers.md 0.5). A tier whose pods together free less
+fifty pods of 1.3 % each are a large offender. A tier whose pods together free less
 than a quarter of what is needed is passed over, since ending it would help nobody.
 """
 

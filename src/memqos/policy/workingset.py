@@ -9,7 +9,7 @@ that was read once looks, from outside, like page cache that is read all the tim
 * and a little on trust (`trusted` bytes), so that a small cache need not be lost once to be known.
 
 So a stream through an important pod is not taken for its working set, and its index file is.
-7.2 with MGLRU forgets what it took of page cache soon (kernel.md 3, the cap of shadow nodes), so a large file
+7.2 with MGLRU forgets what it took of page cache soon (its cap on shadow nodes), so a large file
 earns less there than it should; requests still stand for it (`memqos.policy.protect`).
 """
 

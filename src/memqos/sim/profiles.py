@@ -1,6 +1,6 @@
 """The three kernels, and every way in which they differ here.
 
-Read from Debian's 6.1.192, 6.12.117 and 7.2.13; kernel.md 0 is the table this mirrors. Each field
+Read from Debian's 6.1.192, 6.12.117 and 7.2.13. Each field
 names the section (or file) that states it. `classic()` and `mglru()` switch the LRU as
 `/sys/kernel/mm/lru_gen/enabled` does.
 """
@@ -60,7 +60,7 @@ class Profile:
     stale_stats: bool
     """Dirty limits of a cgroup are reckoned with statistics up to two seconds old (0, 6; 6.12)."""
     throttles_swap_writes: bool
-    """io.max holds swap-out back (testbed.md; later kernels only debit it)."""
+    """io.max holds swap-out back (later kernels only debit it)."""
     depth_counts: Literal["in each word", "by parts", "in all"]
     """What mq-deadline's async_depth bounds: requests of each word of its pool (block/mq-deadline.c,
     `dd_limit_depth`); the depth's part of the pool in each word, rounded up (6.10, `dd_to_word_depth`);

@@ -12,7 +12,7 @@ def pod(swap: int, high: int | None = UNLIMITED, most: int = UNLIMITED) -> Cgrou
 
 
 def sleep_seconds(swap: int, high: int) -> float:
-    """How long 64 pages cost a task: kernel.md 1.3."""
+    """How long 64 pages cost a task (mm/memcontrol.c, `calculate_high_delay`)."""
     return 64 * max(0.0, (swap - high) / high) ** 2
 
 

@@ -1,4 +1,4 @@
-"""Anonymous memory, swap and the OOM killer: kernel.md 1, 7, 9, 13.4 (b)."""
+"""Anonymous memory, swap and the OOM killer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dirty limits of a cgroup, and the age of the statistics they are reckoned with: kernel.md 6."""
+"""Dirty limits of a cgroup, and the age of the statistics they are reckoned with."""
 
 from typing import Any
 

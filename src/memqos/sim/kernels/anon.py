@@ -1,6 +1,6 @@
 """Page faults in anonymous memory, and swap-in with its readahead.
 
-mm/memory.c (`do_anonymous_page`, `do_swap_page`), mm/swap_state.c; kernel.md 1.1, 7, 8.
+mm/memory.c (`do_anonymous_page`, `do_swap_page`), mm/swap_state.c.
 """
 
 from __future__ import annotations

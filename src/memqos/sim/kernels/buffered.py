@@ -1,6 +1,6 @@
 """Reads and writes of a file through descriptors.
 
-mm/filemap.c (`filemap_read`, `generic_perform_write`), fs/buffer.c; kernel.md 2.8, 4.3, 6.
+mm/filemap.c (`filemap_read`, `generic_perform_write`), fs/buffer.c.
 """
 
 from __future__ import annotations

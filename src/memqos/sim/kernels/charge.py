@@ -1,6 +1,6 @@
 """Getting a page: free memory and watermarks, the charge with reclaim, memory.high.
 
-mm/memcontrol.c `try_charge_memcg`, `mem_cgroup_handle_over_high`; mm/page_alloc.c; kernel.md 1, 5.
+mm/memcontrol.c `try_charge_memcg`, `mem_cgroup_handle_over_high`; mm/page_alloc.c.
 """
 
 from __future__ import annotations

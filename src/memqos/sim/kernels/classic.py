@@ -1,6 +1,6 @@
 """Classic two-list LRU reclaim of one cgroup (`shrink_lruvec` and below).
 
-mm/vmscan.c; kernel.md 2.3-2.5. Costs: 6.1 counts pages sent to swap, 6.12 also pages scanned in vain.
+mm/vmscan.c. Costs: 6.1 counts pages sent to swap, 6.12 also pages scanned in vain.
 """
 
 from __future__ import annotations

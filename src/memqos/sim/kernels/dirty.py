@@ -1,6 +1,6 @@
 """Dirty pages: when a writer must pause, and who writes them back.
 
-mm/page-writeback.c (`balance_dirty_pages`, `domain_dirty_limits`), fs/fs-writeback.c; kernel.md 6.
+mm/page-writeback.c (`balance_dirty_pages`, `domain_dirty_limits`), fs/fs-writeback.c.
 The pause follows the kernel's control curve with the disk's real write speed in place of its
 estimate. On 6.12 and later a cgroup's pages are counted as of the last flush of statistics, every two
 seconds or when somebody reads memory.stat (`mem_cgroup_flush_stats_ratelimited`): who fills its limit

@@ -4,7 +4,7 @@ Every page keeps its word, with its cgroup and what it alone may be: read in fli
 with buffers, mapped, accessed through a page table. What the folio is stands in the word of its first page:
 its place on the lists and its generation, accesses through descriptors, RECLAIM, RAHEAD. All words carry
 `LARGE`; `m.aux` of the first page is how many pages there are, of any other minus its distance to that.
-include/linux/page-flags.h, mm/filemap.c; kernel.md 0.
+include/linux/page-flags.h, mm/filemap.c.
 """
 
 from __future__ import annotations

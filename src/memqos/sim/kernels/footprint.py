@@ -28,7 +28,7 @@ def place(number: int, stride: int, core: int) -> int:
 
 @njit
 def begin(m: Mem, t: int, row: int) -> int:
-    """The process starts: its stack, page tables and slab objects are charged (kernel.md 1.1)."""
+    """The process starts: its stack, page tables and slab objects are charged."""
     c = m.task[t, k.T_CG]
     m.task[t, k.T_OWN] = m.prog[row, k.P_OBJ] + 1
     m.task[t, k.T_HOT] = m.prog[row, k.P_A]

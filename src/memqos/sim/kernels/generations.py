@@ -1,6 +1,6 @@
 """The generations of MGLRU: where a page enters, when a new generation opens, when the oldest closes.
 
-mm/vmscan.c (`lru_gen_add_folio`, `try_to_inc_max_seq`, `try_to_inc_min_seq`); kernel.md 4.1, 4.2, 4.4.
+mm/vmscan.c (`lru_gen_add_folio`, `try_to_inc_max_seq`, `try_to_inc_min_seq`).
 `g[MGLRU_72]` selects the rework of 6.14 (as in 7.2) over the rules of 6.12.
 """
 

@@ -1,8 +1,8 @@
 """Whose writeback an inode belongs to: the first cgroup that dirties it, until another writes most of it.
 
-fs/fs-writeback.c (`inode_attach_wb`, `wbc_detach_inode`), mm/memcontrol.c (`mem_cgroup_track_foreign_dirty`);
-kernel.md 6. Sixteen slots of an eighth of a second of writing each remember who wrote most; more than eight
-of them foreign, and the inode moves. Until then the writes are blamed on its old owner.
+fs/fs-writeback.c (`inode_attach_wb`, `wbc_detach_inode`), mm/memcontrol.c (`mem_cgroup_track_foreign_dirty`).
+Sixteen slots of an eighth of a second of writing each remember who wrote most; more than eight of them
+foreign, and the inode moves. Until then the writes are blamed on its old owner.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Requests to disks: what `io.max` holds back, what passes, and who waits for the end of which.
 
-`io.stat` counts when a request reaches the disk (`disk`), on the cgroup the kernel would blame (kernel.md
-11): what `io.max` holds back (`throttle`) is not counted yet. When a request will be done is known only as
-long as no other comes: who waited in vain looks again.
+`io.stat` counts when a request reaches the disk (`disk`), on the cgroup the kernel would blame: what `io.max`
+holds back (`throttle`) is not counted yet. When a request will be done is known only as long as no other
+comes: who waited in vain looks again.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def wait_write(m: Mem) -> bool:
 def submit(m: Mem, d: int, c: int, page: int, pages: int, kind: int) -> None:
     """Send one request for `pages` pages, blamed on `c`; io.max may hold it.
 
-    Swap-out is debited but not held since REQ_SWAP passes blk-throttle (testbed.md: held on 6.1 only).
+    Swap-out is debited but not held since REQ_SWAP passes blk-throttle (seen held on 6.1 only).
     """
     now = m.g[k.NOW]
     if m.g[k.HELD]:

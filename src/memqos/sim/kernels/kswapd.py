@@ -1,6 +1,6 @@
 """kswapd: reclaim in the background, in slices, while those who allocate go on beside it.
 
-mm/vmscan.c `balance_pgdat`, `kswapd_shrink_node`; kernel.md 5. How much it takes of whom is settled by who is
+mm/vmscan.c `balance_pgdat`, `kswapd_shrink_node`. How much it takes of whom is settled by who is
 visited before enough is free, and the faster memory is taken meanwhile, the longer that lasts. So it stops
 after a quantum of its own time and goes on at its next turn: at the same cgroup, with what was left there.
 Woken for a large folio it passes through all cgroups, however much is free by then (mm/vmscan.c

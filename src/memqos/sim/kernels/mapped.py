@@ -1,4 +1,4 @@
-"""Page faults in mapped files, with read-around: mm/filemap.c (`filemap_fault`); kernel.md 8."""
+"""Page faults in mapped files, with read-around: mm/filemap.c (`filemap_fault`)."""
 
 from __future__ import annotations
 

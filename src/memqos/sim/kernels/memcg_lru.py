@@ -1,10 +1,10 @@
 """The order in which MGLRU's reclaim of a whole node visits cgroups: an LRU of cgroups.
 
-include/linux/mmzone.h (`struct lru_gen_memcg`), mm/vmscan.c (`lru_gen_rotate_memcg`, `shrink_many`);
-kernel.md 4.7. Cgroups stand in generations of eight bins each. A walk goes through the bins of the oldest
-generation from a random one on; who was aged, or is empty, goes to a random bin of the next generation and is
-left alone until all others are there too. Who stands before the streaming cgroup in the walk loses pages with
-every walk, who stands after it only when that did not give enough: the bins decide, and they are random.
+include/linux/mmzone.h (`struct lru_gen_memcg`), mm/vmscan.c (`lru_gen_rotate_memcg`, `shrink_many`). Cgroups
+stand in generations of eight bins each. A walk goes through the bins of the oldest generation from a random
+one on; who was aged, or is empty, goes to a random bin of the next generation and is left alone until all
+others are there too. Who stands before the streaming cgroup in the walk loses pages with every walk, who
+stands after it only when that did not give enough: the bins decide, and they are random.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Multi-generational LRU reclaim of one cgroup: how many pages, and when to stop.
 
-mm/vmscan.c (`get_nr_to_scan`, `try_to_shrink_lruvec`, `should_abort_scan`); kernel.md 4.5.
+mm/vmscan.c (`get_nr_to_scan`, `try_to_shrink_lruvec`, `should_abort_scan`).
 `g[MGLRU_72]` selects the rework of 6.14 (as in 7.2) over the rules of 6.12.
 """
 

@@ -1,6 +1,6 @@
 """The page cache's tree: one node (struct xa_node) per 64 pages, its kernel memory, and its shadows.
 
-lib/xarray.c, mm/workingset.c (`workingset_update_node`); kernel.md 3. `m.xn[node]` counts a node's resident
+lib/xarray.c, mm/workingset.c (`workingset_update_node`). `m.xn[node]` counts a node's resident
 pages (low byte) and shadows (high byte): two bytes for 64 pages, so that a random access to a page does not
 cost another one to its node. In a node above the leaves what counts is a place: a node below, or 64 pages of
 a large folio; or the shadow of these.

@@ -1,6 +1,6 @@
 """Pages of MGLRU's oldest generation: sorted, isolated, and evicted or put back.
 
-mm/vmscan.c (`evict_folios`, `scan_folios`, `sort_folio`, `isolate_folio`); kernel.md 4.5. It looks at so many
+mm/vmscan.c (`evict_folios`, `scan_folios`, `sort_folio`, `isolate_folio`). It looks at so many
 folios, and counts their pages. `g[MGLRU_72]`
 selects the rework of 6.14 (as in 7.2) over the rules of 6.12.
 """

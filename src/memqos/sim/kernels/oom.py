@@ -1,6 +1,6 @@
 """The OOM killer: who is killed for a cgroup or the node, and telling the host of it.
 
-mm/oom_kill.c (`oom_badness`, `out_of_memory`, `oom_kill_process`); kernel.md 9.
+mm/oom_kill.c (`oom_badness`, `out_of_memory`, `oom_kill_process`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The page cache: how a page or a folio of a file gets into memory.
 
-mm/filemap.c (`filemap_add_folio`); kernel.md 2.8, 4.3. A page belongs to the cgroup that touches it first.
+mm/filemap.c (`filemap_add_folio`). A page belongs to the cgroup that touches it first.
 What reads (`readahead`) and what reads and writes through descriptors (`buffered`) builds on this.
 """
 

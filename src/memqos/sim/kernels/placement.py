@@ -1,6 +1,6 @@
 """Which generation of MGLRU a page enters.
 
-mm/vmscan.c `lru_gen_add_folio`, `folio_update_gen`; kernel.md 4.2. `g[MGLRU_72]` selects the rework of 6.14
+mm/vmscan.c `lru_gen_add_folio`, `folio_update_gen`. `g[MGLRU_72]` selects the rework of 6.14
 (as in 7.2) over the rules of 6.12.
 """
 
@@ -17,7 +17,7 @@ MIN_GENS, MAX_GENS = 2, 4
 
 @inlined
 def place_seq(m: Mem, c: int, word: int, active: bool) -> int:
-    """The generation a page enters when it is added to the lists (lru_gen_add_folio, kernel.md 4.2)."""
+    """The generation a page enters when it is added to the lists (lru_gen_add_folio)."""
     kind = 0 if word & k.ANON else 1
     newest = m.cg[c, k.MAX_SEQ]
     oldest = m.cg[c, k.MIN_SEQ_ANON + kind]

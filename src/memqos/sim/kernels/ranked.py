@@ -1,6 +1,6 @@
 """A pass of MGLRU over the whole node: cgroup after cgroup in the order of their LRU, until enough is free.
 
-mm/vmscan.c (`shrink_one`, `shrink_many`, `lru_gen_shrink_node`); kernel.md 4.7. `memcg_lru` keeps the order.
+mm/vmscan.c (`shrink_one`, `shrink_many`, `lru_gen_shrink_node`). `memcg_lru` keeps the order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read-ahead: what else is read when a file is read or a mapping of it is touched.
 
 mm/readahead.c (`ondemand_readahead`, since 6.12 `page_cache_sync_ra` and `page_cache_async_ra`; as of 7.2
-`page_cache_ra_order` too); kernel.md 8. Its charges never call the OOM killer: the window is cut short.
+`page_cache_ra_order` too). Its charges never call the OOM killer: the window is cut short.
 """
 
 from __future__ import annotations

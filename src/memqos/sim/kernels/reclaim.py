@@ -1,6 +1,6 @@
 """Who is reclaimed from, in what order, and how hard: memcg limits, global reclaim, memory.reclaim.
 
-mm/vmscan.c (`do_try_to_free_pages`, `shrink_node_memcgs`); kernel.md 2.1, 2.2, 5.
+mm/vmscan.c (`do_try_to_free_pages`, `shrink_node_memcgs`).
 """
 
 from __future__ import annotations

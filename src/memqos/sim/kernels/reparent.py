@@ -1,6 +1,6 @@
 """A removed cgroup's memory goes to its parent: its pages, their charges, its page-cache nodes.
 
-mm/memcontrol.c (`memcg_reparent_objcgs`), mm/vmscan.c (`lru_gen_reparent_memcg`), mm/list_lru.c; kernel.md 0:
+mm/memcontrol.c (`memcg_reparent_objcgs`), mm/vmscan.c (`lru_gen_reparent_memcg`), mm/list_lru.c:
 7.2 does so, earlier kernels leave them on the dead cgroup until they are reclaimed. Generations keep their
 numbers, so the parent first gets all four. Swap slots stay the dead cgroup's, as its id does.
 """

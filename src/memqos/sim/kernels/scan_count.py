@@ -1,7 +1,4 @@
-"""How much of each list classic reclaim scans: `prepare_scan_control` and `get_scan_count` of mm/vmscan.c.
-
-kernel.md 2.3.
-"""
+"""How much of each list classic reclaim scans: `prepare_scan_control` and `get_scan_count` of mm/vmscan.c."""
 
 from __future__ import annotations
 

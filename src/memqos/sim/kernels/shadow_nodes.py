@@ -1,4 +1,4 @@
-"""Tree nodes that hold only shadows, and how many of them stay: mm/workingset.c; kernel.md 3."""
+"""Tree nodes that hold only shadows, and how many of them stay: mm/workingset.c."""
 
 from __future__ import annotations
 

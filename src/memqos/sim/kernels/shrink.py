@@ -1,6 +1,6 @@
 """What becomes of one page that reclaim has taken off its list (shrink_folio_list).
 
-mm/vmscan.c `shrink_folio_list`, `folio_check_references`; kernel.md 2.7, 7.
+mm/vmscan.c `shrink_folio_list`, `folio_check_references`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Swap slots: which one a page gets, and what it gives back.
 
-mm/swapfile.c; kernel.md 7. Slots are handed out cluster by cluster, 512 slots each, in ascending order, so
+mm/swapfile.c. Slots are handed out cluster by cluster, 512 slots each, in ascending order, so
 that pages swapped out together lie together; two clusters in use one after another do not. The next cluster
 is a free one as long as there is any, or from 6.13 on first one that has become partly free
 (`cluster_alloc_swap_entry`, the list `nonfull_clusters`, oldest first): then what is swapped out while other

@@ -1,6 +1,6 @@
 """What CPUs have charged ahead: some cgroups' pages each, one of which a charge takes without further ado.
 
-mm/memcontrol.c (`memcg_stock_pcp`, `consume_stock`, `refill_stock`, `drain_all_stock`); kernel.md 1.2. A
+mm/memcontrol.c (`memcg_stock_pcp`, `consume_stock`, `refill_stock`, `drain_all_stock`). A
 charge takes 64 pages where it can, and kernel memory that is given back goes here first. A CPU has a stock of
 one cgroup, on 7.2 of seven (NR_MEMCG_STOCK, 6.16): what is left of one stays charged until a limit is met and
 reclaim does not help, or until another cgroup takes its place. So a guest's pods were charged 80 to 110 pages

@@ -15,7 +15,7 @@ STATE = k.RES | k.REF | k.REFS_MASK | k.WS
 
 @inlined
 def touched(word: int, rework: bool) -> int:
-    """folio_mark_accessed under MGLRU: the page's new word (kernel.md 4.3)."""
+    """folio_mark_accessed under MGLRU: the page's new word."""
     if not word & k.REF:
         return (word & ~k.REFS_MASK if rework else word) | k.REF
     if rework:

@@ -1,10 +1,10 @@
 """The accessed bits of page tables, as MGLRU harvests them: by walks, and around a page that is reclaimed.
 
-mm/vmscan.c (`walk_mm`, `lru_gen_look_around`, `get_pfn_folio`, `folio_update_gen`, `lru_gen_set_refs`);
-kernel.md 4.4. A process that was not switched to since its last walk is not walked again: of two agings in
-one reclaim the second finds nothing, and leaves the Bloom filter of page tables that are worth the next walk
-as it was. There are two filters, for generations by turns, and one that was never made lets everything pass;
-a filter is an exact bit per table here.
+mm/vmscan.c (`walk_mm`, `lru_gen_look_around`, `get_pfn_folio`, `folio_update_gen`, `lru_gen_set_refs`). A
+process that was not switched to since its last walk is not walked again: of two agings in one reclaim the
+second finds nothing, and leaves the Bloom filter of page tables that are worth the next walk as it was. There
+are two filters, for generations by turns, and one that was never made lets everything pass; a filter is an
+exact bit per table here.
 
 `g[MGLRU_72]` selects the rework of 6.14 (as in 7.2), where an access found is first only noted and pages that
 reclaim holds are left alone, over the rules of 6.12, where it promotes at once and such pages are told by a

@@ -1,6 +1,6 @@
 """io.max: when a cgroup's request may go to its disk, and the requests that wait for that.
 
-block/blk-throttle.c; kernel.md 11. Every cgroup on the way up has a budget of bytes and one of requests per
+block/blk-throttle.c. Every cgroup on the way up has a budget of bytes and one of requests per
 second for reads and for writes (`slices`). A request passes when what was sent, itself included, is within
 the budget of the running slice; else it is held, first come first served, until it would be. What was held
 goes on when a timer says so (throtl_schedule_pending_timer), all that may pass then in one plug, so that the

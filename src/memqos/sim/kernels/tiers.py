@@ -1,6 +1,6 @@
 """Which type MGLRU evicts from, and which tiers of it: those that refault no more than the others.
 
-mm/vmscan.c (`get_type_to_scan`, `get_tier_idx`, `positive_ctrl_err`); kernel.md 4.5.
+mm/vmscan.c (`get_type_to_scan`, `get_tier_idx`, `positive_ctrl_err`).
 `g[MGLRU_72]` selects the rework of 6.14 (as in 7.2) over the rules of 6.12.
 """
 

@@ -1,6 +1,6 @@
 """Shadows of evicted pages, refaults, reclaim cost.
 
-mm/workingset.c, mm/swap.c (`lru_note_cost`); kernel.md 2.4, 3, 4.6.
+mm/workingset.c, mm/swap.c (`lru_note_cost`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def note_cost(m: Mem, c: int, kind: int, cost: int) -> None:
 
 @inlined
 def refs_of(m: Mem, word: int) -> int:
-    """folio_lru_refs: accesses through file descriptors as MGLRU counts them (kernel.md 4.3)."""
+    """folio_lru_refs: accesses through file descriptors as MGLRU counts them."""
     refs = (word & k.REFS_MASK) >> k.REFS_SHIFT
     if m.g[k.MGLRU_72]:
         return refs + 1 if word & k.REF else 0

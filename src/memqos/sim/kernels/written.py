@@ -1,4 +1,4 @@
-"""What the end of a page's write does to it: mm/page-writeback.c, mm/swap.c; kernel.md 2.7."""
+"""What the end of a page's write does to it: mm/page-writeback.c, mm/swap.c."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new generation opens, the oldest closes (kernel.md 4.4)."""
+"""A new generation opens, the oldest closes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The multi-generational LRU of 6.12, and as reworked in 6.14 (7.2): what is evicted (kernel.md 4.5)."""
+"""The multi-generational LRU of 6.12, and as reworked in 6.14 (7.2): what is evicted."""
 
 from __future__ import annotations
 

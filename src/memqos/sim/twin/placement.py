@@ -1,4 +1,4 @@
-"""Where a page enters the generations, and what an access does to it (kernel.md 4.2, 4.3, 4.6).
+"""Where a page enters the generations, and what an access does to it.
 
 A list holds pages that were put there; which generation a page belongs to is its own `gen`, which a walk of
 the page tables may change without moving it (folio_update_gen).

@@ -1,4 +1,4 @@
-"""Who is reclaimed from: priorities, the walk over the cgroups, memory.low (kernel.md 2.1, 2.2)."""
+"""Who is reclaimed from: priorities, the walk over the cgroups, memory.low."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the twins know of swap: slots, their cgroups, and writes under way (kernel.md 7)."""
+"""What the twins know of swap: slots, their cgroups, and writes under way."""
 
 from __future__ import annotations
 

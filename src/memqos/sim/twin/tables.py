@@ -1,4 +1,4 @@
-"""Accessed bits of page tables: harvested by walks, and around a page that is reclaimed (kernel.md 4.4)."""
+"""Accessed bits of page tables: harvested by walks, and around a page that is reclaimed."""
 
 from __future__ import annotations
 

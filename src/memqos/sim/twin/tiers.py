@@ -1,4 +1,4 @@
-"""A cgroup's generations, and what becomes of its pages by tier (kernel.md 4.1)."""
+"""A cgroup's generations, and what becomes of its pages by tier."""
 
 from __future__ import annotations
 
