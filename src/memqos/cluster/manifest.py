@@ -17,7 +17,7 @@ from typing import Any
 from memqos.cluster.documents import read_documents
 from memqos.cluster.fields import At
 from memqos.cluster.pod import pod_from_dict
-from memqos.cluster.priority import PriorityClass, PriorityClasses, priority_class_from
+from memqos.cluster.priority import PriorityClasses, priority_class_from
 from memqos.errors import ManifestError
 from memqos.model.pods import Pod
 
@@ -37,10 +37,9 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """What some files hold: pods with their priority resolved, PriorityClasses, and all the rest."""
+    """What some files hold: pods with their priority resolved, and what is neither Pod nor PriorityClass."""
 
     pods: tuple[Pod, ...] = ()
-    priority_classes: tuple[PriorityClass, ...] = ()
     others: tuple[Document, ...] = ()
 
 
@@ -63,13 +62,11 @@ def manifests_from(items: Iterable[Any], *, source: str = "", field: str = "") -
 
 
 def _read(documents: Sequence[At]) -> Manifests:
-    classes: list[PriorityClass] = []
     priorities = PriorityClasses()
     for document in documents:
         if _kind(document) == "PriorityClass":
             document.get("apiVersion").one_of(("scheduling.k8s.io/v1",))
-            classes.append(priority_class_from(document))
-            priorities = priorities.plus(classes[-1], document)
+            priorities = priorities.plus(priority_class_from(document), document)
     pods: dict[str, Pod] = {}
     places: dict[str, str] = {}
     others: list[Document] = []
@@ -84,7 +81,7 @@ def _read(documents: Sequence[At]) -> Manifests:
             places[pod.key] = places[pod.uid] = f"{document.source} {document.field}".strip()
         elif kind != "PriorityClass":
             others.append(Document(document.source, kind, document.value))
-    return Manifests(tuple(pods.values()), tuple(classes), tuple(others))
+    return Manifests(tuple(pods.values()), tuple(others))
 
 
 def _refuse_second(pod: Pod, pods: Mapping[str, Pod], places: Mapping[str, str], at: At) -> None:

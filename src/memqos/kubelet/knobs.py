@@ -22,7 +22,7 @@ from memqos.kubelet.allocatable import NodeCapacity, enforced_memory
 from memqos.kubelet.cgroups import kubepods_path, qos_path
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.memory_qos import container_memory_qos, pod_memory_qos, qos_memory_qos
-from memqos.kubelet.oom import oom_group, oom_score_adj
+from memqos.kubelet.oom import oom_group
 from memqos.kubelet.qos import pod_qos
 from memqos.kubelet.resources import container_memory_limit, memory_limits_declared, pod_memory_limit
 from memqos.kubelet.swap import container_swap_behavior, memory_swap_max
@@ -128,14 +128,6 @@ def pod_memory_max(pod: Pod, config: KubeletConfig) -> int:
         case "Burstable" if not memory_limits_declared(pod, pod_level=pod_level):
             return 0
     return pod_memory_limit(pod, pod_level=pod_level)
-
-
-def oom_score_adjs(pod: Pod, capacity: NodeCapacity, config: KubeletConfig) -> dict[str, int]:
-    """Return `oom_score_adj` by container name."""
-    return {
-        container.name: oom_score_adj(pod, container, capacity.memory, pod_level=config.pod_level_resources)
-        for container in pod.all_containers
-    }
 
 
 def _write(cgroup: str, knob: str, value: Value, why: str) -> Write:

@@ -122,10 +122,7 @@ class _Turn:
         state, missed = known.look(pod, self._now, tolerance, longest_us)
         if state.order is not None:
             state = state if self._may_run(pod, state.order, missed) else state.stopped()
-        elif (
-            not (pod.importance.critical or pod.leaving)
-            and pod.path not in self._situation.view.underway.reclaiming
-        ):
+        elif not self._is_spared(pod):
             state = self._begin(pod, state, missed)
         if state.order is not None:
             why = self._why(pod, state.order, state)

@@ -5,7 +5,7 @@ import pytest
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.cgroups import pod_path
 from memqos.kubelet.config import KubeletConfig
-from memqos.kubelet.knobs import oom_score_adjs, pod_memory_max, writes
+from memqos.kubelet.knobs import pod_memory_max, writes
 from memqos.model.pods import PlacedPod
 from memqos.units import GIB, MIB, UNLIMITED, parse_quantity
 
@@ -129,8 +129,3 @@ def test_the_reason_of_a_write_says_which_rule_it_follows(burstable):
 def test_the_reason_for_a_class_says_whether_requests_are_protected(burstable, config, why):
     found = writes([PlacedPod(burstable("64Mi"), None)], NODE, config)
     assert {write.why for write in found if write.cgroup.endswith("kubepods-burstable.slice")} == {why}
-
-
-def test_every_container_has_a_score(pod, container):
-    of_pod = pod(container("a", "4Gi"), init_containers=(container("i"),))
-    assert oom_score_adjs(of_pod, NODE, TIERED) == {"i": 999, "a": 500}

@@ -50,7 +50,6 @@ class Scene:
     busy: dict[str, int] = field(default_factory=dict)
     served: dict[str, int] = field(default_factory=dict)
     vmstat: dict[str, int] = field(default_factory=dict)
-    node_stalls: dict[str, tuple[int, int]] = field(default_factory=dict)
     pods: list[PlacedPod] = field(default_factory=list)
     cgroups: dict[str, dict[str, Any]] = field(default_factory=dict)
     stalls: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
