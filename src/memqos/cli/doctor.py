@@ -15,7 +15,7 @@ from memqos.cli.options import json_option, node_options
 def command(ctx: click.Context, cgroup_root: str, as_json: bool) -> None:
     """Show what this machine can do, what is missing, and the remedy; change nothing.
 
-    Ends with 1 when memqos can manage no pods here.
+    Ends with 1 when memqos cannot manage pods here.
     """
     from memqos.agent.checkup import check_node
     from memqos.cli.output import Output

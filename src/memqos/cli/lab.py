@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 @click.group("lab")
 def command() -> None:
-    """Run experiments on real kernels in a virtual machine."""
+    """Try pods, and run experiments, on real kernels in a virtual machine."""
 
 
 command.add_command(compare)
 command.add_command(keep)
 
 
-@command.command("list")
+@command.command("list", short_help="List the experiments and what each is about.")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the experiments and what the field study says about each."""
+    """List the experiments: the variants of each, and what it is about."""
     from memqos.cli.output import Output
     from memqos.lab.catalogue import list_experiments
     from memqos.report.table import Column, table
@@ -56,7 +56,7 @@ def list_(as_json: bool) -> None:
     Output(as_json=as_json).tables({"experiments": shown.objects()}, shown)
 
 
-@command.command("run")
+@command.command("run", short_help="Run experiments on real kernels.")
 @experiments_options
 @out_option("out/lab", "results, consoles and figures")
 @click.option(
@@ -65,24 +65,25 @@ def list_(as_json: bool) -> None:
     show_default=True,
     type=click.IntRange(1, 99),
     metavar="N",
-    help="How often each variant runs, alternating with the others in one machine; medians are judged.",
+    help="How often each variant runs, alternating with the others in one machine. Medians are judged.",
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Play only what has no recording in the output folder yet: after a campaign that was cut off.",
+    help="Run only what has no recording in the output folder yet, to go on after an interruption.",
 )
 @click.option(
     "--recorded",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="Judge again what earlier runs left in DIR (or in folders of it) instead of starting machines.",
+    help="Judge the recordings that earlier runs left in DIR, or in folders below it, instead of starting "
+    "machines.",
 )
 @click.option(
     "--docs",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Also bring them into the page in Markdown: sections of other experiments there stay.",
+    help="Write the results into this Markdown page, too; its sections on other experiments stay.",
 )
 @json_option
 @click.pass_context
@@ -129,7 +130,7 @@ def run(
     ctx.exit(exits.OK if all(result.holds for result in results) else exits.NOT_HELD)
 
 
-@command.command("try")
+@command.command("try", short_help="Try pods and a policy on a real kernel.")
 @click.option(
     "--pods",
     "manifests",
@@ -156,7 +157,7 @@ def run(
 def try_(
     manifests: tuple[Path, ...], policy: Path | None, kernel: str, seconds: float, out: Path, as_json: bool
 ) -> None:
-    """Try pods and a policy on a real kernel: `memqos run` in a virtual machine, and what came of it."""
+    """Try pods and a policy on a real kernel: `memqos run` in a virtual machine, and a report of it."""
     from memqos.cli.output import Output
     from memqos.lab.trial import try_pods
     from memqos.report.figures import save_figure
@@ -184,7 +185,7 @@ def try_(
     output.line(f"figure: {figure}")
 
 
-@command.command("shell")
+@command.command("shell", short_help="Open a root shell on a real kernel.")
 @kernel_option
 @click.pass_context
 def shell(ctx: click.Context, kernel: str) -> None:

@@ -16,30 +16,37 @@ if TYPE_CHECKING:
     from memqos.lab.row import Row
 
 
-@click.command("compare")
+@click.command("compare", short_help="Compare the simulated kernel with real ones.")
 @experiments_options
 @click.option(
     "--recorded",
     type=click.Path(path_type=Path, exists=True),
     metavar="PATH",
-    help="Take what `memqos lab run --out PATH` left there, or the archive that `memqos lab keep` wrote, "
-    "instead of starting virtual machines; runs in several folders count as several, and their median is "
+    help="Use the recordings that `memqos lab run --out PATH` left, or the archive that `memqos lab keep` "
+    "wrote, instead of starting virtual machines. Of several runs, in folders of their own, the median is "
     "compared.",
 )
-@click.option("--runs", default=1, show_default=True, help="How often each experiment runs in the machine.")
+@click.option(
+    "--runs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 99),
+    metavar="N",
+    help="How often each experiment runs in the machine.",
+)
 @out_option("out/compare", "recordings of new runs")
 @click.option(
     "--docs",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Also write the page in Markdown; docs/fidelity.md with --all.",
+    help="Write the comparison to this Markdown page, too. [default: docs/fidelity.md with --all, else none]",
 )
 @click.option(
     "--first",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Also tell on the page how scenarios came out when they were first compared: FILE is what --json "
-    "wrote then.",
+    help="Add to the page how scenarios came out when they were first compared: FILE is what --json printed "
+    "then.",
 )
 @json_option
 @click.pass_context
@@ -55,7 +62,7 @@ def compare(
     first: Path | None,
     as_json: bool,
 ) -> None:
-    """Play EXPERIMENTS in a virtual machine and in the simulator, and compare counter by counter.
+    """Play EXPERIMENTS in a virtual machine and on the simulated kernel, and compare counter by counter.
 
     Ends with 1 when a counter misses its bar.
     """
@@ -153,13 +160,13 @@ def _finite(error: float | None) -> float | None:
     return None if error is None or error == float("inf") else error
 
 
-@click.command("keep")
+@click.command("keep", short_help="Add recordings of real kernels to an archive.")
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
 def keep(directory: Path, archive: Path) -> None:
-    """Add what `memqos lab run --out DIRECTORY` left to ARCHIVE, as far as `memqos lab compare` reads it.
+    """Add the recordings that `memqos lab run --out DIRECTORY` left to ARCHIVE, for `memqos lab compare`.
 
-    Each experiment and kernel there counts as one more run; what is in the archive already is not added.
+    Each experiment and kernel counts as one more run. A recording that is in the archive is not added again.
     """
     from memqos.cli.output import Output
     from memqos.lab.archive import keep as add

@@ -17,13 +17,13 @@ from memqos.cli import exits
 from memqos.errors import MemqosError
 
 COMMANDS: Final = {
-    "run": "Run pods on this machine and manage them, or manage the pods that are here.",
-    "plan": "Show what would be written, and why; write nothing.",
+    "run": "Manage the pods of this node's kubelet, or run pods from manifests and manage them.",
+    "plan": "Show what memqos would write here, and why; write nothing.",
     "pods": "Show who holds what: memory, swap, limits, headroom, pressure.",
-    "simulate": "Play a scenario on the simulated kernel; needs no root.",
-    "lab": "Run experiments on real kernels in a virtual machine.",
-    "workload": "Do what a workload file says, to real memory and files.",
-    "restore": "Put back every value that an agent changed and could not restore.",
+    "simulate": "Play a scenario on the simulated kernel, without root.",
+    "lab": "Try pods, and run experiments, on real kernels in a virtual machine.",
+    "workload": "Do to real memory and files what a workload file says.",
+    "restore": "Put back what an agent changed and could not restore itself, as after kill -9.",
     "doctor": "Show what this machine can do, what is missing, and the remedy.",
 }
 
@@ -64,7 +64,11 @@ def _exit_codes() -> str:
 )
 @click.version_option(__version__, prog_name="memqos")
 def cli() -> None:
-    """Keep the memory of a Kubernetes or Linux node in order."""
+    """Manage the memory of a Kubernetes or Linux node: swap by choice, protection, remedies, evictions.
+
+    On a new machine: `memqos simulate` shows what memqos does, `memqos doctor` whether it can do that here,
+    `memqos plan` what it would write. Only `run`, `restore` and `workload` touch memory or cgroups here.
+    """
 
 
 def main() -> None:

@@ -49,9 +49,9 @@ class Seconds(click.FloatRange):
 
 def json_option(command: F) -> F:
     """Add `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")(
-        command
-    )
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else."
+    )(command)
 
 
 def out_option(default: str, what: str) -> Callable[[F], F]:
@@ -70,7 +70,7 @@ def state_option(command: F) -> F:
         default=STATE,
         show_default=True,
         metavar="DIR",
-        help="What must survive the agent: the lock, original values, the journal.",
+        help="Where the lock, the original values and the journal are kept: what must survive the agent.",
     )(command)
 
 
@@ -135,7 +135,8 @@ def pod_options(command: F) -> F:
         "--kubelet-pods",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="The pods of a running kubelet: what its /pods endpoint serves, or a PodList.",
+        help="A file with the pods of this node's kubelet: what its /pods endpoint serves, or a PodList. "
+        "It is read again when it changes.",
     )
     return pods(kubelet(command))
 
@@ -146,13 +147,13 @@ def policy_options(command: F) -> F:
         "--policy",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="The admin's MemoryPolicy. Without it every setting has its default.",
+        help="The admin's MemoryPolicy, a YAML file. Without one every setting has its default.",
     )
     kubelet = click.option(
         "--kubelet-config",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="The kubelet's configuration (kubelet.yaml or its /configz).",
+        help="The kubelet's configuration: its file, or what its /configz endpoint serves.",
     )
     return policy(kubelet(command))
 

@@ -27,9 +27,13 @@ if TYPE_CHECKING:
 @node_options
 @pod_options
 @policy_options
-@click.option("--node-memory", metavar="SIZE", help="Plan for a node of this memory instead of this machine.")
-@click.option("--node-swap", metavar="SIZE", default="0", show_default=True, help="Swap of that node.")
-@click.option("--all", "everything", is_flag=True, help="Also what holds already.")
+@click.option(
+    "--node-memory", metavar="SIZE", help="Plan for a node with so much memory (8Gi) instead of this machine."
+)
+@click.option(
+    "--node-swap", metavar="SIZE", default="0", show_default=True, help="How much swap that node has."
+)
+@click.option("--all", "everything", is_flag=True, help="Show knobs that already hold the value, too.")
 @json_option
 def command(
     cgroup_root: str,
@@ -44,8 +48,8 @@ def command(
 ) -> None:
     """Show what memqos would write on this node, and why; write nothing.
 
-    Pods of --pods that do not run yet are planned for as if they started now. With --node-memory the
-    plan is for a node of that size, on any machine and without root.
+    Pods of --pods that are not running are planned for as if they started now. With --node-memory the plan
+    is for a node of that size, and needs neither root nor cgroup v2 here.
     """
     from memqos.cli.output import Output
     from memqos.model.plan import Evicted

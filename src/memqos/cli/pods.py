@@ -12,14 +12,14 @@ from memqos.cli.options import PodSource, json_option, node_options, pod_options
 @click.command("pods")
 @node_options
 @pod_options
-@click.option("--containers", is_flag=True, help="A line for each container too.")
+@click.option("--containers", is_flag=True, help="Show a line for each container, too.")
 @json_option
 def command(
     cgroup_root: str, manifests: tuple[Path, ...], kubelet_pods: Path | None, containers: bool, as_json: bool
 ) -> None:
     """Show who holds what: memory by kind, swap, limits, headroom, pressure.
 
-    Without a source of pods they are found in the cgroup tree and shown by their UID.
+    Without --pods or --kubelet-pods, pods are found in the cgroup tree and shown by their UID.
     """
     from memqos.cli.output import Output
     from memqos.linux.node import LinuxNode

@@ -13,14 +13,14 @@ from memqos.cli.options import json_option, node_options, state_option
 @click.command("restore")
 @node_options
 @state_option
-@click.option("--dry-run", is_flag=True, help="Say what would be restored; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be restored; write nothing.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, cgroup_root: str, state: Path, dry_run: bool, as_json: bool) -> None:
-    """Put back every value that an agent changed, after it was killed.
+    """Put back what an agent changed and could not restore itself, as after kill -9.
 
-    A knob that somebody else has written since is left as it is. Ends with 1 when a value could not
-    be restored, which stays remembered for the next try, or when what is remembered is damaged.
+    A knob that somebody else has written since is left alone. Ends with 1 when a value could not be restored
+    (it stays remembered for the next try), or when the record of original values is damaged.
     """
     from memqos.agent.lock import Lock
     from memqos.agent.originals import Originals

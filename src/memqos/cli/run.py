@@ -27,20 +27,27 @@ from memqos.errors import InputError
 @policy_options
 @state_option
 @click.option(
-    "--logs", type=click.Path(path_type=Path), metavar="DIR", help="Container logs. [default: STATE/logs]"
+    "--logs",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where container logs go. [default: STATE/logs]",
 )
-@click.option("--seconds", type=Seconds(), metavar="S", help="End after this time.")
+@click.option("--seconds", type=Seconds(), metavar="S", help="End after so many seconds.")
 @click.option(
     "--interval",
     type=Seconds(min=0.1),
     metavar="S",
-    help="Longest time between two looks. [default: the policy's]",
+    help="Most seconds between two looks at the node. [default: the policy's]",
 )
 @click.option("--until-done", is_flag=True, help="End when every pod of --pods has ended for good.")
 @click.option(
-    "--grace", type=Seconds(), metavar="S", help="Bound the pods' termination grace period at the end."
+    "--grace", type=Seconds(), metavar="S", help="Most seconds that pods of --pods get to stop at the end."
 )
-@click.option("--dry-run", is_flag=True, help="Decide and record, but write no knob.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Decide, print and journal, but write nothing. Pods of --pods run as under a kubelet alone.",
+)
 @json_option
 @click.pass_context
 def command(
@@ -59,11 +66,12 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Run pods on this machine and manage them, or manage the pods of its kubelet.
+    """Manage the pods of this node's kubelet, or run pods from manifests and manage them.
 
-    With --pods memqos makes the kubepods tree and starts each container's command in its cgroup. It is
-    not a container runtime: no images, no namespaces. With --kubelet-pods it manages what a kubelet
-    runs. Every value it changes is put back when it ends.
+    With --kubelet-pods memqos manages what a kubelet runs; it evicts none of these pods, but reports which
+    one it would evict. With --pods it makes the kubepods tree and starts each container's command in its
+    cgroup; it is not a container runtime, so there are no images and no namespaces. Every value it changes
+    is put back when it ends.
     """
     from memqos.agent.session import Session
     from memqos.cli.output import Output

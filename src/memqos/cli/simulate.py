@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     "policies",
     multiple=True,
     metavar="FILE",
-    help="Play it under this MemoryPolicy instead of the file's own; `none` is the kubelet alone. "
-    "Given again, the policies are set side by side.",
+    help="Play it under this MemoryPolicy instead of the scenario's own; `none` is the kubelet alone. "
+    "May be given again: the policies are then compared side by side.",
 )
 @kernel_option
 @click.option("--seed", default=1, show_default=True, help="Same seed, same result, to the byte.")
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     "--evictions/--no-evictions",
     default=True,
     show_default=True,
-    help="With the kubelet's eviction manager. The guests of `memqos lab run` have none.",
+    help="Simulate the kubelet's eviction manager, too. The guests of `memqos lab run` have none.",
 )
 @click.option(
     "--events/--no-events",
     "tell",
     default=None,
-    help="Tell what happens as it happens. [default: when no SCENARIO is named]",
+    help="Print what happens, as it happens. [default: only when no SCENARIO is named]",
 )
 @click.option(
     "--report",
     "report_dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Leave a page with tables and figures there, results as JSON, and recordings.",
+    help="Write a page with tables and figures, the results as JSON, and the recordings to DIR.",
 )
 @json_option
 @click.pass_context
@@ -63,8 +63,9 @@ def command(
     Without SCENARIO it plays the one that comes with memqos: an important service, a file server, a batch
     job that swaps and a leaking pod on one node, first with the kubelet alone, then under memqos.
 
-    Needs no root and no virtual machine, and touches nothing here; time is virtual. The same file runs on
-    a real kernel with `memqos lab run SCENARIO`. Ends with 1 when an expectation of the file does not hold.
+    It needs no root and no virtual machine, and changes nothing on this machine; time is virtual. The
+    same file runs on a real kernel with `memqos lab run SCENARIO`. Ends with 1 when an expectation in the
+    file does not hold.
     """
     from memqos.cli.output import Output
     from memqos.cli.play_progress import PlayProgress

@@ -19,12 +19,12 @@ from memqos.workload.parse import load_workload
     type=click.Path(path_type=Path, dir_okay=False),
     help="Append the results to this file instead of writing them to stdout.",
 )
-@click.option("--check", is_flag=True, help="Only read the file and say whether it can be used.")
+@click.option("--check", is_flag=True, help="Only read FILE and say whether it can be used.")
 def command(file: Path, results: Path | None, check: bool) -> None:
-    """Do the phases of a workload FILE: allocate, touch, read, write, serve requests.
+    """Do what a workload FILE says, phase by phase: allocate, touch, read, write, serve requests.
 
-    Each phase leaves one JSON line: its times, pages, bytes, faults and latencies. SIGTERM and SIGINT
-    end it with the results so far and exit code 0. The form of FILE: `pydoc memqos.workload.spec`.
+    Each phase leaves one line of JSON: its times, pages, bytes, faults and latencies. SIGTERM and SIGINT end
+    it with the results so far and exit code 0. `pydoc memqos.workload.spec` describes the file.
     """
     workload = load_workload(file)
     if check:

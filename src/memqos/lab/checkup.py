@@ -28,7 +28,7 @@ def check_lab() -> Iterator[Finding]:
     else:
         yield Finding("lab", "KVM", "missing", "no /dev/kvm: guests are emulated, about 10x slower")
     if importlib.util.find_spec("matplotlib") is None:
-        yield Finding("lab", "figures", "missing", "no matplotlib", "pip install memqos[lab]")
+        yield Finding("lab", "figures", "missing", "no matplotlib", "pip install matplotlib")
     else:
         yield Finding("lab", "figures", "ok", "matplotlib")
 

@@ -1,9 +1,11 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,6 +154,14 @@ def test_the_example_is_the_defaults_but_for_its_namespaces() -> None:
     settings = load_policy(ROOT / "examples/policy.yaml")
     assert settings.swap.namespaces == ("default", "team-*")
     assert settings == Settings(swap=SwapSettings(namespaces=("default", "team-*")))
+
+
+def test_the_example_names_every_setting() -> None:
+    named = yaml.safe_load((ROOT / "examples/policy.yaml").read_text())["spec"]
+    known = schema()["$defs"]
+    for group in fields(Settings):
+        settings = type(getattr(Settings(), group.name)).__name__
+        assert set(named[group.name]) == set(known[settings]["properties"])
 
 
 def test_the_schema_in_docs_is_current() -> None:
