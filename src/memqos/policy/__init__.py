@@ -1,14 +1,14 @@
 """What to do about a node: one policy a file, each a pure function of what was seen.
 
 A policy gets a `View` and its own memory of the last turn, and returns a new memory and a `Plan`.
-It reads no clock, no file and no chance, so the same decisions run on a real kernel, on a simulated
-one and on a recorded past.
+It reads no clock and no file and draws no random numbers, so the same decisions run on a real kernel, on a
+simulated one and on a recorded past.
 
-A plan is *complete*: it names every knob the policy wants held, at every turn, also those that
-hold already. A knob that drops out of it goes back to the value it had before memqos.
+A plan is *complete*: at every turn it names every knob that the policy wants to control, including those that
+already have the wanted value. A knob that is no longer in the plan goes back to the value it had before
+memqos.
 
-`ladder` says which policies an admin's settings call for and in which order; `compose` lays their
-plans over each other.
+`ladder` chooses the policies and their order from an admin's settings; `compose` merges their plans.
 """
 
 from __future__ import annotations

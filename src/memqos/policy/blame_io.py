@@ -1,19 +1,19 @@
-"""Whose use of a disk a more important pod waits for.
+"""Which pods make a more important pod wait for a disk.
 
-A victim waits for the disks that its own cgroup used in the window (`io.stat`), and, when it takes
-back what it had lost to swap, for the swap device. Everybody's reads, writes, swap traffic and
-writeback are in the `io.stat` of their own pod: swap reads are booked to who faults, swap writes and
-writeback to the owner of the pages.
+A victim waits for the disks that its own cgroup used in the window (`io.stat`), and for the swap device while
+it reads back what it lost to swap. The `io.stat` of each pod has its own reads, writes, swap traffic and
+writeback: the kernel charges swap reads to the cgroup that faults, swap writes and writeback to the owner of
+the pages.
 
-A pod takes part in it when it has `blame_percent` of all pods' bytes or requests there, for its own
-kind of pods together: fifty small ones are seen as one big one. A victim that reads
-only for itself has nobody to blame, and whoever matters as much as the victim is not blamed.
+Less important pods are to blame when they have `blame_percent` of all pods' bytes or requests on that disk
+together, so that fifty small ones are seen as one big one. A victim that shares the disk with nobody else has
+nobody to blame, and pods as important as the victim are never blamed.
 
-A disk that is idle for `1 - saturated` of the window or more is not what anybody has to be kept from: then
-a wait is the disk's own, or the CPU's.
+Nobody is limited on a disk that is idle for `1 - saturated` of the window or more: there the victim waits for
+the disk itself, or for the CPU.
 
-What the victim waits when it has the disk to itself is learnt (`Alone`): a program that reads all the
-time waits all the time, and nobody can help it. It is hurt only while it waits noticeably longer.
+How long the victim waits when it has the disk to itself is learnt (`Alone`), because a program that reads all
+the time always waits. It is hurt only while it waits noticeably longer than that.
 """
 
 from __future__ import annotations

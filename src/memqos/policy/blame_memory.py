@@ -1,15 +1,15 @@
-"""Who lost memory that it needs, and who took it.
+"""Which pod lost memory that it needs, and which pods took it.
 
-A pod is hurt while it stalls on memory it lost (it refaults), or because the node is short. A page of a file
-that was taken and is read again is a wait for the disk, to the kernel: it counts as one for memory only where
-the page had been in the working set (`folio_test_workingset`, PSI). So who waits for a disk for what had been
-taken from it is hurt likewise: half of what it reads are refaults, and more is taken.
+A pod is hurt while it stalls on memory that it lost (it refaults), or because the node is short. To the
+kernel, reading a reclaimed file page again is a wait for the disk; PSI counts it as a wait for memory only if
+the page had been in the working set (`folio_test_workingset`). So a pod that waits for a disk is hurt, too,
+when half of what it reads are refaults and reclaim goes on taking pages from it.
 
-Nor need it stall yet: who is taken from though it has no more than its `memory.low` promises is `robbed`. The
-kernel says so (`low` of memory.events): it does where everybody is protected, and MGLRU up to 7.2 does it
-while others have more than enough (`shrink_one`, mm/vmscan.c).
+A pod need not stall yet to be a victim. It is `robbed` when reclaim takes from it although it uses no more
+than its `memory.low` promises. The kernel reports that as `low` in memory.events. It happens where everybody
+is protected, and with MGLRU up to 7.2 also while others have more than enough (`shrink_one`, mm/vmscan.c).
 
-To blame is who matters less and grows, or reads through more than it keeps.
+Less important pods are to blame that grow, or that read through more than they keep.
 """
 
 from __future__ import annotations

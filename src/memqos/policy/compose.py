@@ -1,8 +1,8 @@
 """How the plans of several policies become one, and what a later policy sees of an earlier one.
 
-Of two writes to one knob the later policy's stands, and its why says what it replaced. A later
-policy decides on the node as the earlier plans will leave it (`foresee`), so that one turn of the
-loop settles what would otherwise take as many turns as there are policies.
+When two policies write the same knob, the later one wins, and its why says what it replaced. A later policy
+decides on the node as the earlier plans will leave it (`foresee`); otherwise a decision that builds on
+another one would come a turn later.
 """
 
 from __future__ import annotations

@@ -1,21 +1,21 @@
-"""Ease: slow a writer down before its own limit kills it for what the disk has not taken yet.
+"""Ease: slow a writer down before it is killed at its own limit for pages that the disk has not written yet.
 
-At `memory.max` the kernel reclaims for the program that asks, and kills when a few rounds found nothing to
-free. It does not wait for writes that are under way, and what ext4 and page tables ask for counts as well
-(`try_charge_memcg`, `mem_cgroup_oom` in mm/memcontrol.c): a program whose page cache waits to be written
-is killed at its own limit on a node with memory to spare. `memory.high` somewhat below the limit makes it
-wait instead, longer the further it is over, and so gives the disk the time.
+At `memory.max` the kernel reclaims for the program that asks for memory, and kills when a few rounds found
+nothing to free. It does not wait for writes that are under way, and it counts what ext4 and page tables ask
+for as well (`try_charge_memcg`, `mem_cgroup_oom` in mm/memcontrol.c). So a program whose page cache waits to
+be written is killed at its own limit, on a node with memory to spare. With `memory.high` somewhat below the
+limit it waits instead, longer the further it is over, and the disk gets the time.
 
-So a container of whose limit much waits to be written back is held `margin_percent` below it. It costs that
-much of its memory while it writes. It is never held where reclaim could not bring it down to: what cannot
-be reclaimed stays the user's affair, and there the limit kills as it should, rather than memory.high
-stopping the program for good.
+A container in which much waits to be written back gets a `memory.high` `margin_percent` below its limit,
+which costs it that much memory while it writes. The value is never one that reclaim could not bring the
+container down to: there `memory.high` would stop the program for good, and it is better that the limit kills
+it.
 
 On a real 7.2 a program that wrote and read files of 96 MiB under 48 MiB, without swap and beside a
 disk of 16 MiB/s (e12's writer), was OOM-killed in 5 of 9 runs under the kubelet, most within 6 s; in none of
-9 with memory.high 3 % below its limit from the start (`kubelet-memory-qos`); and in 1 of 9 under this rung:
-once the kernel was as fast as the first look. Who fills memory and swap without writing files is not held:
-nobody was seen to be saved by it (four loads, 6.1 and 6.12).
+9 with memory.high 3 % below its limit from the start (`kubelet-memory-qos`); and in 1 of 9 under this rung,
+where the kernel was as fast as the agent's first look. Pods that fill memory and swap without
+writing files are not held: that saved none of them (four loads, 6.1 and 6.12).
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""The last rung: somebody goes, so that the node, or a more important pod, can go on.
+"""The last rung: a pod is evicted, so that the node, or a more important pod, can go on.
 
-Why is `memqos.policy.evict_cause`'s question, and who `memqos.policy.victims`'.
+`memqos.policy.evict_cause` decides whether there is a cause, `memqos.policy.victims` which pod it is.
 
-One decision at a time. While pods are on their way out, what they will free counts as if it were
-free, and nobody else is chosen before the cool-down is over, a shorter one when half of the minimum is gone.
-Grace is the pod's own, cut to what the forecast leaves; whoever outlives it, or is still here when
-the node runs dry, is killed. A workload loses at most `per_workload` pods an hour, as a
-PodDisruptionBudget would have it; that yields only where the kernel, which keeps no budgets, would
-kill next.
+One decision at a time. Memory of pods that are on their way out counts as free already, and nobody else is
+chosen before the cool-down is over (a shorter one when half of the minimum is gone). The grace period is the
+pod's own, cut to what the forecast leaves. A pod that outlives it, or is still here when the node runs out of
+memory, is killed. A workload loses at most `per_workload` pods an hour, as with a PodDisruptionBudget; this
+bound is given up only when the kernel, which knows no budgets, would kill next.
 """
 
 from __future__ import annotations

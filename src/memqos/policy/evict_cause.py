@@ -1,7 +1,7 @@
-"""Why somebody must go: the node runs short, or a pod stalls for good. There is no other cause.
+"""Why a pod must be evicted: the node runs short, or a more important pod stalls and nothing else helped.
 
-Time spent waiting for a disk is none: on nodes with memory to spare, I/O-heavy runs made Talos kill
-its API server over it.
+There is no other cause. Waiting for a disk is none: Talos killed its API server for that, in I/O-heavy runs
+on nodes with memory to spare.
 """
 
 from __future__ import annotations

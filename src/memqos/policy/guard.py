@@ -1,13 +1,13 @@
-"""Settings that wreck nodes: refused where memqos was about to write them, told where others did.
+"""Settings that wreck nodes: refused where memqos was about to write them, reported where others did.
 
 * `memory.min` as high as `memory.max`: page cache inside it cannot be reclaimed, so a pod that reads
   or writes files is OOM-killed at its limit beside its own clean cache (k/k #137880).
 * `memory.high` below what cannot be reclaimed: no reclaim gets the pod below it, every allocation is
   throttled for ever, and nobody is told.
-* A `memory.max` that the memory a pod cannot give up nearly fills, without swap: the next peak kills it.
+* A `memory.max` that is nearly filled by memory the pod cannot give up, without swap: the next peak kills it.
 * Large watermarks without swap: the kernel reclaims programs' code early and over and over; such
   nodes stood still for good where the defaults had a few OOM kills.
-* Swap on a slow disk and nothing that limits its traffic: whoever swaps makes everybody wait.
+* Swap on a slow disk and nothing that limits its traffic: one pod that swaps makes all others wait.
 
 `dangers` is a pure look at a node; `refuse` takes the dangerous writes out of a plan.
 """

@@ -1,12 +1,12 @@
-"""What the last seconds were like: a few numbers per pod and look, so that rates have a window.
+"""The last seconds: a few numbers per pod and look, so that rates are taken over a window.
 
 The loop wakes when memory presses, so two looks may lie 200 ms or a second apart. A stall share
 over 200 ms is noise; over a window it is a figure. `History` therefore keeps counters from a few
 looks back, and `since` gives those that are at least a window old (`PodSignals.share_lately` counts what
 came within it as a part of a whole window). It is a frozen value: a policy's memory can hold it.
 
-Only counters and sizes are kept, never the kernel's averages: `avg10` does not carry over between
-kernels, `total` does.
+Only counters and sizes are kept, never the kernel's averages: `avg10` is not the same on all kernels,
+`total` is.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Finding idle memory by taking it: small at first, faster while nothing comes back, and not again for long.
+"""Finding idle memory by taking it: in small steps at first, in larger ones while none of it comes back.
 
 What a pod does not use cannot be seen from outside; what it misses can. So memory is taken in steps, and
-after each the pod is asked: what came back (refaults, counted by the kernel on every LRU), and did it wait
-(stall totals)? A step after which nothing came back is followed by one of twice its size. The first sign that
-something is missed ends it at once, and then
+after each step two figures are looked at: how much came back (refaults, which the kernel counts on every
+LRU), and how long the pod waited (stall totals). A step after which nothing came back is followed by one of
+twice its size. The first sign that the pod misses something ends the search at once, and then
 
 * if the memory had been taken shortly before, it was not idle: the next try is a small one, after a pause
   four times as long with each failure in a row;
@@ -11,8 +11,8 @@ something is missed ends it at once, and then
   soon be idle: the next try comes as soon as it is quiet. Down to the size it could do with last time
   (`floor`) each step is half of the way.
 
-Nothing here reads an average; senpai's law, the usual one, lowers a limit by at most 1 % every six seconds
-and looks at pressure only, which kernels count differently.
+No average is used here. senpai's law, the usual one, lowers a limit by at most 1 % every six seconds, and
+looks at pressure only, which kernels count differently.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""How much a pod matters beside the others: the one order that every rung of the ladder uses.
+"""How important a pod is, compared with others: the one order that every rung of the ladder uses.
 
-Critical pods first, then by priority, then by QoS class. The kubelet ranks by priority too; the
-class breaks ties here, because a Guaranteed pod promised to stay within what it requested and a
-BestEffort pod promised nothing.
+Critical pods first, then by priority, then by QoS class. The kubelet ranks by priority, too. The class breaks
+ties, because a Guaranteed pod promises to stay within its request and a BestEffort pod promises nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a pod would take of a disk, if nobody held it: what its limits there are parts of."""
+"""What a pod would take of a disk without limits: its limits are fractions of that."""
 
 from __future__ import annotations
 

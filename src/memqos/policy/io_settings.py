@@ -15,8 +15,8 @@ class DiskSettings:
 
     name: str = setting(
         "",
-        "The disk's kernel name (vda, nvme0n1); a shell pattern stands for all disks it fits.",
-        "no disk is named by itself",
+        "The disk's kernel name (vda, nvme0n1), or a shell pattern for several.",
+        "required",
     )
     bytes_per_second: int = setting(
         200 * MIB,
@@ -34,21 +34,21 @@ class DiskSettings:
     )
     read_milliseconds: float = setting(
         10.0,
-        "How long 95 % of its reads may take; while they take longer, everybody gets less of it.",
-        "several times what a disk that is not overrun takes",
+        "How long 95 % of its reads may take; while they take longer, everybody gets less of the disk.",
+        "several times what a disk takes that is not overloaded",
         unit="milliseconds",
         least=0.1,
     )
 
     shape_queue: bool = setting(
         True,
-        "Have its queue hold few writes at once (mq-deadline), so that no read waits for a flood of them.",
-        "no limit of a cgroup holds swap writes",
+        "Let its scheduler (mq-deadline) accept few writes at a time, so that no read waits behind many.",
+        "from kernel 6.12 on no limit of a cgroup applies to swap writes",
     )
     headroom_percent: float = setting(
         25.0,
-        "Part of it that less important pods leave free while a more important one uses it, beside "
-        "what that one takes; 0: nothing is kept free.",
+        "Part of the disk that is kept free while a more important pod uses it, besides what that pod "
+        "takes; 0 keeps nothing free.",
         "a disk that serves all it can makes every request wait",
         unit="percent",
         least=0.0,
@@ -71,48 +71,48 @@ class IoSettings:
     )
     disks: tuple[DiskSettings, ...] = setting(
         (),
-        "Disks that the kernel shall share by weight (io.cost): each with its name and figures.",
-        "io.cost must know what a disk can do, and where its figures are wrong it wastes the disk",
+        "Disks that are shared by priority, each with its name and what it can do.",
+        "io.cost must know what a disk can do; with wrong figures it wastes the disk",
     )
     blame_percent: float = setting(
         20.0,
-        "Part of a disk's traffic that less important pods must have, together, to be limited.",
-        "below that, whoever waits mostly waits for itself",
+        "Part of a disk's traffic that less important pods must cause together before they are limited.",
+        "below that, a pod that waits mostly waits for its own requests",
         unit="percent",
         least=1.0,
     )
     saturated_percent: float = setting(
         50.0,
         "Part of the time that a disk must have requests to serve before anybody is limited on it.",
-        "who waits for a disk that is idle half of the time does not wait for others",
+        "a pod that waits for a disk which is idle half of the time does not wait for others",
         unit="percent",
         least=0.0,
     )
     first_cut_percent: float = setting(
         50.0,
-        "First limit, of what a pod would take of the disk; then half of it each time. Less, by how much "
-        "longer a victim waits than it can bear.",
+        "The first limit, in percent of what a pod would take of the disk; each further one is half of it. "
+        "Lower where the more important pod waits much longer than it can bear.",
         "half a disk's time left free lets the victim's requests go almost at once",
         unit="percent",
         least=1.0,
     )
     floor_percent: float = setting(
         10.0,
-        "Least a pod is left of what it took before.",
+        "The least a pod keeps of what it took before.",
         "it must go on, or it would hold its memory and locks for ever",
         unit="percent",
         least=1.0,
     )
     floor_bytes: int = setting(
         1 * MIB,
-        "Least a pod is left, in bytes per second each way; a quarter of what it took, if that is less.",
-        "a program of usual size can still start, log and end, and fifty small ones can be held, too",
+        "The least a pod keeps, in bytes per second each way; a quarter of what it took, if that is less.",
+        "a usual program can still start, log and end, and yet fifty small ones can be limited",
         unit="bytes",
         least=4096,
     )
     floor_requests: int = setting(
         50,
-        "Least a pod is left, in requests per second; a quarter of what it took, if that is less.",
+        "The least a pod keeps, in requests per second; a quarter of what it took, if that is less.",
         "what one slow hard disk serves in half of its time",
         unit="requests",
         least=1,
@@ -126,7 +126,7 @@ class IoSettings:
     )
     calm_seconds: float = setting(
         10.0,
-        "How long nobody may wait before limits are raised step by step.",
+        "How long no more important pod may have waited before limits are raised step by step.",
         "longer than a usual pause within a batch job",
         unit="seconds",
         least=1.0,

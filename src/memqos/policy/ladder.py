@@ -1,8 +1,8 @@
 """Which policies run, and in which order: kubelet, swap, the ladder of remedies, hierarchy.
 
-Each policy sees the node as those before it will leave it, and of two writes to one knob the later
-one's stands (`memqos.policy.compose`): first what Kubernetes prescribes, then what users chose, then what
-the moment asks for (`memqos.policy.manager`), and last what makes all of that hold down the tree.
+Each policy sees the node as those before it will leave it, and when two write the same knob, the later one
+wins (`memqos.policy.compose`). The order is: what Kubernetes prescribes, what users chose, what the situation
+calls for (`memqos.policy.manager`), and last what makes the protection hold down the cgroup tree.
 """
 
 from __future__ import annotations

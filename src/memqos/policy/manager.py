@@ -1,8 +1,8 @@
-"""The ladder of remedies as one policy: watch, then each rung in turn, the weakest first.
+"""The ladder of remedies as one policy: watch, then each rung in turn, the mildest first.
 
-The figures (`memqos.policy.signals`) and the troubles (`memqos.policy.trouble`) are made once and
-are the same for all rungs. Each rung sees the node as those below will leave it, and where they
-stand. A rung that fails is left as it stood: what it held last stays held, and an advice says so.
+The figures (`memqos.policy.signals`) and the troubles (`memqos.policy.trouble`) are computed once and are the
+same for all rungs. Each rung sees the node as the rungs below will leave it, and what state these are in.
+When a rung raises an error, the values it last asked for are kept, and an advice says so.
 """
 
 from __future__ import annotations

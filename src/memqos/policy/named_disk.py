@@ -1,4 +1,4 @@
-"""The node's disks that the admin named (`io.disks`), by the number that control files know them by."""
+"""The disks that the admin named in `io.disks`, by the device number that control files use."""
 
 from __future__ import annotations
 

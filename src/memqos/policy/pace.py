@@ -1,9 +1,9 @@
-"""When a remedy is tightened, kept or loosened: the rhythm that all feedback here keeps.
+"""When a remedy is tightened, kept or loosened: the timing that all rungs with feedback share.
 
-It is tightened while somebody is hurt, once a dwell; the first time at once. It is loosened step by
-step, one a dwell, after nobody was hurt for the calm time. When the hurt comes back after a
-loosening, the calm time is waited for twice as often from then on (up to 32 times): what was tried
-and failed is tried again ever more seldom, so that the pod that was hurt pays for few trials.
+It is tightened at once when a pod is hurt, and again once per dwell time while that lasts. It is loosened
+step by step, one step per dwell time, after no pod was hurt for the calm time. When a pod is hurt again after
+a loosening, the calm time doubles (up to 32 times): what failed is tried again ever more seldom, so that the
+pod does not suffer from one trial after another.
 """
 
 from __future__ import annotations

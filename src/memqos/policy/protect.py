@@ -1,14 +1,14 @@
 """The first rung: memory that a pod needs is protected from those that matter less.
 
 Every pod that outranks another one gets `memory.low` for its measured working set
-(`memqos.policy.workingset`), and at least what a kubelet with TieredReservation would protect: its
-request, as far as it uses it. Nobody gains who outranks nobody. All together never get more than the
-settings' part of what the node has for pods; who matters most gets his first (`memqos.policy.share`). What
-another wrote (a kubelet, an admin) is never lowered. The ancestors' `memory.low` is
-`memqos.policy.hierarchy`'s work.
+(`memqos.policy.workingset`), and at least what a kubelet with TieredReservation would protect: its request,
+as far as it uses it. A pod that outranks nobody gets nothing. All pods together never get more than the
+configured part of what the node has for pods; the most important come first (`memqos.policy.share`). What
+somebody else wrote (a kubelet, an admin) is never lowered. `memqos.policy.hierarchy` sets the `memory.low` of
+the cgroups above.
 
-`memory.low` can be overruled by a kernel that finds nothing else, so it forces no OOM kill. Where it is
-overruled too early, the pods' `memory.min` is raised as well (`memqos.policy.protect_hard`).
+The kernel may overrule `memory.low` when it finds nothing else, so it never causes an OOM kill. Where the
+kernel overrules it too early, the pods' `memory.min` is raised as well (`memqos.policy.protect_hard`).
 
 Without `memory_recursiveprot` a pod's protection does not reach its containers: there they get the
 pod's `memory.low` too, which the kernel cuts down to the pod's.
@@ -23,11 +23,11 @@ alone. With `memory.low` alone 6.1 read 2,148 pages again in the first 73 s.
     6.12 MGLRU    4,795           0           1.13
     7.2 MGLRU     424             0           2.96
 
-On 7.2 the batch pod, which goes round and round in its memory, just fits once it has the service's page
-cache, and never without it: there the two cannot both have their way.
+On 7.2 the batch pod, which walks over all of its memory again and again, fits only when it also has the
+service's page cache: there one of the two must lose.
 
-A held value has room to grow in; it is raised when the room is used up and lowered after `dwell_seconds` at
-less than three quarters. So a steady pod's knobs are written once.
+A protected value includes room to grow. It is raised when that is used up, and lowered after `dwell_seconds`
+at less than three quarters of it. So the knobs of a steady pod are written once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The second rung: idle memory of the less important is taken back before anybody needs it.
+"""The second rung: idle memory of less important pods is taken back before anybody needs it.
 
 Orders to `memory.reclaim`, carried out beside the loop. Two searches per pod (`memqos.policy.idle`), one for
 memory that goes to swap and one for page cache, where the kernel takes `swappiness=`; one search for both
@@ -7,15 +7,16 @@ where it does not (6.1). The least important pods come first.
 * Anonymous memory is searched for all the time (`idle`), of every pod that may swap: writing it out takes
   time, so it has to be done before the memory is needed.
 * Page cache costs nothing to drop, so it is dropped only when it is needed: when free memory is about to
-  sink below what wakes the kernel's own reclaim, which asks nobody's priority, or when a more important pod
-  waits for memory; then even if it is missed: somebody's will be taken, and it had better be theirs. It is
-  not taken from the most important, and while nobody waits from none more than it lets in: a stream makes
-  room for itself, not at the price of its own pod's heap, nor of a quiet neighbour's page cache.
+  sink below what wakes the kernel's own reclaim, which knows no priorities, or when a more important pod
+  waits for memory. Then it is taken even if it is missed, because the kernel would otherwise take it from
+  somebody more important. It is never taken from the most important pods. While nobody waits, no pod loses
+  more of it than it reads in: a stream makes room for itself, and costs neither its own pod's heap nor a
+  neighbour's page cache.
 
 A pod's protected memory (`memory.low`, `memory.min`) is never touched, nor is a critical pod. What comes
 back, or a stall beyond the tolerance, ends the order that runs there in the same turn: it drops out of the
-plan, and the node cancels it at its next piece. What a pod waited for it is made up for before more is taken
-(`memqos.policy.taking`).
+plan, and the node cancels it at its next piece. The time that the pod waited is made up for by a pause before
+more is taken (`memqos.policy.taking`).
 
 The tolerance halves with every level of importance. While a more important pod waits for a disk, or any pod
 for what it has in swap, nothing is written to swap, nor when swap is nearly full, nor beyond the budget or
@@ -23,8 +24,8 @@ faster than the disk can take it (`memqos.policy.swap_budget`).
 
 Experiment e8 has what was measured on real kernels, beside senpai's law (docs/experiments.md).
 
-A harder one works on another 32 of its 160 MiB every 20 s, for two minutes: 57 to 63 MiB of the idle 128 were
-taken back on average, at 2.9 % more run time; without the debt it was 106 MiB at 14 %.
+A harder case: a program works on another 32 of its 160 MiB every 20 s, for two minutes. Of the idle 128 MiB
+57 to 63 were taken back on average, at 2.9 % more run time; without the pauses it was 106 MiB at 14 %.
 """
 
 from __future__ import annotations

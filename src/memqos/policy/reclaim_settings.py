@@ -19,21 +19,21 @@ class ReclaimSettings:
     )
     idle: bool = setting(
         True,
-        "Swap out idle memory also while nobody needs it, of pods that may swap.",
-        "swapping out takes time that a pod in need has not",
+        "Swap out idle memory of pods that may swap even while nobody needs it.",
+        "swapping out takes time, which a pod in need does not have",
     )
     tolerance_percent: float = setting(
         2.0,
-        "Share of its time that a least important pod may wait because of it; more ends it at once, and what "
-        "it waited is made up for by a pause as long as that share says.",
-        "twice senpai's target, which is of waiting for memory only and not for the disk it comes from",
+        "How much of its time one of the least important pods may wait because of it. More ends it at once, "
+        "and a pause follows that brings the average back to this share.",
+        "twice senpai's target, which counts waits for memory only, not for the disk it comes from",
         unit="percent",
         least=0.1,
     )
     longest_pause_seconds: float = setting(
         120.0,
         "The longest pause after memory in use was taken; the first is 4 s, each next four times as long.",
-        "a pod whose memory is all in use then pays for one small try in two minutes",
+        "a pod that uses all of its memory then pays for one small try in two minutes",
         unit="seconds",
         least=4,
     )

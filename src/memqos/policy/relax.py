@@ -10,11 +10,10 @@ memory.max whose user let it swap, when its swap is used up and the node's lies 
   its swap nearly full; never above the admin's maximum per pod, and never so that the node's swap
   is promised twice.
 
-memory.max is never raised: it is what the user asked for. Nothing is lent while the node's reserve
-is touched and for the calm time after, while a more important pod waits for memory, or where a
-lower rung holds the pod back or the very knob; what is lent is then called in at once. Otherwise a
-loan ends when the pod has not needed it for the calm time, and never while that would squeeze it
-below what it uses.
+memory.max is never raised: it is what the user asked for. Nothing is lent, and everything lent is called in
+at once, while the node's reserve is in use and for the calm time after, while a more important pod waits for
+memory, or where a lower rung restricts the pod or the same knob. Otherwise a loan ends when the pod has not
+needed it for the calm time, but never while that would push the pod below what it uses.
 """
 
 from __future__ import annotations

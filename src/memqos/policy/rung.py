@@ -2,12 +2,12 @@
 
 The rungs stand in one order, each a stronger remedy than the one below: protect, reclaim, ease, throttle,
 weigh and limit I/O, relax, evict. A rung says of every subject where it stands (`memqos.model.plan.Stand`):
-it watches, it acts, or it is spent. Those above read that of the same turn, so that a remedy is
-taken only when the weaker ones are in force and have not helped.
+it watches, it acts, or it is spent. The rungs above read that in the same turn, so that a remedy is used only
+when the milder ones are in force and have not helped.
 
-A rung is a pure function with a memory, as a policy is. It needs an entry and an exit condition with
-room between them, and a least time it keeps to what it chose (its dwell); what it does not ask for
-any more is undone by itself, because a plan names everything that shall be held.
+A rung is a pure function with a memory, as a policy is. Its entry and exit conditions lie apart, and it keeps
+to a choice for a least time (its dwell), so that it does not flutter. What it no longer asks for is undone by
+itself, because a plan names everything that is to be controlled.
 """
 
 from __future__ import annotations

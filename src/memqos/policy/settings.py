@@ -37,7 +37,7 @@ class SwapSettings:
         "PodChoice",
         "Who decides about a pod's swap: its user (PodChoice), the kubelet's LimitedSwap rule for all "
         "pods (Limited), or nobody: no pod swaps (None).",
-        "a pod that says nothing is treated as under a kubelet without swap, so asking nobody harms nobody",
+        "a pod without an annotation is treated as under a kubelet without swap, so nobody is surprised",
     )
     default: SwapDefault = setting(
         "0",
@@ -54,7 +54,7 @@ class SwapSettings:
     budget: int | None = setting(
         None,
         "The most swap that all pods together are granted; null is all of the node's swap but the reserve.",
-        "what is granted can then always be had: swap is not overcommitted",
+        "whatever is granted is there: swap is not overcommitted",
         unit="bytes",
         least=0,
     )
@@ -83,7 +83,7 @@ class KubeletSettings:
     )
     version: Version = setting(
         "1.36",
-        "Which Kubernetes' rules: what a kubelet does differs from release to release.",
+        "Which Kubernetes release's rules to follow: what a kubelet does differs between releases.",
         "the release memqos was checked against",
     )
     config: KubeletConfig = setting(

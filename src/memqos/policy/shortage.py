@@ -1,24 +1,24 @@
-"""How much memory the node can still give, counting swap, and when there will be none.
+"""How much memory the node can still give, counting swap, and when there will be none left.
 
-What can really be had is what is free above the kernel's watermarks, clean page cache beyond a
-floor, and swap that may still be written: free swap, and no more than pods have anonymous memory
-that their swap.max lets out. The floor of page cache stands for the code of running programs: a
-node that drops it reads it again and again and stands still before any OOM kill (a livelock).
+That is what is free above the kernel's watermarks, clean page cache beyond a floor, and anonymous memory that
+can still be swapped out: as much as there is free swap, and as pods' memory.swap.max allows. The floor of
+page cache stands for the code of running programs: a node that drops it reads it again and again, and stands
+still before any OOM kill (a livelock).
 
 The kubelet's `memory.available` counts active page cache as used and knows no swap, so it evicts
 pods that reclaim would have served (k/k #43916, #120800).
 
-Every rung that asks whether the node is short asks here, of what matters to it: with or without swap, beside
-page cache that is kept from everybody, or of free memory alone, which is what the kernel's own reclaim
-starts by (`wanted_free`).
+Every rung that asks whether the node is short asks here, for the kind of memory that matters to it: with or
+without swap, without page cache that is protected from everybody, or free memory alone, by which the kernel's
+own reclaim starts (`wanted_free`).
 
-A page on its way to swap has a slot and its memory yet: it counts as either, once. So a burst of swap-out
-that runs ahead of its disk (kswapd under a fast processor: 130 MiB in half a second) is no shortage. A page
-that came back from swap and kept its slot is in use, and counts as neither: with 25 MiB of those and
+A page on its way to swap still has its memory and already has a slot; it is counted once. So a burst of
+swap-out that runs ahead of its disk (kswapd under a fast processor: 130 MiB in half a second) is no shortage.
+A page that came back from swap and kept its slot is in use, and counts as neither: with 25 MiB of those and
 nothing else to be had, a real 7.2 under fifty growing pods (e11) was left to its OOM killer.
 
-The forecast is the slope over the last window: time until nothing can be had any more, and until
-swap is full. It is `None` while the node does not run towards it.
+The forecast is the slope over the last window: the time until there is nothing left, and until swap is full.
+It is `None` while the node does not move in that direction.
 """
 
 from __future__ import annotations

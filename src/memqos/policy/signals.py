@@ -1,7 +1,7 @@
 """What every rung looks at: each pod's pressure, growth and traffic over the last window.
 
-Made once a turn from the view and the history, so that all rungs speak of the same figures.
-A rate is 0 while it is not known (`over_us` is 0 then), so that nothing is done on a first look.
+Computed once a turn from the view and the history, so that all rungs use the same figures. A rate that is not
+known yet is 0 (and `over_us` is 0), so that nothing is done on a first look.
 """
 
 from __future__ import annotations

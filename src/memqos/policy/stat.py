@@ -1,7 +1,7 @@
-"""Lines of `memory.stat`, and what they say of a cgroup: what may be swapped, what no reclaim can take.
+"""Lines of `memory.stat`, and what they say about a cgroup: what may be swapped, what no reclaim can take.
 
-Rungs ask this of every cgroup at every turn, so the lines that are wanted together are found by their places
-in the file, which all cgroups of a kernel share (`memqos.model.snapshot.Counters`).
+Rungs ask for this of every cgroup at every turn, so lines that are wanted together are found by their
+positions in the file, which all cgroups of a kernel share (`memqos.model.snapshot.Counters`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much swap there is to grant, and in whose words it is bounded: the node's or the admin's."""
+"""How much swap there is to grant, and what bounds it: the node's swap or the admin's settings."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""What is remembered of one pod that memory is taken back from: its searches, its order, its debt.
+"""What is remembered about one pod that memory is taken back from: its searches, its order, its debt.
 
-A pod that waited for memory that came back is owed that time. It is paid off by a share, the tolerance, of
-the time that passes, and until then nothing more is taken; so in the long run the pod is slowed down by no
-more than the tolerance, whatever it does.
+A pod that waited for memory to come back is owed that time. The debt shrinks by a fraction (the tolerance) of
+the time that passes, and until it is paid off nothing more is taken. So in the long run the pod is slowed
+down by no more than the tolerance, whatever it does.
 
 How long it waited is the growth of the `total` of its memory.pressure or io.pressure, whichever is more (a
-page that comes from swap counts as one, the other or both, by kernel and page), at most a disk's seek for
-each page that came back: who waits for his own files is owed nothing.
+page that comes from swap counts as one, the other or both, depending on kernel and page), but at most a
+disk's seek for each page that came back: a pod that waits for its own files is owed nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a knob would hold without us: needed by whoever raises what somebody else set.
+"""What a knob would hold without memqos: needed by policies that raise a value somebody else set.
 
-A policy that only ever adds to a value has to know what it adds to. A snapshot shows what the knob
-holds now, which may be our own value of the last turn, or somebody's newer one.
+A policy that only ever adds to a value has to know what it adds to. A snapshot shows what the knob holds now,
+which may be memqos's own value of the last turn, or somebody's newer one.
 """
 
 from __future__ import annotations

@@ -1,23 +1,23 @@
-"""Throttle: hold back who takes the memory that a more important pod needs.
+"""Throttle: lower the `memory.high` of pods that take the memory a more important pod needs.
 
-While such a pod loses memory (`memqos.policy.blame_memory`), those to blame get a `memory.high` below what
-they have: those furthest over their request first, a step each dwell as long as the victim loses, and a
-step back each dwell once it was calm (`memqos.policy.pace`), until nothing is held any more.
+While such a pod loses memory (`memqos.policy.blame_memory`), the pods to blame get a `memory.high` below what
+they use: those furthest above their request first, one step per dwell time as long as the victim loses
+memory, and one step back per dwell time once it has been calm (`memqos.policy.pace`), until the original
+value is back.
 
-Experiment e15 shows it on a real 6.12, whose MGLRU does not keep `memory.low`, with a service too large for
-`memory.min`: of its 160 MiB of page cache 34 were left after 50 s beside a stream, as under the kubelet
-alone, and 141 with this rung; on 7.2 it was 74, 37 and 135 (docs/experiments.md).
+Experiment e15 shows it on real kernels whose MGLRU does not keep `memory.low`, with a service too large for
+`memory.min` beside a stream. Of 160 MiB of page cache the service keeps, under the kubelet alone, without
+this rung and with it, 34, 34 and 141 MiB on 6.12 and 37, 74 and 135 on 7.2 (docs/experiments.md).
 
-Below memory.high a pod reclaims its own pages when it wants new ones. That is nearly free for who streams
-through files: its page cache is used once. Who needs what it holds is slowed down instead, and one that
-cannot give anything back all but stands still (64 s for each 64 pages at twice its size). So nobody is held
-below what it requested, below its memory.low or memory.min, or nearer than a margin to what reclaim cannot
-take from it; swap counts only as far as it is free. A pod that stalls nearly all the time while it is held is
-taken no more from.
+A pod at its memory.high reclaims its own pages when it wants new ones. That costs a pod that streams through
+files next to nothing, because it uses its page cache once. A pod that needs what it holds is slowed down
+instead, and one that cannot give anything back nearly stands still (64 s for each 64 pages at twice its
+memory.high). So no value is below the pod's request, its memory.low or its memory.min, nor closer than a
+margin to what reclaim cannot take from it; swap counts only as far as it is free. Nothing more is taken from
+a pod that stalls nearly all the time.
 
-The kernel reclaims before a write to memory.high returns (`memory_high_write`; since 6.16 not when the
-file is opened non-blocking), and the loop waits for that. So a step takes page cache, and of
-what has to be swapped out only a little.
+A step takes page cache, and only a little of what has to be swapped out, because the kernel reclaims all of a
+step at once (`memory_high_write` in mm/memcontrol.c).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The three kernels, and every way in which they differ here.
 
-Read from Debian's 6.1.192, 6.12.117 and 7.2.13. Each field
-names the section (or file) that states it. `classic()` and `mglru()` switch the LRU as
-`/sys/kernel/mm/lru_gen/enabled` does.
+Read from the sources of Debian's 6.1.192, 6.12.117 and 7.2.13; a field names the kernel since which it holds.
+`classic()` and `with_mglru()` switch the LRU as `/sys/kernel/mm/lru_gen/enabled` does.
 """
 
 from __future__ import annotations
@@ -21,29 +20,29 @@ class Profile:
     mglru: bool
     """lru_gen enabled by default (CONFIG_LRU_GEN_ENABLED: 6.1 no, later yes)."""
     partial_walk: bool
-    """memcg reclaim shares one position per target and stops when it has enough (2.2; since 6.8)."""
+    """memcg reclaim shares one position per target and stops when it has enough (since 6.8)."""
     cost_counts_scanned: bool
-    """lru_note_cost: 32 per page of I/O and 1 per page scanned in vain; 6.1 only pages of I/O (2.4)."""
+    """lru_note_cost: 32 per page of I/O and 1 per page scanned in vain; 6.1 only pages of I/O."""
     zeromap: bool
     """Zero-filled pages are swapped without I/O (mm/page_io.c, since 6.12)."""
     shadow_cap_from_slab: bool
-    """count_shadow_nodes sees no LRU pages under MGLRU: lruvec_lru_size() is 0 there (3; 7.2)."""
+    """count_shadow_nodes sees no LRU pages under MGLRU: lruvec_lru_size() is 0 there (7.2)."""
     mglru_reworked: bool
-    """Tiers, placement, refaults and stopping rule of MGLRU as reworked in 6.14 (4)."""
+    """Tiers, placement, refaults and stopping rule of MGLRU as reworked in 6.14."""
     readahead_merged: bool
-    """ondemand_readahead in one function, whose first window may grow at once (8; until 6.9)."""
+    """ondemand_readahead in one function, whose first window may grow at once (until 6.9)."""
     reclaim_by_quarters: bool
-    """memory.reclaim asks for a quarter of what is left each time (12; since 6.10)."""
+    """memory.reclaim asks for a quarter of what is left each time (since 6.10)."""
     reclaim_swappiness_max: int
     """Highest swappiness= that memory.reclaim takes: -1 none, 200 (6.8), 201 for "max" (6.17)."""
     counts_memcg_reclaim_in_vmstat: bool
-    """/proc/vmstat pgscan/pgsteal include reclaim for cgroup limits (12; 7.2)."""
+    """/proc/vmstat pgscan/pgsteal include reclaim for cgroup limits (7.2)."""
     stock_slots: int
     """Cgroups of which a CPU holds pages charged ahead: NR_MEMCG_STOCK, 7 since 6.16, 1 before (`stock`)."""
     proactive_stats: bool
-    """memory.stat has pgscan_proactive and pgsteal_proactive, pswpin and pswpout (0; 7.2)."""
+    """memory.stat has pgscan_proactive and pgsteal_proactive, pswpin and pswpout (7.2)."""
     large_folios: bool
-    """ext4's page cache has large folios, of up to 2 MiB, for reads that go on and for writes (0, 8; 7.2).
+    """ext4's page cache has large folios, of up to 2 MiB, for reads that go on and for writes (7.2).
 
     Simulated on MGLRU only: where it is switched off, every page stands alone.
     """
@@ -52,13 +51,13 @@ class Profile:
     there (mm/vmscan.c `lru_gen_folio_seq`, 6.14; `lru_batch`)."""
     read_around_hits: Literal["mapped", "new", "faulted"]
     """Which pages, mapped around a fault, say that read-around pays: all; those not of the working set (since
-    6.10); of these the faulted one alone, unless its own fault read it (7.2). mm/filemap.c `mmap_miss`; 8."""
+    6.10); of these the faulted one alone, unless its own fault read it (7.2). mm/filemap.c `mmap_miss`."""
     reparents: bool
-    """A removed cgroup's pages go to its parent (0; 7.2)."""
+    """A removed cgroup's pages go to its parent (7.2)."""
     swap_peak: bool
     """memory.swap.peak exists (6.5)."""
     stale_stats: bool
-    """Dirty limits of a cgroup are reckoned with statistics up to two seconds old (0, 6; 6.12)."""
+    """Dirty limits of a cgroup are reckoned with statistics up to two seconds old (6.12)."""
     throttles_swap_writes: bool
     """io.max holds swap-out back (later kernels only debit it)."""
     depth_counts: Literal["in each word", "by parts", "in all"]
