@@ -41,19 +41,24 @@ class Quantity:
 
     @property
     def value(self) -> int:
-        """The amount rounded up to an integer: bytes of memory (`Quantity.Value`)."""
-        return -(-self.amount.numerator // self.amount.denominator)
+        """The amount rounded away from 0 to an integer: bytes of memory (`Quantity.Value`)."""
+        return _away_from_zero(self.amount)
 
     @property
     def milli_value(self) -> int:
-        """The amount in thousandths, rounded up: millicores (`Quantity.MilliValue`)."""
-        return -(-1000 * self.amount.numerator // self.amount.denominator)
+        """The amount in thousandths, rounded away from 0: millicores (`Quantity.MilliValue`)."""
+        return _away_from_zero(1000 * self.amount)
 
     def __add__(self, other: Quantity) -> Quantity:
         return Quantity(self.amount + other.amount)
 
     def __bool__(self) -> bool:
         return self.amount != 0
+
+
+def _away_from_zero(amount: Fraction) -> int:
+    magnitude = -(-abs(amount.numerator) // amount.denominator)
+    return magnitude if amount >= 0 else -magnitude
 
 
 ZERO: Final = Quantity(Fraction(0))

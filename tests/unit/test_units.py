@@ -67,6 +67,11 @@ def test_millicores_round_up() -> None:
     assert parse_quantity("1500u").milli_value == 2
 
 
+def test_what_is_less_than_nothing_is_rounded_away_from_it_too() -> None:
+    assert [parse_quantity(text).value for text in ("-1.5", "-100m", "-2")] == [-2, -1, -2]
+    assert parse_quantity("-1500u").milli_value == -2
+
+
 def test_a_size_is_never_negative() -> None:
     with pytest.raises(QuantityError, match="negative"):
         parse_bytes("-1")

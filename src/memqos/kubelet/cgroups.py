@@ -53,8 +53,11 @@ class CgroupIdentity:
 
 
 def to_systemd(name: CgroupName) -> str:
-    """Return a name's path under the systemd driver, which has - for nesting and so writes _ for it."""
-    parts = [part.replace("-", "_") for part in name]
+    """Return a name's path under the systemd driver, which has - for nesting and so writes _ for it.
+
+    A single empty component is the root, as no component is (`CgroupName.ToSystemd`).
+    """
+    parts = [part.replace("-", "_") for part in name if name != ("",)]
     return "/".join("-".join(parts[: depth + 1]) + ".slice" for depth in range(len(parts)))
 
 

@@ -26,8 +26,9 @@ BEST_EFFORT_ADJ: Final = 1000
 def oom_score_adj(pod: Pod, container: Container, memory: int, *, pod_level: bool = True) -> int:
     """Return the container's `oom_score_adj` on a node with `memory` bytes of MemTotal (above 0).
 
-    Burstable: 1000 − 1000 * request / MemTotal, within 3 to 999. What a pod-level request exceeds
-    the containers' is shared among them; a sidecar never scores above the smallest container.
+    Burstable: 1000 − 1000 * request / MemTotal, at least 3 and never 1000. What a pod-level request exceeds
+    the containers' is shared among them; a sidecar never scores above the smallest container. Of a pod-level
+    request below the containers' sum, which the API server refuses, the kubelet makes more than 1000.
     """
     if is_node_critical_pod(pod):
         return GUARANTEED_ADJ
@@ -41,7 +42,7 @@ def oom_score_adj(pod: Pod, container: Container, memory: int, *, pod_level: boo
     if any(init.name == container.name and init.is_sidecar for init in pod.init_containers):
         smallest = min((each.resources.memory_request for each in pod.containers), default=0)
         adj = min(adj, 1000 - _div(1000 * (smallest + share), memory))
-    return max(1000 + GUARANTEED_ADJ, min(BEST_EFFORT_ADJ - 1, adj))
+    return max(1000 + GUARANTEED_ADJ, BEST_EFFORT_ADJ - 1 if adj == BEST_EFFORT_ADJ else adj)
 
 
 def oom_group(config: KubeletConfig) -> bool:

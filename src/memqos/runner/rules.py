@@ -57,6 +57,6 @@ class KubeletRules:
         return writes(pods, self.capacity, self.config)
 
     def oom_score_adj(self, pod: Pod, container: Container) -> int:
-        """Return what a container's processes get."""
+        """Return what a container's processes get, as far as the kernel takes it (OOM_SCORE_ADJ_MAX)."""
         pod_level = self.config.pod_level_resources
-        return oom_score_adj(pod, container, self.capacity.memory, pod_level=pod_level)
+        return min(1000, oom_score_adj(pod, container, self.capacity.memory, pod_level=pod_level))

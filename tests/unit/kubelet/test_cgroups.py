@@ -12,6 +12,8 @@ from memqos.kubelet.cgroups import (
     kubepods_path,
     pod_path,
     qos_path,
+    to_cgroupfs,
+    to_systemd,
 )
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.qos import QOS_CLASSES
@@ -26,6 +28,11 @@ def test_the_cgroup_root_comes_first_as_kind_has_it():
     assert qos_path("Burstable", kind) == (
         "kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice"
     )
+
+
+@pytest.mark.parametrize("root", [(), ("",)])
+def test_no_name_and_an_empty_one_are_the_root(root):
+    assert (to_systemd(root), to_cgroupfs(root)) == ("", "")
 
 
 def test_a_dash_in_the_cgroup_root_is_an_underscore_for_systemd():

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.oom import oom_group, oom_score_adj
+from memqos.runner.rules import KubeletRules
 from memqos.units import GIB, MIB
 
 
@@ -46,6 +48,14 @@ def test_what_the_pod_requests_beyond_its_containers_is_shared_among_them(pod, c
     of_pod = pod(container("a", "1Gi"), container("b"), pod_level=({"memory": "3Gi"}, {}))
     assert [adj(of_pod, index) for index in range(2)] == [750, 875]
     assert [adj(of_pod, index, pod_level=False) for index in range(2)] == [875, 999]
+
+
+def test_a_pod_level_request_below_its_containers_leads_beyond_what_the_kernel_takes(pod, container):
+    # the API server refuses such a pod, and the kubelet's own sum is not bounded either
+    of_pod = pod(container("a", "1Gi"), container("b"), pod_level=({"memory": "512Mi"}, {}))
+    assert [adj(of_pod, index) for index in range(2)] == [907, 1031]
+    rules = KubeletRules(KubeletConfig(), NodeCapacity(8 * GIB))
+    assert [rules.oom_score_adj(of_pod, each) for each in of_pod.containers] == [907, 1000]
 
 
 def test_an_oom_kill_takes_the_whole_container_unless_told_otherwise():

@@ -91,6 +91,12 @@ def pod(spec, name="pod", **fields):
     )
 
 
+def pod_of(case, **fields):
+    """The pod of a case, with whatever stands beside its spec."""
+    fields.setdefault("status_qos_class", case.get("statusQOSClass") or "")
+    return pod(case["podSpec"], annotations=case.get("annotations") or {}, **fields)
+
+
 def flat_pod(given):
     """A pod of the groups x_eviction_*: one container, amounts in bytes."""
 
@@ -116,6 +122,11 @@ def flat_pod(given):
         spec["resources"] = {"requests": lists(memory=given["podLevelMemoryRequest"])}
     annotations = {"kubernetes.io/config.source": "file"} if given.get("static") else {}
     return pod(spec, given["name"], annotations=annotations)
+
+
+def bare(single_process_oom_kill):
+    """What the bare function takes nil for; the kubelet itself passes false on cgroup v2."""
+    return True if single_process_oom_kill is None else single_process_oom_kill
 
 
 def swap_config(case):
@@ -175,13 +186,11 @@ def observed(given):
 
 
 def qos_class(case):
-    assert (
-        compute_pod_qos(pod(case["podSpec"]), pod_level=case["podLevelResourcesEnabled"]) == case["expected"]
-    )
+    assert compute_pod_qos(pod_of(case), pod_level=case["podLevelResourcesEnabled"]) == case["expected"]
 
 
 def oom_score_adj(case):
-    of_pod = pod(case["podSpec"], annotations=case.get("annotations") or {})
+    of_pod = pod_of(case)
     adj = oom.oom_score_adj(
         of_pod,
         named(of_pod, case["container"]),
@@ -193,7 +202,7 @@ def oom_score_adj(case):
 
 
 def limited_swap(case):
-    of_pod, config, node = pod(case["podSpec"]), swap_config(case), capacity(case)
+    of_pod, config, node = pod_of(case), swap_config(case), capacity(case)
     for expected in case["expected"]:
         of_container = named(of_pod, expected["container"])
         keys, limit = written(of_pod, of_container, node, config)
@@ -208,14 +217,14 @@ def limited_swap(case):
 
 
 def container_swap_behavior(case):
-    of_pod = pod(case["podSpec"], status_qos_class=case["statusQOSClass"])
+    of_pod = pod_of(case)
     for of_container in of_pod.containers:
         behavior = swap.container_swap_behavior(of_pod, of_container, swap_config(case), capacity(case))
         assert behavior == case["expected"]
 
 
 def memory_qos_container(case):
-    of_pod = pod(case["podSpec"])
+    of_pod = pod_of(case)
     config = KubeletConfig(
         memory_qos=True,
         memory_reservation_policy=case["memoryReservationPolicy"],
@@ -227,13 +236,13 @@ def memory_qos_container(case):
         )
         assert unified(keys) == case["expectedUnified"]
         for knob, amount in (case.get("tableExpected") or {}).items():
-            assert keys.get(knob, 0) == int(amount)  # upstream's table has 0 for what is not written
+            assert keys.get(knob, 0) == int(amount or 0)  # upstream's table has 0 for what is not written
 
 
 def container_limits_and_oom_group(case):
     limits = {"cpu": case["cpuLimit"], "memory": case["memoryLimit"]}
     of_pod = pod({"containers": [{"name": "c", "resources": {"limits": limits}}]})
-    config = KubeletConfig(single_process_oom_kill=case["singleProcessOOMKill"])
+    config = KubeletConfig(single_process_oom_kill=bare(case["singleProcessOOMKill"]))
     limit = resources.container_memory_limit(of_pod, of_pod.containers[0])
     assert limit == case["expected"].get("memory_limit_in_bytes", 0)
     on_v2 = case["cgroupVersion"] == "v2"
@@ -243,12 +252,12 @@ def container_limits_and_oom_group(case):
 
 def pod_cgroup_memory_max(case):
     config = KubeletConfig(pod_level_resources=case["podLevelResourcesEnabled"])
-    assert pod_memory_max(pod(case["podSpec"]), config) == (case["expectedMemoryMaxBytes"] or 0)
+    assert pod_memory_max(pod_of(case), config) == (case["expectedMemoryMaxBytes"] or 0)
 
 
 def pod_memory_qos(case):
     config = KubeletConfig(memory_qos=True, memory_reservation_policy=case["memoryReservationPolicy"])
-    assert unified(memory_qos.pod_memory_qos(pod(case["podSpec"]), config)) == (case["expectedUnified"] or {})
+    assert unified(memory_qos.pod_memory_qos(pod_of(case), config)) == (case["expectedUnified"] or {})
 
 
 def qos_class_cgroups(case):
@@ -366,6 +375,7 @@ def eviction_manager_sequence(case):
         seen = eviction.Observation(dict.fromkeys(thresholds.MEMORY_SIGNALS, left_of), pods, stats)
         state, decision = eviction.synchronize(config, state, seen, now)
         assert_decision(decision, step)
+        assert_admission(decision.conditions, step.get("expectAdmit") or {})
 
 
 def sequence_threshold(given):
@@ -472,20 +482,21 @@ def cgroup_names(case):
 
 def x_container_resources(case):
     given, node = case["kubelet"], case["node"]
-    alone = given["singleProcessOOMKill"]
     config = KubeletConfig(
         memory_qos=given["MemoryQoS"],
         memory_reservation_policy=given["memoryReservationPolicy"],
         memory_throttling_factor=given["memoryThrottlingFactor"],
         swap_behavior=given["swapBehavior"],
-        single_process_oom_kill=True if alone is None else alone,  # what the bare function does with nil
+        single_process_oom_kill=bare(given["singleProcessOOMKill"]),
         # the case gives the allocatable amount; a reservation of the rest leads to it
-        kube_reserved={"memory": Quantity(Fraction(node["memoryCapacity"] - node["allocatableMemory"]))},
+        kube_reserved={
+            "memory": Quantity(Fraction(node["memoryCapacity"] - (node["allocatableMemory"] or 0)))
+        },
     )
     of_node = NodeCapacity(
         node["memoryCapacity"], node["swapCapacity"], node["pageSize"], node["swapControllerAvailable"]
     )
-    of_pod = pod(case["podSpec"], annotations=case.get("annotations") or {})
+    of_pod = pod_of(case)
     assert len(case["expected"]) == len(of_pod.all_containers)
     for expected in case["expected"]:
         of_container = named(of_pod, expected["container"])
@@ -509,7 +520,7 @@ def x_calc_swap(case):
 
 
 def x_pod_cgroup(case):
-    of_pod = pod(case["podSpec"])
+    of_pod = pod_of(case)
     config = KubeletConfig(memory_qos=True, memory_reservation_policy="TieredReservation")
     assert compute_pod_qos(of_pod) == case["expectedQOSClass"]
     assert resources.pod_memory_request(of_pod) == case["expectedPodMemoryRequest"]
