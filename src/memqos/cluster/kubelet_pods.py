@@ -6,7 +6,8 @@ comes back as an error, and the others are managed all the same.
 
 Memory requests and limits are those that the kubelet has actuated (`status.….resources`), as far as it
 says so, and else the spec's: while an in-place resize (KEP-1287) waits, or was refused, they differ,
-and the cgroups hold the former.
+and the cgroups hold the former. What it says of the pod as a whole is the pod cgroup's, with the
+runtime's overhead in it, which the spec's is without (component-helpers/resource `PodRequests`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from memqos.cluster.fields import At
 from memqos.cluster.pod import pod_from_dict
 from memqos.errors import ManifestError
 from memqos.model.pods import Container, Pod, Resources
+from memqos.units import ZERO, Quantity
 
 _PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
 _CLASSES: Final = ("Guaranteed", "Burstable", "BestEffort")
@@ -82,7 +84,8 @@ def pod_from_status(document: Any, *, source: str = "", field: str = "") -> Pod:
         pod,
         containers=_as_actuated(pod.containers, reported),
         init_containers=_as_actuated(pod.init_containers, reported),
-        resources=resources and _with_memory(resources, status.get("resources")),
+        resources=resources
+        and _with_memory(resources, status.get("resources"), pod.overhead.get("memory", ZERO)),
         status_qos_class=status.get("qosClass").one_of(_CLASSES),
         phase=status.get("phase").one_of(_PHASES),
         container_ids=dict(_ids(status)),
@@ -98,12 +101,20 @@ def _as_actuated(containers: tuple[Container, ...], reported: Mapping[str, At]) 
     )
 
 
-def _with_memory(resources: Resources, reported: At) -> Resources:
+def _with_memory(resources: Resources, reported: At, overhead: Quantity = ZERO) -> Resources:
+    """Take what is reported of the amounts that the spec names, less the overhead in it.
+
+    Of a pod, the containers' sum is reported, too: that makes no pod-level amount of it.
+    """
     requests, limits = dict(resources.requests), dict(resources.limits)
     for amounts, group in ((requests, "requests"), (limits, "limits")):
         memory = reported.get(group).get("memory")
-        if memory.value is not None:
-            amounts["memory"] = memory.quantity()
+        if memory.value is None or "memory" not in amounts:
+            continue
+        actual = memory.quantity()
+        if overhead and actual != amounts["memory"]:
+            actual = Quantity(max(ZERO.amount, actual.amount - overhead.amount))
+        amounts["memory"] = actual
     return Resources(requests, limits)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from memqos.cluster.kubelet_pods import pod_from_status, pod_list_from, read_pod_list
 from memqos.errors import ManifestError
+from memqos.kubelet.resources import eviction_memory_request, pod_memory_limit
 from memqos.units import MIB
 
 FIXTURES = Path(__file__).parents[2] / "golden" / "kubernetes-1.36"
@@ -87,6 +88,30 @@ def test_while_a_resize_is_in_progress_the_cgroups_hold_what_was_actuated() -> N
 def test_after_a_resize_both_agree() -> None:
     pod = pod_from_status(exchange("pod-after-resize-guar-up.json"))
     assert pod.containers[0].resources.memory_limit == 160 * MIB
+
+
+def pod_level(spec: dict[str, Any], reported: dict[str, Any], overhead: str = "") -> Any:
+    """A pod with pod-level resources, of which its status reports others."""
+    document = item(resources=reported)
+    document["spec"]["resources"] = spec
+    document["spec"]["containers"][0]["resources"] = {"limits": {"memory": "200Mi"}}
+    document["spec"]["overhead"] = {"memory": overhead} if overhead else {}
+    return pod_from_status(document)
+
+
+def test_the_containers_sum_that_a_pods_status_reports_is_no_pod_level_amount() -> None:
+    reported = {"requests": {"memory": "200Mi"}, "limits": {"memory": "200Mi"}}
+    pod = pod_level({"requests": {"cpu": "1"}}, reported)
+    assert pod.resources is not None
+    assert "memory" not in {**pod.resources.requests, **pod.resources.limits}
+    # pod-level resources without memory: no memory request for eviction, whatever the containers say
+    assert not eviction_memory_request(pod)
+
+
+@pytest.mark.parametrize(("reported", "limit"), [("364Mi", 300), ("464Mi", 400), ("300Mi", 300)])
+def test_a_pods_overhead_is_not_counted_twice(reported: str, limit: int) -> None:
+    pod = pod_level({"limits": {"memory": "300Mi"}}, {"limits": {"memory": reported}}, overhead="64Mi")
+    assert pod_memory_limit(pod) == (limit + 64) * MIB
 
 
 @pytest.mark.parametrize(
