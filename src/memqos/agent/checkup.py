@@ -58,7 +58,7 @@ def check_node(cgroup_root: str = "/sys/fs/cgroup") -> Iterator[Finding]:
     yield _permission(cgroup_root)
     yield _memory(snapshot)
     yield _kubepods(snapshot)
-    for danger in dangers(snapshot):
+    for danger in dangers(snapshot, io_limited=False):
         where = danger.subject or "node"
         yield Finding("danger", where, "missing", danger.problem, danger.remedy)
     yield from _protection(cgroup_root)

@@ -66,7 +66,8 @@ class Agent:
     is how long `run` took from being told to stop until the original values were back.
 
     `guarded`: dangerous writes are refused (`memqos.policy.guard`); rivals in an experiment are carried out
-    as they are. `next_look` is how many seconds the last turn lets pass at most.
+    as they are. `io_limited`: the policies limit the I/O of whoever disturbs. `next_look` is how many seconds
+    the last turn lets pass at most.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Agent:
         on_tick: Callable[[Tick], None] | None = None,
         evictor: Evictor | None = None,
         guarded: bool = True,
+        io_limited: bool = True,
     ) -> None:
         self.node = node
         self.policies = policies
@@ -89,6 +91,7 @@ class Agent:
         self.enforcer = Enforcer(node, originals, dry_run=dry_run)
         self.evictions = Evictions(evictor, dry_run)
         self._guarded = guarded
+        self._io_limited = io_limited
         self.ticks = 0
         self.next_look = self.settings.interval_seconds
         self.failed_looks = 0
@@ -203,7 +206,7 @@ class Agent:
             plans.append(plan)
         plan = overlay(plans)
         if self._guarded:
-            plan = refuse(plan, view.now)
+            plan = refuse(plan, view.now, io_limited=self._io_limited)
         return plan, len(plans) == len(self.policies)
 
     def _until_next(self, plan: Plan) -> float:

@@ -168,6 +168,7 @@ class Session:
             dry_run=self._dry_run,
             on_tick=self._see,
             evictor=evictor,
+            io_limited=self._settings.io.enabled,
         )
         try:
             with thrifty():

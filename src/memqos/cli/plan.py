@@ -69,7 +69,7 @@ def command(
         raise InputError("--node-memory plans for pods of manifests", remedy="name them with --pods")
     real = _observed(cgroup_root) if node_memory is None else _imagined(node_memory, node_swap)
     snapshot, placed = _with(real, source, settings.kubelet.config)
-    plan = decide_once(ladder(settings), View(snapshot, None, placed))
+    plan = decide_once(ladder(settings), View(snapshot, None, placed), io_limited=settings.io.enabled)
     writes = plan_table(plan, real, placed, changes_only=not everything)
     ladder_table = stands_table(plan.stands, rungs_of(rungs(settings)))
     evictions = evictions_table(Evicted(each, "dry-run") for each in plan.evictions)

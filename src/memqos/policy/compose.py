@@ -84,11 +84,14 @@ def foresee(view: View, plan: Plan) -> View:
     return replace(view, now=msgspec.structs.replace(view.now, cgroups=cgroups))
 
 
-def decide_once(policies: Iterable[AnyPolicy], view: View) -> Plan:
-    """Return what the policies, lowest first, want of a node they have never seen before."""
+def decide_once(policies: Iterable[AnyPolicy], view: View, *, io_limited: bool = True) -> Plan:
+    """Return what the policies, lowest first, want of a node they have never seen before.
+
+    `io_limited`: they limit the I/O of whoever disturbs (`memqos.policy.guard`).
+    """
     plans = []
     for policy in policies:
         _, plan = policy.decide(policy.initial(), view)
         view = foresee(view, plan)
         plans.append(plan)
-    return refuse(overlay(plans), view.now)
+    return refuse(overlay(plans), view.now, io_limited=io_limited)

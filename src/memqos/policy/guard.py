@@ -21,7 +21,7 @@ from typing import Final
 from msgspec import structs
 
 from memqos.model.plan import Advice, Plan, Value, Write
-from memqos.model.snapshot import Cgroup, Disk, NodeFacts, Snapshot
+from memqos.model.snapshot import Cgroup, Disk, IoMax, NodeFacts, Snapshot, Swap
 from memqos.policy.stat import unreclaimable
 from memqos.units import UNLIMITED, format_bytes, page_floor
 
@@ -49,15 +49,16 @@ class Danger:
 def dangers(now: Snapshot, *, io_limited: bool = True) -> Iterator[Danger]:
     """Yield what is dangerous on a node. `io_limited`: memqos limits the I/O of whoever disturbs."""
     yield from _watermarks(now.node)
-    if not io_limited:
-        yield from _slow_swap(now.node)
-    swap_free = now.node.meminfo.get("SwapFree", 0)
+    if not (io_limited and "io.max" in now.features):
+        yield from _slow_swap(now)
+    meminfo = now.node.meminfo
+    swap_free, no_swap = meminfo.get("SwapFree", 0), not meminfo.get("SwapTotal", 0)
     for path, cgroup in now.cgroups.items():
         if not path:
             continue
         most, high = cgroup.memory_max, cgroup.memory_high
-        if cgroup.memory_min and most is not None and cgroup.memory_min >= most * _CLOSE:
-            yield from _protection(cgroup, now.node.page_size)
+        if cgroup.memory_min:
+            yield from _protection(cgroup, now)
         charged = cgroup.memory_current or 0
         throttled = high is not None and high < UNLIMITED and charged > high
         full = most is not None and most < UNLIMITED and charged >= most * _CLOSE
@@ -66,7 +67,7 @@ def dangers(now: Snapshot, *, io_limited: bool = True) -> Iterator[Danger]:
             if throttled and high is not None and kept > high:
                 yield _throttle(cgroup, high)
             if full and most is not None and kept and kept >= most * _CLOSE:
-                yield _limit(cgroup, most)
+                yield _limit(cgroup, most, no_swap=no_swap)
 
 
 def refuse(plan: Plan, foreseen: Snapshot, *, io_limited: bool = True) -> Plan:
@@ -90,14 +91,20 @@ def refuse(plan: Plan, foreseen: Snapshot, *, io_limited: bool = True) -> Plan:
     return replace(plan, writes=tuple(writes.values()), advice=(*plan.advice, *advice)) if advice else plan
 
 
-def _protection(cgroup: Cgroup, page_size: int) -> Iterator[Danger]:
-    low, most = cgroup.memory_min or 0, cgroup.memory_max
-    if most is None or most >= UNLIMITED or low < most * _CLOSE or not low:
+def _protection(cgroup: Cgroup, now: Snapshot) -> Iterator[Danger]:
+    """Compare with the least limit on the way up: reclaim for any of them has to pass this memory.min by."""
+    low, most, whose = cgroup.memory_min or 0, UNLIMITED, cgroup
+    path: str | None = cgroup.path
+    while path:
+        above = now.cgroups.get(path)
+        if above is not None and above.memory_max is not None and above.memory_max < most:
+            most, whose = above.memory_max, above
+        path = path.rpartition("/")[0]
+    if most >= UNLIMITED or low < most * _CLOSE:
         return
-    safe = page_floor(int(most * _MIN_SHARE), page_size)
-    problem = (
-        f"memory.min is as high as memory.max, {format_bytes(most)}: its page cache can cause an OOM kill"
-    )
+    safe = page_floor(int(most * _MIN_SHARE), now.node.page_size)
+    limit = "memory.max" if whose is cgroup else f"the memory.max of {whose.path}"
+    problem = f"memory.min is as high as {limit}, {format_bytes(most)}: its page cache can cause an OOM kill"
     remedy = "leave a tenth of memory.max unprotected, or use memory.low (memoryReservationPolicy None)"
     yield Danger(cgroup.path, problem, remedy, "memory.min", safe)
 
@@ -109,9 +116,10 @@ def _throttle(cgroup: Cgroup, high: int) -> Danger:
     return Danger(cgroup.path, problem, "raise memory.high, or let the pod swap", "memory.high")
 
 
-def _limit(cgroup: Cgroup, most: int) -> Danger:
+def _limit(cgroup: Cgroup, most: int, *, no_swap: bool) -> Danger:
     problem = f"what it cannot give up nearly fills memory.max, {format_bytes(most)}: the next peak kills it"
-    remedy = "raise the pod's memory limit, or let it swap: annotation memqos.dev/swap-limit"
+    swap = "give the node swap and let the pod swap" if no_swap else "let it swap"
+    remedy = f"raise the pod's memory limit, or {swap}: annotation memqos.dev/swap-limit"
     return Danger(cgroup.path, problem, remedy, "memory.max")
 
 
@@ -126,16 +134,44 @@ def _watermarks(node: NodeFacts) -> Iterator[Danger]:
     yield Danger("", problem, remedy)
 
 
-def _slow_swap(node: NodeFacts) -> Iterator[Danger]:
-    for swap in node.swaps:
-        disk = next((one for one in node.disks.values() if swap.filename == f"/dev/{one.name}"), None)
-        if disk is not None and _mean_us(disk) > _SLOW_US:
-            problem = (
-                f"{swap.filename} takes {_mean_us(disk) // 1000} ms a request and nothing limits who swaps"
-            )
-            yield Danger("", problem, "turn on spec.io.limit, or swap to a faster disk")
+def _slow_swap(now: Snapshot) -> Iterator[Danger]:
+    """Look at every swap file and device whose disk is known, each disk once."""
+    told = set()
+    for swap in now.node.swaps:
+        disk = _disk_of(swap, now.node)
+        mean = 0 if disk is None else _mean_us(disk)
+        if disk is None or mean <= _SLOW_US or disk.device in told or _is_limited(disk.device, now):
+            continue
+        told.add(disk.device)
+        where = swap.filename if swap.filename == f"/dev/{disk.name}" else f"{swap.filename} on {disk.name}"
+        problem = f"{where} takes {_about_ms(mean)} ms a request and nothing limits who swaps"
+        yield Danger("", problem, "let memqos limit it (spec.io.enabled: true), or swap to a faster disk")
+
+
+def _disk_of(swap: Swap, node: NodeFacts) -> Disk | None:
+    """Return the disk that is swapped to: of a swap file its filesystem's, of a partition the whole one."""
+    if swap.device is not None:
+        return node.disks.get(swap.device)
+    return next((one for one in node.disks.values() if swap.filename == f"/dev/{one.name}"), None)
+
+
+def _is_limited(device: str, now: Snapshot) -> bool:
+    """Whether anybody has an io.max there, or the kernel shares the disk by weight (io.cost)."""
+    root = now.cgroups.get("")
+    qos = (root.io_cost_qos if root is not None else None) or {}
+    if "enable=1" in qos.get(device, "").split():
+        return True
+    none = IoMax()
+    return any((cgroup.io_max or {}).get(device, none) != none for cgroup in now.cgroups.values())
 
 
 def _mean_us(disk: Disk) -> int:
     requests = disk.rios + disk.wios
     return disk.weighted_time_us // requests if requests >= _REQUESTS else 0
+
+
+def _about_ms(mean_us: int) -> int:
+    """Return milliseconds in one digit: what is told once is not told anew with every request."""
+    milliseconds = mean_us // 1000
+    digit: int = 10 ** (len(str(milliseconds)) - 1)
+    return milliseconds // digit * digit

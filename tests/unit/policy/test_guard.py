@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from memqos.model.plan import Plan, Write
-from memqos.model.snapshot import Disk, Snapshot, Swap, Zone
+from memqos.model.snapshot import Disk, IoMax, Snapshot, Swap, Zone
 from memqos.policy.compose import foresee
 from memqos.policy.guard import dangers, refuse
 from memqos.units import GIB, MIB, UNLIMITED
@@ -64,12 +64,75 @@ def test_large_watermarks_are_dangerous_without_swap_only(calm: Scene) -> None:
     assert problems(node(calm.look().now, zones=zones)) == []
 
 
-def test_swap_on_a_slow_disk_is_dangerous_where_nothing_limits_it(calm: Scene) -> None:
-    disk = Disk("253:0", "vdb", 500, 0, 500, 0, 0, 0, weighted_time_us=50_000_000)
-    swaps = (Swap("/dev/vdb", "partition", GIB, 0, -2),)
-    now = node(calm.look().now, disks={"253:0": disk}, swaps=swaps)
+def test_memory_min_as_high_as_the_limit_above_it_is_dangerous_too(calm: Scene) -> None:
+    container = calm.cgroups["kubepods/shop/app"]
+    container.update(memory_min=100 * MIB, memory_max=UNLIMITED)
+    (danger,) = dangers(calm.look().now)
+    assert danger.problem.startswith("memory.min is as high as the memory.max of kubepods/shop, 100 MiB")
+    assert (danger.subject, danger.knob, danger.safe) == ("kubepods/shop/app", "memory.min", 90 * MIB)
+
+
+def test_memory_min_below_every_limit_is_none(calm: Scene) -> None:
+    calm.cgroups["kubepods/shop/app"].update(memory_min=94 * MIB, memory_max=UNLIMITED)
+    calm.pod("free", memory_min=500 * MIB)
+    assert problems(calm.look().now) == []
+
+
+def slow(view: Any, filename: str, device: str | None, **fields: Any) -> Snapshot:
+    """The node with swap on a disk that takes 53 ms a request."""
+    disk = Disk("253:0", "vdb", 500, 0, 500, 0, 0, 0, weighted_time_us=53_000_000)
+    swaps = (Swap(filename, "file", GIB, 0, -2, device),)
+    return node(view.now, **{"disks": {"253:0": disk}, "swaps": swaps, **fields})
+
+
+@pytest.mark.parametrize(
+    ("filename", "device", "named"),
+    [
+        ("/dev/vdb", None, "/dev/vdb"),
+        ("/dev/vdb", "253:0", "/dev/vdb"),
+        ("/dev/vdb2", "253:0", "/dev/vdb2 on vdb"),
+        ("/swap.img", "253:0", "/swap.img on vdb"),
+    ],
+)
+def test_swap_on_a_slow_disk_is_dangerous_where_nothing_limits_it(
+    calm: Scene, filename: str, device: str | None, named: str
+) -> None:
+    now = slow(calm.look(), filename, device)
     assert problems(now) == []
-    assert problems(now, io_limited=False) == ["/dev/vdb takes 50 ms a request and nothing limits who swaps"]
+    assert problems(now, io_limited=False) == [f"{named} takes 50 ms a request and nothing limits who swaps"]
+
+
+def test_no_policy_limits_anybody_on_a_kernel_without_io_max(calm: Scene) -> None:
+    calm.features -= {"io.max"}
+    assert "nothing limits who swaps" in problems(slow(calm.look(), "/dev/vdb", "253:0"))[0]
+
+
+def test_swap_is_none_on_a_disk_that_is_fast_unknown_or_hardly_used(calm: Scene) -> None:
+    for disk in (
+        Disk("253:0", "vdb", 5000, 0, 5000, 0, 0, 0, weighted_time_us=53_000_000),
+        Disk("253:0", "vdb", 50, 0, 10, 0, 0, 0, weighted_time_us=53_000_000),
+        Disk("253:16", "vdc", 500, 0, 500, 0, 0, 0, weighted_time_us=53_000_000),
+    ):
+        now = slow(calm.look(), "/dev/vdb", "253:0", disks={disk.device: disk})
+        assert problems(now, io_limited=False) == []
+
+
+def test_swap_is_none_where_somebody_limits_that_disk(calm: Scene) -> None:
+    calm.change("shop", io_max={"253:0": IoMax(wbps=MIB)})
+    assert problems(slow(calm.look(), "/dev/vdb", "253:0"), io_limited=False) == []
+    calm.change("shop", io_max={"253:0": IoMax(), "8:0": IoMax(wbps=MIB)})
+    assert problems(slow(calm.look(), "/dev/vdb", "253:0"), io_limited=False) != []
+    calm.cgroups[""]["io_cost_qos"] = {"253:0": "enable=1 ctrl=user"}
+    assert problems(slow(calm.look(), "/dev/vdb", "253:0"), io_limited=False) == []
+
+
+def test_where_the_node_has_no_swap_the_remedy_says_so(calm: Scene) -> None:
+    calm.change("shop", memory_current=98 * MIB, memory_stat={"anon": 97 * MIB, "file": MIB})
+    (danger,) = dangers(calm.look().now)
+    assert "give the node swap and let the pod swap" in danger.remedy
+    calm.swap = GIB
+    (danger,) = dangers(calm.look().now)
+    assert "or let it swap: annotation memqos.dev/swap-limit" in danger.remedy
 
 
 def test_a_dangerous_write_is_made_safe_or_left_out_and_told(calm: Scene) -> None:
