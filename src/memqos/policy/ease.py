@@ -112,7 +112,12 @@ class Ease:
         reason = sum(_TO_WRITE.of(cgroup.memory_stat)) * _MUCH_TO_WRITE > limit
         if not reason and (before is None or now - before.reason_us >= self.settings.dwell_seconds * 1e6):
             return None
-        theirs = before.theirs if before is not None else cgroup.memory_high
+        theirs = cgroup.memory_high
+        if before is not None:
+            if theirs == before.high:  # else it was not written, or somebody wrote since
+                theirs = before.theirs
+            elif theirs is not None and theirs != before.theirs:
+                before = replace(before, theirs=theirs)
         if theirs is None or not _LEAST_LIMIT <= limit < UNLIMITED:
             return None
         node = situation.view.now.node

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from memqos.model.snapshot import Cgroup, Disk, IoStat, NodeFacts, Pressure
+from memqos.model.snapshot import Cgroup, Disk, IoStat, NodeFacts, Pressure, Snapshot
 from memqos.model.view import View
 from memqos.policy.stat import Lines, swapping_out
 
@@ -82,6 +82,10 @@ class History:
         while len(kept) >= 2 and kept[1].time_us <= begin:
             kept = kept[1:]
         return History(view.now.boot_id, (*kept, moment_of(view)))
+
+    def is_after(self, now: Snapshot) -> bool:
+        """Whether anything here was seen in another boot than `now`, or later."""
+        return bool(self.moments) and (self.boot_id != now.boot_id or self.moments[-1].time_us > now.time_us)
 
     def since(self) -> Moment | None:
         """Return the moment that rates up to now are taken from; `None` while there is none."""

@@ -43,7 +43,12 @@ class Manager:
         return ManagerMemory(History(), Troubles(), tuple(rung.initial() for rung in self.rungs), nothing)
 
     def decide(self, memory: ManagerMemory, view: View) -> tuple[ManagerMemory, Plan]:
-        """Return the new memory and what all rungs together want."""
+        """Return the new memory and what all rungs together want.
+
+        A clock that went back, or another boot's, makes what was remembered by it void: all begin anew.
+        """
+        if memory.history.is_after(view.now):
+            memory = self.initial()
         history = memory.history.after(view)
         signals = Signals.of(view, history)
         troubles = memory.troubles.after(signals, self.watch)

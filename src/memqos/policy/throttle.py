@@ -55,6 +55,12 @@ class Hold:
     since_us: int
     victim: str
 
+    def beside(self, found: int | None) -> Hold:
+        """Return the hold at a look that shows `found`: what is neither ours nor was there is theirs."""
+        if found is None or found in (min(self.high, self.theirs), self.theirs):
+            return self
+        return replace(self, theirs=found)
+
 
 @dataclass(frozen=True, slots=True)
 class ThrottleMemory:
@@ -83,16 +89,16 @@ class Throttle:
         """Return the new memory and every memory.high that shall be held."""
         cgroups, now = situation.view.now.cgroups, situation.now_us
         holds = {
-            path: hold
+            path: hold.beside(cgroups[path].memory_high)
             for path, hold in memory.holds.items()
-            if path in cgroups and cgroups[path].inode == hold.inode and not _leaves(hold, situation)
+            if path in cgroups and cgroups[path].inode == hold.inode and _is_due(hold, situation)
         }
         hurt = hurts(situation, {hold.key for hold in holds.values()}, self.settings.short_percent)
         blamed = culprits(hurt, situation)
         pace, move = self._turn(memory.pace, now, hurt=bool(hurt and (blamed or holds)))
         spent = memory.spent and pace is not None
         if move in ("tighten", "retreat"):
-            spent = not self._lower(holds, blamed, hurt[0].victim, situation)
+            spent = not self._lower(holds, blamed, hurt, situation)
             if spent and pace is not None and memory.pace is not None:
                 pace = replace(pace, changed_us=memory.pace.changed_us)
         elif move == "loosen":
@@ -112,9 +118,9 @@ class Throttle:
         return before.turn(now_us, hurt=hurt, dwell_us=dwell_us, calm_us=calm_us)
 
     def _lower(
-        self, holds: dict[str, Hold], blamed: Sequence[PodSignals], victim: str, situation: Situation
+        self, holds: dict[str, Hold], blamed: Sequence[PodSignals], hurt: Sequence[Hurt], situation: Situation
     ) -> bool:
-        """Lower who is to blame by a step in all; true when anybody was."""
+        """Lower who is to blame by a step in all, each for the first it gives way to; true if anybody was."""
         node = situation.view.now.node
         budget = int(node.meminfo.get("MemTotal", 0) * self.settings.step_percent / 100)
         lowered = False
@@ -132,6 +138,7 @@ class Throttle:
             lowered = True
             if hold is None:
                 now = situation.now_us
+                victim = next(one.victim for one in hurt if pod.importance < one.importance)
                 hold = Hold(pod.cgroup.inode, pod.key, high, pod.current, theirs, now, victim)
             holds[pod.path] = replace(hold, high=high)
         return lowered
@@ -186,10 +193,15 @@ class Throttle:
         return tuple(stands.values())
 
 
-def _leaves(hold: Hold, situation: Situation) -> bool:
-    """Whether a held pod was told to go: what holds it back would only keep it here."""
-    pod = situation.signals.pod(hold.key)
-    return pod is not None and pod.leaving
+def _is_due(hold: Hold, situation: Situation) -> bool:
+    """Whether a hold may stand: not on who was told to go, nor on who matters as much as its victim by now.
+
+    What holds the one back would only keep it here; the other came to matter more, or the victim less.
+    """
+    pod, victim = situation.signals.pod(hold.key), situation.signals.pod(hold.victim)
+    if pod is None or pod.leaving:
+        return pod is None
+    return victim is None or pod.importance < victim.importance
 
 
 def _little(pod: PodSignals) -> int:

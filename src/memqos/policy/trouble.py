@@ -120,7 +120,15 @@ def _trouble(kind: Kind, pod: PodSignals, before: Trouble | None, least: float, 
     if before is None:
         return Trouble(kind, pod.key, pod.importance, share, share, least, now, own)
     calm = None if share > least / 2 else before.calm_since_us or now
-    return replace(before, share=share, worst=max(before.worst, share), own=own, calm_since_us=calm)
+    # a pod that is made anew under its name may matter more or less than the one before
+    return replace(
+        before,
+        importance=pod.importance,
+        share=share,
+        worst=max(before.worst, share),
+        own=own,
+        calm_since_us=calm,
+    )
 
 
 def _is_over(trouble: Trouble, now: int, settings: WatchSettings) -> bool:

@@ -101,3 +101,22 @@ def test_no_limit_no_hold(scene: Scene) -> None:
 
 def test_the_margin_is_the_admins(writing: Scene) -> None:
     assert high(decide(writing, margin_percent=20.0)[1]) == 80 * MIB
+
+
+def test_a_lower_memory_high_that_somebody_sets_meanwhile_ends_the_hold(writing: Scene) -> None:
+    memory, plan = decide(writing)
+    assert high(plan) == 95 * MIB
+    for _ in range(2):
+        writing.cgroups["kubepods/dd/app"]["memory_high"] = 80 * MIB
+        memory, plan = decide(writing, memory)
+        assert (memory, plan) == ({}, Plan())
+
+
+def test_a_limit_that_is_resized_in_place_takes_the_hold_along(writing: Scene) -> None:
+    memory, plan = decide(writing)
+    assert high(plan) == 95 * MIB
+    writing.cgroups["kubepods/dd/app"]["memory_max"] = 60 * MIB
+    memory, plan = decide(writing, memory)
+    assert high(plan) == 57 * MIB
+    writing.cgroups["kubepods/dd/app"]["memory_max"] = 80 * MIB
+    assert high(decide(writing, memory)[1]) == 76 * MIB

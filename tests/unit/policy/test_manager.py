@@ -1,6 +1,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from memqos.model.plan import Plan, Reclaim, Stand, Write
 from memqos.policy.manager import Manager
 from memqos.policy.rung import Situation
@@ -78,3 +80,22 @@ def test_the_manager_remembers_who_suffers(busy: Scene) -> None:
     busy.stall("shop", 0.5)
     manager.decide(memory, busy.look())
     assert [one.victim for one in upper.seen[-1].pressing("memory")] == ["default/shop"]
+
+
+@pytest.mark.parametrize(("seconds", "boot"), [(-30.0, "boot"), (1.0, "another")])
+def test_a_clock_that_went_back_or_another_boot_begins_everything_anew(
+    busy: Scene, seconds: float, boot: str
+) -> None:
+    upper = Upper([])
+    manager = Manager((Lower(), upper))
+    memory, _ = manager.decide(manager.initial(), busy.look(60.0))
+    busy.stall("shop", 0.9)
+    memory, _ = manager.decide(memory, busy.look())
+    assert memory.memories[0] == 2
+    assert memory.troubles.of
+    busy.boot_id = boot
+    memory, plan = manager.decide(memory, busy.look(seconds))
+    assert memory.memories[0] == 1
+    assert not memory.troubles.of
+    assert len(memory.history.moments) == 1
+    assert len(plan.writes) == 3

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -316,3 +317,38 @@ def test_each_held_pod_stands_since_its_own_hold_and_the_victim_since_the_first(
         plan = rob(node)
     since = {stand.subject: stand.since_us for stand in plan.stands}
     assert since["default/shop"] == since["default/hog"] == first < since["default/late"]
+
+
+def test_a_lower_memory_high_that_somebody_sets_meanwhile_is_never_raised(node: Node) -> None:
+    theirs = highs(node.thrash())["hog"] - 20 * MIB
+    node.scene.change("hog", memory_high=theirs)
+    while node.look().writes:
+        assert highs(node.plan)["hog"] <= theirs
+        node.scene.change("hog", memory_high=theirs)
+
+
+def test_a_higher_one_leaves_the_hold_as_it_is(node: Node) -> None:
+    held = highs(node.thrash())["hog"]
+    node.scene.change("hog", memory_high=800 * MIB)
+    assert highs(node.look()) == {"hog": held}
+
+
+def test_who_comes_to_matter_as_much_as_the_victim_is_let_go_at_once(node: Node) -> None:
+    assert "hog" in highs(node.thrash())
+    node.scene.pods = [
+        replace(placed, pod=replace(placed.pod, priority=1001)) if placed.pod.name == "hog" else placed
+        for placed in node.scene.pods
+    ]
+    assert highs(node.thrash()) == {}
+
+
+def test_who_stalls_itself_is_held_for_the_pod_that_it_takes_from(node: Node) -> None:
+    node.scene.change("shop", memory_low=200 * MIB)
+    node.scene.pod("late", priority=-1, memory_current=8 * MIB)
+    node.look()
+    for _ in range(3):
+        node.scene.stall("hog", 0.3)
+        node.scene.count("hog", "memory_stat", "workingset_refault_file", 2000)
+        plan = rob(node)
+        assert "hog" in highs(plan)
+    assert "when default/shop lost memory" in next(w.why for w in plan.writes if w.cgroup == "kubepods/hog")

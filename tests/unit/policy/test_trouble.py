@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -56,6 +57,20 @@ def test_a_pod_that_is_gone_has_no_trouble(busy: Scene) -> None:
     assert victims(busy)
     busy.gone("hog")
     assert victims(busy) == []
+
+
+def test_a_trouble_is_as_important_as_its_victim_is_now(busy: Scene) -> None:
+    victims(busy)
+    busy.stall("hog", 0.9)
+    busy.stall("shop", 0.9)
+    assert victims(busy) == [("memory", "default/shop"), ("memory", "default/hog")]
+    (place,) = (index for index, placed in enumerate(busy.pods) if placed.pod.name == "shop")
+    busy.pods[place] = replace(busy.pods[place], pod=replace(busy.pods[place].pod, priority=-1))
+    busy.stall("hog", 0.9)
+    busy.stall("shop", 0.9)
+    situation = busy.situation()
+    assert [one.victim for one in situation.pressing("memory")] == ["default/hog", "default/shop"]
+    assert {one.importance.priority for one in situation.pressing("memory")} == {0, -1}
 
 
 @given(stalls=st.lists(st.floats(0, 1), min_size=1, max_size=60))
