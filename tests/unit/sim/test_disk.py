@@ -91,6 +91,29 @@ def test_a_read_is_served_where_it_would_have_been_when_the_disks_time_has_run_a
     assert ends == pytest.approx([24.4, 26.9, 29.4, 115, 502.5], abs=0.2)
 
 
+def test_nobody_waits_for_what_a_task_whose_time_has_run_ahead_reads_later(bench: Any) -> None:
+    """A brake makes a task sleep for two seconds within one turn, and what it then reads is known at once."""
+    b = bench("6.12", disks=(Disk("vda", 40 * MIB, 40 * MIB, 400, 400),))
+    c, base = b.group("a"), int(b.machine.m.obj[b.machine.file(8 * MIB), k.O_BASE])
+    send(b.machine.m, c, base, 1, k.Q_READ, SECOND)
+    complete(b.machine.m, SECOND + 10 * MS)
+    send(b.machine.m, c, base + 1, 1, k.Q_READ, 3 * SECOND)
+    waits = []
+    for i in range(200):
+        now = SECOND + 10 * MS * i
+        b.machine.m.g[k.NOW] = now
+        if i == 50:
+            complete(b.machine.m, 3 * SECOND + 1)  # the other one's read has begun
+        send(b.machine.m, c, base + 100 + 8 * i, 1, k.Q_READ, now)
+        waits.append((done_at(b.machine.m, base + 100 + 8 * i) - now) / MS)
+    assert waits[1:] == pytest.approx([2.6] * 199, abs=0.1)
+    last = 3 * SECOND + 10 * MS
+    b.machine.m.g[k.NOW] = last
+    send(b.machine.m, c, base + 2000, 1, k.Q_READ, last)
+    # nor for the two hundred that it was idle for before
+    assert done_at(b.machine.m, base + 2000) - last == pytest.approx(2.6 * MS, abs=0.1 * MS)
+
+
 def test_bytes_and_requests_are_two_budgets(bench: Any) -> None:
     seconds = []
     for bps, iops in ((200 * MIB, 2000), (20 * MIB, 2000), (200 * MIB, 20)):

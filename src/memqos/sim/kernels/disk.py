@@ -96,16 +96,15 @@ def serve(m: Mem, d: int, until: int) -> None:
         done = max(max(start, after) + latency(m, d, ring, row), m.dev[d, k.D_LAST_DONE])
         m.dev[d, k.D_LAST_DONE] = done
         m.dev[d, k.D_BEGUN] = start
-        if ring == READS:
-            m.dev[d, k.D_READ] = max(start, after)
         m.dev[d, k.D_HEAD + ring] += 1
         m.dev[d, k.D_TURN] = 1 - ring
         if m.dev[d, k.D_TAIL + SERVED] - m.dev[d, k.D_HEAD + SERVED] == k.Q_CAP:
             end(m, d, m.q[row_of(d, SERVED, m.dev[d, k.D_HEAD + SERVED]), k.Q_TIME])
         last = row_of(d, SERVED, m.dev[d, k.D_TAIL + SERVED])
         m.dev[d, k.D_TAIL + SERVED] += 1
-        for column in range(k.Q_FIRST, k.Q_BEGAN):
+        for column in range(k.Q_FIRST, k.Q_CAME):
             m.q[last, column] = m.q[row, column]
+        m.q[last, k.Q_CAME] = m.q[row, k.Q_TIME]
         m.q[last, k.Q_TIME] = done
         m.q[last, k.Q_BEGAN] = start
 
@@ -173,6 +172,19 @@ def depth(m: Mem, d: int, now: int) -> int:
 
 
 @njit
+def _row_for(m: Mem, d: int, ring: int, now: int) -> int:
+    """The row of a new request: a read goes before those of a task whose time is ahead (`kernels.late`)."""
+    i = m.dev[d, k.D_TAIL + ring]
+    m.dev[d, k.D_TAIL + ring] = i + 1
+    if ring == READS:
+        while i > m.dev[d, k.D_HEAD + ring] and m.q[row_of(d, ring, i - 1), k.Q_TIME] > now:
+            for column in range(k.Q_COLS):
+                m.q[row_of(d, ring, i), column] = m.q[row_of(d, ring, i - 1), column]
+            i -= 1
+    return row_of(d, ring, i)
+
+
+@njit
 def send(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int) -> None:
     """A request of cgroup `c` reaches its disk at `now`."""
     serve(m, d, now - 1)
@@ -206,8 +218,7 @@ def send(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int) -> 
         m.dev[d, k.D_WROTE] = max(now, m.dev[d, k.D_WROTE])
     if m.dev[d, k.D_TAIL + ring] - m.dev[d, k.D_HEAD + ring] == k.Q_CAP:
         serve(m, d, max(now, m.dev[d, k.D_FREE_AT], m.dev[d, k.D_FREE_IO]))
-    row = row_of(d, ring, m.dev[d, k.D_TAIL + ring])
-    m.dev[d, k.D_TAIL + ring] += 1
+    row = _row_for(m, d, ring, now)
     m.q[row, k.Q_TIME] = now
     m.q[row, k.Q_FIRST] = first
     m.q[row, k.Q_N] = pages

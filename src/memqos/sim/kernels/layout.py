@@ -190,13 +190,15 @@ MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
     D_WRITING, D_WROTE,  # since when writes came one after another, when the last one came
     # pages on their way to swap, writes its scheduler takes at a time (0: no bound), pages of one request
     D_UNDER_WAY, D_DEPTH, D_MOST,
-    # when the disk began its last request, was done with the last read; whether one came before (`late`)
-    D_BEGUN, D_READ, D_LATE,
-) = range(29)  # fmt: skip
-D_HEAD, D_TAIL = 29, 32  # of three queues: reads and writes that wait, requests that are served
-DEV_COLS = 35
+    # when the disk began its last request; whether a read came before (`late`)
+    D_BEGUN, D_LATE,
+) = range(28)  # fmt: skip
+D_HEAD, D_TAIL = 28, 31  # of three queues: reads and writes that wait, requests that are served
+DEV_COLS = 34
 Q_CAP = 1 << 13
-Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG, Q_BEGAN, Q_COLS = range(7)  # it came, or is done; first page or slot
+Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG, Q_CAME, Q_BEGAN, Q_COLS = range(
+    8
+)  # it came, or is done; first page or slot
 Q_READ, Q_SWAPIN, Q_WRITE, Q_SWAPOUT = range(4)
 Q_SWAP = 1
 
