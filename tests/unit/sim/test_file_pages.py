@@ -186,3 +186,17 @@ def test_a_new_mapping_reads_around_however_often_an_older_one_missed(bench: Any
     assert read[0] == 200
     assert read[1] - read[0] < 8192 // 16
     b.check()
+
+
+def test_half_of_what_a_removed_cgroup_has_left_is_taken_at_once_on_6_12(bench: Any) -> None:
+    """should_run_aging: whatever the priority, until as much was looked at as there still is."""
+    b = bench("6.12")
+    c = b.group("p", MAX=8 * MIB)
+    gone = b.group("p/gone")
+    b.group("p/left")
+    b.read("p/gone", b.machine.file(6 * MIB))
+    b.machine.rmdir("p/gone")
+    b.read("p/left", b.machine.file(3 * MIB))
+    assert b.machine.m.cg[c, k.E_MAX] == 1
+    assert b.machine.m.cg[gone, k.N_FILE] == 704  # of 1536: after 832 there are no more left than that
+    b.check()

@@ -37,13 +37,18 @@ def evictable(m: Mem, c: int, swappiness: int) -> int:
 
 @njit
 def _nr_to_scan(m: Mem, c: int, swappiness: int) -> int:
-    """6.12's get_nr_to_scan: pages to scan now, or -1 after aging."""
+    """6.12's get_nr_to_scan: pages to scan now, or -1 after aging.
+
+    A cgroup that was removed gives all it has at once (should_run_aging).
+    """
     newest = m.cg[c, k.MAX_SEQ]
     oldest = oldest_seq(m, c, swappiness)
     total = evictable(m, c, swappiness)
     must_age = oldest + MIN_GENS > newest
     if must_age:
         total = 0
+    elif not m.cg[c, k.ONLINE]:
+        return total
     if oldest + MIN_GENS == newest:
         young = 0
         old = 0
