@@ -5,7 +5,7 @@ mm/vmscan.c. Costs: 6.1 counts pages sent to swap, 6.12 also pages scanned in va
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, evict, io, lists, plug, scan_count, shrink, workingset
+from memqos.sim.kernels import counters, evict, io, lists, plug, scan_count, shrink, tables, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, njit
 from memqos.sim.kernels.mem import Mem
@@ -18,6 +18,7 @@ def shrink_active(m: Mem, c: int, kind: int, count: int) -> None:
     target = source - 1
     count = min(count, m.ls[source, k.SIZE])
     mark = k.WS | (2 * kind << k.LIST_SHIFT)
+    alien = kind * k.ALIEN
     done = 0
     while done < count:
         to, stop = lists.head_room(m, target)
@@ -34,7 +35,11 @@ def shrink_active(m: Mem, c: int, kind: int, count: int) -> None:
             at += 1
             if page >= 0:
                 m.pool[to] = page
-                m.w[page] = (m.w[page] & ~(k.YOUNG | k.LIST_MASK | k.POS)) | mark | to
+                word = m.w[page]
+                gone = k.YOUNG | k.LIST_MASK | k.POS
+                if word & alien and tables.ignored(m, word, page):
+                    gone = k.LIST_MASK | k.POS
+                m.w[page] = (word & ~gone) | mark | to
                 to += 1
                 done += 1
         m.ch[chunk, k.LO] = at - first

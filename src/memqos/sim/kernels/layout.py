@@ -38,6 +38,7 @@ LOCKED = 1 << 57  # read in flight
 MAPPED = 1 << 58
 YOUNG = 1 << 59  # the page table's accessed bit
 SWAPCACHE = 1 << 60
+ALIEN = SWAPCACHE  # of a file: `YOUNG` is set in tables of processes of other cgroups alone
 ANON = 1 << 61
 ZERO = 1 << 62  # anonymous: filled with zeroes (SWP zeromap)
 BUFFERS = ZERO  # of a file: it was written to, and has a struct buffer_head since

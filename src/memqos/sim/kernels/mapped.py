@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memqos.sim.kernels import anon, buffered, folios, io, pagecache, readahead
+from memqos.sim.kernels import anon, buffered, folios, io, pagecache, readahead, tables
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -10,7 +10,7 @@ from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
 
 
 @njit
-def _fault_around(m: Mem, o: int, ra: int, index: int) -> None:
+def _fault_around(m: Mem, c: int, o: int, ra: int, index: int) -> None:
     """filemap_map_pages: a read fault maps what is cached around it; the profile says what of it is a hit."""
     base = m.obj[o, k.O_BASE]
     first = index & ~15
@@ -19,7 +19,7 @@ def _fault_around(m: Mem, o: int, ra: int, index: int) -> None:
         word = m.w[base + i]
         folio = m.w[folios.head_of(m, base + i)]
         if word & k.RES and not word & (k.LOCKED | k.MAPPED) and not folio & k.RAHEAD:
-            m.w[base + i] = word | k.MAPPED | k.YOUNG
+            m.w[base + i] = tables.young(m, word, c) | k.MAPPED
             m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
             if folio & k.WS and counted != k.MAPPED_HIT:
                 continue
@@ -71,7 +71,7 @@ def fault(m: Mem, t: int, o: int, ra: int, index: int, write: bool) -> int:
         m.cg[c, k.PGFAULT] += 1
         m.g[k.NOW] += m.g[k.NS_FAULT]
         if not write:
-            _fault_around(m, o, ra, index)
+            _fault_around(m, c, o, ra, index)
         if not m.w[page] & k.MAPPED:
             m.w[page] |= k.MAPPED
             m.cg[(m.w[page] & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
@@ -82,5 +82,5 @@ def fault(m: Mem, t: int, o: int, ra: int, index: int, write: bool) -> int:
     if write and not buffered.page_mkwrite(m, c, o, page):
         m.g[k.DISK_WAIT] = m.g[k.NOW]
         return WAIT
-    m.w[page] |= k.YOUNG
+    m.w[page] = tables.young(m, m.w[page], c)
     return DONE

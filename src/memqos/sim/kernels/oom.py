@@ -13,12 +13,21 @@ from memqos.sim.kernels.mem import Mem
 
 @njit
 def badness(m: Mem, t: int, total: int) -> int:
-    """oom_badness: pages held in memory and swap and as page tables, plus the adjustment's share."""
+    """oom_badness: pages held in memory and swap and as page tables, plus the adjustment's share.
+
+    Pages of files count while they are mapped, whoever is charged for them.
+    """
     points = 0
     for o in range(m.g[k.NOBJ]):
-        if m.obj[o, k.O_KIND] == k.ANON_OBJ and m.obj[o, k.O_TASK] == t:
-            points += m.obj[o, k.O_TOUCHED]
-            first = m.obj[o, k.O_BASE] >> 9
+        kind = m.obj[o, k.O_KIND]
+        if m.obj[o, k.O_TASK] == t and (kind == k.ANON_OBJ or kind == k.MAP_OBJ):
+            base = m.obj[o, k.O_BASE]
+            if kind == k.ANON_OBJ:
+                points += m.obj[o, k.O_TOUCHED]
+            else:
+                for page in range(base, base + m.obj[o, k.O_PAGES]):
+                    points += 1 if m.w[page] & k.MAPPED else 0
+            first = base >> 9
             for b in range(first, first + ((m.obj[o, k.O_PAGES] + 511) >> 9)):
                 points += 1 if m.blk[b, k.B_PT] else 0
     return points + m.task[t, k.T_ADJ] * total // 1000

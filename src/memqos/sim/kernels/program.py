@@ -6,7 +6,7 @@ A task's program is a row of `m.prog` per operation. What the program itself com
 
 from __future__ import annotations
 
-from memqos.sim.kernels import anon, buffered, dirty, footprint, free, io, mapped, oom, transfers
+from memqos.sim.kernels import anon, buffered, dirty, footprint, free, io, mapped, oom, tables, transfers
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -46,7 +46,7 @@ def _touch(m: Mem, t: int, row: int, turn: int) -> int:
         ra = m.prog[row, k.P_MAP] - 1
         fate = mapped.fault(m, t, o, ra if ra >= 0 else o, index, write)
     else:
-        m.w[page] = word | k.YOUNG
+        m.w[page] = tables.young(m, word, m.task[t, k.T_CG])
     if fate == DONE:
         m.task[t, k.T_K] = -1
         m.task[t, k.T_ACCESSES] += 1

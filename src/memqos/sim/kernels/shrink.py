@@ -45,7 +45,8 @@ def _count_dirty(m: Mem, word: int, pages: int) -> None:
 def _activate(m: Mem, page: int, c: int) -> int:
     word = m.w[page]
     # not while it is written, or as long as a page table entry names its slot (folio_free_swap)
-    if word & k.SWAPCACHE and word & k.MAPPED and not word & k.WB and counters.swap_full(m, c):
+    here = k.ANON | k.SWAPCACHE | k.MAPPED
+    if word & (here | k.WB) == here and counters.swap_full(m, c):
         leave_swapcache(m, page, c)
     m.cg[c, k.PGACTIVATE] += 1
     return ACTIVATE
@@ -56,7 +57,10 @@ def _references(m: Mem, word: int, page: int, c: int) -> int:
     """folio_check_references: 0 reclaim, 1 keep, 2 activate, 3 reclaim if clean; `g[R1]` the new word."""
     young = word & k.MAPPED and word & k.YOUNG
     referenced = word & k.REF
-    word &= ~k.YOUNG
+    if young and word & k.ALIEN and tables.ignored(m, word, page):
+        young = 0
+    else:
+        word &= ~k.YOUNG
     if m.g[k.MGLRU]:
         m.w[page] = word
         if young:
@@ -154,7 +158,7 @@ def shrink_folio(m: Mem, head: int, c: int) -> int:
         m.w[head] |= k.RECLAIM
         m.cg[c, k.PGACTIVATE] += pages
         return ACTIVATE
-    if now & k.YOUNG and now & k.MAPPED:
+    if now & k.YOUNG and now & k.MAPPED and not tables.ignored(m, now, head):
         first = head
         while not m.w[first] & k.YOUNG:
             first += 1

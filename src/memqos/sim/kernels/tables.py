@@ -13,7 +13,7 @@ flag.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import folios, placement, psi
+from memqos.sim.kernels import counters, folios, placement, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.mem import Mem
@@ -21,6 +21,33 @@ from memqos.sim.kernels.mem import Mem
 WINDOW = 64  # MIN_LRU_BATCH page table entries
 TABLE = 512
 NEW, NOT, WORTH, WHOLE = range(4)
+
+
+@inlined
+def young(m: Mem, word: int, c: int) -> int:
+    """The word of a mapped file's page that a process of cgroup `c` accesses: whose tables know of it."""
+    if (word & k.CG_MASK) >> k.CG_SHIFT == c:
+        return (word | k.YOUNG) & ~k.ALIEN
+    return word if word & k.YOUNG else word | k.YOUNG | k.ALIEN
+
+
+@njit
+def ignored(m: Mem, word: int, page: int) -> bool:
+    """Whether reclaim is none of theirs who accessed a page (invalid_folio_referenced_vma).
+
+    Reclaim for a limit asks the tables of processes below it and no others, and leaves those as they are.
+    """
+    target = m.g[k.SC_TARGET]
+    if word & k.ANON or not word & k.ALIEN or target == 0:
+        return False
+    owner = (word & k.CG_MASK) >> k.CG_SHIFT
+    for o in range(m.g[k.NOBJ]):
+        c = m.obj[o, k.O_MAPCG]
+        if m.obj[o, k.O_KIND] == k.MAP_OBJ and c != owner and counters.is_below(m, c, target):
+            index = page - m.obj[o, k.O_BASE]
+            if 0 <= index < m.obj[o, k.O_PAGES]:
+                return False
+    return True
 
 
 @inlined
@@ -60,8 +87,8 @@ def _found(m: Mem, page: int, c: int) -> None:
 
 
 @njit
-def _harvest(m: Mem, first: int, end: int, c: int) -> int:
-    """Look at a range of page table entries; return how many were young."""
+def _harvest(m: Mem, first: int, end: int, c: int, alien: int) -> int:
+    """Look at a range of page table entries, of other cgroups' processes if `alien`; how many were young."""
     young = 0
     last = -1  # a folio is looked at once (walk_update_folio)
     rework = m.g[k.MGLRU_72] != 0
@@ -69,6 +96,8 @@ def _harvest(m: Mem, first: int, end: int, c: int) -> int:
         word = m.w[page]
         head = folios.head_of(m, page)
         if not word & k.YOUNG or (rework and m.w[head] & k.PLACE == k.PLACE):
+            continue
+        if not word & k.ANON and word & k.ALIEN != alien:
             continue
         if word & k.MAPPED and word & k.RES and (word & k.CG_MASK) >> k.CG_SHIFT == c:
             if head == last:
@@ -138,7 +167,7 @@ def walk(m: Mem, c: int, swappiness: int) -> None:
         for b in range(base >> 9, (end + TABLE - 1) >> 9):
             if m.blk[b, k.B_PT] and (everything or how == WHOLE or m.blk[b, k.B_HOT] & this):
                 stop = min((b + 1) << 9, end)
-                young = _harvest(m, b << 9, stop, c)
+                young = _harvest(m, b << 9, stop, c, 0)
                 found += young
                 if young * 8 >= stop - (b << 9):
                     m.blk[b, k.B_HOT] |= following
@@ -165,6 +194,7 @@ def look_around(m: Mem, page: int, c: int) -> None:
         else:
             first = page - WINDOW // 2
             end = page + WINDOW // 2
-    young = _harvest(m, first, end, c) + 1
+    alien = 0 if m.w[page] & k.ANON else m.w[page] & k.ALIEN
+    young = _harvest(m, first, end, c, alien) + 1
     if young * 8 >= end - first:
         m.blk[page >> 9, k.B_HOT] |= _filter(m.cg[c, k.MAX_SEQ]) & m.cg[c, k.WALKED]
