@@ -1,7 +1,7 @@
 # `make` lists the targets; every target does its own set-up.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -19,11 +19,11 @@ $(STAMP): requirements/all.lock pyproject.toml
 venv: $(STAMP) ## the Python environment, from the lock
 
 .PHONY: run
-run: venv ## a node with and without memqos, on the simulated kernel: no root, no virtual machine, a minute
+run: venv ## a node with and without memqos, on the simulated kernel: no root, no virtual machine
 	$(BIN)/memqos simulate
 
 .PHONY: try
-try: venv system ## boot a real kernel, run the pods of examples/, manage them, show who lives
+try: venv system ## the pods of examples/ on a real kernel in a virtual machine, managed by memqos
 	$(BIN)/memqos lab try --pods examples/pods --policy examples/policy.yaml --out out/try
 
 .PHONY: check

@@ -27,11 +27,13 @@ DOCS = Path(__file__).resolve().parent
 def settings_page() -> str:
     """Return the settings of a MemoryPolicy as a page."""
     columns = [Column(key, key) for key in ("field", "default", "unit", "what it is", "why this default")]
-    return (
-        "# MemoryPolicy\n\nThe admin's policy: `kind: MemoryPolicy`, `apiVersion: memqos.dev/v1alpha1`. "
-        "Every setting is below `spec`; `examples/policy.yaml` is a whole document. "
-        "Written by `make docs`.\n\n" + table(columns, _settings(Settings, "")).markdown() + "\n"
+    head = (
+        "# MemoryPolicy\n\nThe admin's policy: `kind: MemoryPolicy`, `apiVersion: memqos.dev/v1alpha1`, given "
+        "given to `memqos run` and `memqos plan` with `--policy FILE`. Every setting is a field of `spec` and "
+        "may be left out; [`examples/policy.yaml`](../examples/policy.yaml) is a whole document, and "
+        "`memorypolicy.schema.json` its schema. Written by `make docs`.\n\n"
     )
+    return head + table(columns, _settings(Settings, "")).markdown() + "\n"
 
 
 def _settings(group: type[Any], prefix: str) -> Iterator[tuple[Cell, ...]]:

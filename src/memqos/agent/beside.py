@@ -1,11 +1,11 @@
-"""Recording beside the loop: a slow disk holds up the journal, and never a decision.
+"""Recording beside the loop: a slow disk delays the journal, but never a decision.
 
 A thread of its own takes the turns from a short queue and records them in order. When the queue is full,
 because the disk of a node that thrashes takes seconds for a write, the turn is dropped and counted; what
 follows is recorded again. On an orderly end everything queued is recorded first.
 
-Not where programs are started: they can be born in their cgroup only while the process has one thread
-(`memqos.linux.runner.spawn`). There the journal is written within the turn.
+It is not used where memqos starts programs, which can be born in their cgroup only while the process has one
+thread (`memqos.linux.runner.spawn`). There the journal is written within the turn.
 """
 
 from __future__ import annotations

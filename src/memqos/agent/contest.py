@@ -1,7 +1,7 @@
-"""Patience with knobs that do not keep what is written, or refuse it.
+"""Patience with knobs that somebody else overwrites, or that refuse what is written.
 
-The first loss is met by writing again at once. From the second in a row on the knob is left alone
-for 2, 4, 8, ... turns, at most `PATIENCE`: two programs that overwrite each other every second help
+After the first loss the value is written again at once. From the second loss in a row on the knob is left
+alone for 2, 4, 8, ... turns, at most `PATIENCE`: two programs that overwrite each other every second help
 nobody. A value that held for `PATIENCE` turns ends the contest.
 """
 

@@ -1,9 +1,9 @@
 """The interpreter's own costs: what the collector of cycles takes of every turn.
 
-A turn makes some ten thousand objects, which would start CPython's cycle collector a dozen times, and
-now and then have it walk through all there are: an eighth of a turn's processor time. What the agent makes
-has hardly any cycles. So what is there at the start is left out for good, and the collector runs only when
-`EVERY` objects were made that are still there.
+A turn makes some ten thousand objects. They would start CPython's cycle collector a dozen times, which now
+and then walks through all objects: an eighth of a turn's processor time. The agent makes hardly any cycles.
+So the objects that are there at the start are excluded for good (`gc.freeze`), and the collector runs only
+when `EVERY` new ones are alive.
 """
 
 from __future__ import annotations

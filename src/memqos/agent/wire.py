@@ -1,7 +1,7 @@
-"""How ticks look on the wire: msgpack's own types, for what `memqos.model` has other types for.
+"""How ticks are written: in msgpack's own types, where `memqos.model` has types of its own.
 
-Most of a tick crosses as it is. What does not: a knob's value (a reclaim order is a pair), a quantity's exact
-fraction (`"3/2"`), and what stood in the turn before (its place there).
+Most of a tick is written as it is. The exceptions are a knob's value (a reclaim order is a pair), a
+quantity's exact fraction (`"3/2"`), and what was in the turn before already (its position there).
 """
 
 from __future__ import annotations

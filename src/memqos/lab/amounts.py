@@ -1,7 +1,7 @@
-"""Whether the numbers of an experiment can be: sizes that fit, times that pass, limits one can live under.
+"""Whether the numbers of an experiment are possible: sizes that fit, times that end, limits a pod can bear.
 
-What one number means is checked where it is read; here is what they must be beside each other, and the
-bounds of those that any number would fit. Every error names the file, its line and the field.
+A single number is checked where it is read; this module checks numbers against each other, and bounds those
+that could have any value. Every error names the file, its line and the field.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One recording at one look: what every question of the measures begins with."""
+"""One recording at one point in time: what every question of the measures starts from."""
 
 from __future__ import annotations
 

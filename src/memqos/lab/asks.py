@@ -1,7 +1,7 @@
-"""Whether what an experiment asks can be asked of it: pods, marks, disks and series that there are.
+"""Whether an experiment's measures can be answered: the pods, marks, disks and series they name must exist.
 
-A question's parameters say what it is about by their names. What only a recording can answer (a counter that
-a kernel may not have, a command that was run) is left to it.
+The names of a question's parameters say what kind of thing each is. What only a recording can tell (a counter
+that a kernel may not have, a command that was run) is not checked here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Whether a guest's clock went as its hardware's did.
+"""Whether a guest's clock kept time with its hardware's.
 
 Under emulation on a busy host a guest's clock was seen to leap: a wait of 90 s was over within 8. Every
-timeout and every second measured in such a guest is wrong, so it counts as lost. The guest tells its uptime
-beside its battery clock, which follows the host's, as its command begins and as it has ended (`init.sh`).
+timeout and every second measured in such a guest is wrong, so the run counts as lost. The guest reports its
+uptime and its battery clock, which follows the host's, when its command begins and when it has ended
+(`init.sh`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Inside the guest: keep the programs' own files out of the pods' books.
+"""Inside the guest: keep the programs' own files from being charged to the pods.
 
 A program's code, libraries and byte code are page cache, charged to the cgroup that reads them first. On a
 node that is who pulled the image. Here the root lies on 9p, which reads 496 KiB around a fault, and who

@@ -1,4 +1,4 @@
-"""Judge recordings that an earlier campaign left, by the experiments as they are now."""
+"""Judge the recordings of an earlier campaign by the present expectations of the experiments."""
 
 from __future__ import annotations
 

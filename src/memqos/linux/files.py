@@ -1,12 +1,12 @@
 """Control files kept open and re-read in place.
 
-Opening a control file costs several times what reading it does, so a cgroup's descriptors stay
-open and one `pread` at offset 0 brings a fresh text. A text that is byte for byte the last one
-has the last one's value, so most files of a quiet node are never decoded again. What is read when says
-`memqos.linux.observed`.
+Opening a control file costs several times what reading it does, so a cgroup's descriptors stay open and one
+`pread` at offset 0 returns the current text. A text that equals the last one byte for byte has the same
+value, so most files of a quiet node are not decoded again. `memqos.linux.observed` says which files are read
+when.
 
-A file that is refused, or whose text does not read, counts as not there, in that cgroup and for as long
-as it lasts: `CgroupFiles.unread` says which and why. A new kernel's new form of one file costs that file.
+A file that may not be read, or whose text cannot be decoded, counts as not there for as long as that lasts;
+`CgroupFiles.unread` says which and why. If a new kernel changes the form of one file, only that file is lost.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from memqos.model.snapshot import Cgroup
 class CgroupFiles:
     """The control files of one cgroup that make up its `Cgroup`.
 
-    `above` is its parent's path, `parent` tells that it has children itself, `moved` that the last `read`
-    found other counters of its memory. `unread` is, by file, why it counts as not there.
+    `above` is its parent's path, `parent` whether it has children itself, `moved` whether the memory counters
+    had changed at the last `read`. `unread` gives, by file, why it counts as not there.
     """
 
     __slots__ = (
@@ -149,9 +149,9 @@ class CgroupFiles:
     ) -> tuple[Cgroup, bool]:
         """Return the cgroup as it is now, and whether its children's controllers changed.
 
-        `told` are the watches that were told of since the last look; `None`: that is not known. `inside`
-        tells that it is in a pod, `still` that the pod's own counters did not move. Raises `CgroupGone` when
-        it vanished.
+        `told` are the watches with an event since the last look, `None` if that is not known. `inside`: the
+        cgroup is in a pod. `still`: that pod's own counters did not change. Raises `CgroupGone` when the
+        cgroup vanished.
         """
         if not self._looked or (self._refused and self._mended()):
             return self._again()

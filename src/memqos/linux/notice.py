@@ -1,11 +1,11 @@
 """Which cgroups had a control file written to, so that knobs are read again only then (inotify(7)).
 
-A write(2) to a control file, whoever's it is, is an IN_MODIFY in its directory; and what the kernel itself
-says of `memory.events`, `memory.swap.events` and `cgroup.events` is one too (`kernfs_notify_workfn`,
-fs/kernfs/file.c). Counters such as `memory.stat` move without a word.
+A write(2) to a control file, by any process, is an IN_MODIFY event in its directory, and so is a notification
+by the kernel of `memory.events`, `memory.swap.events` or `cgroup.events` (`kernfs_notify_workfn`,
+fs/kernfs/file.c). Counters such as `memory.stat` change without an event.
 
-A watch is IN_ONESHOT: however much goes on in a cgroup, it is told of once until it is armed again. Where
-the kernel gives no watch (fs.inotify.max_user_watches), or lost count, everything is read.
+A watch is IN_ONESHOT: however much happens in a cgroup, there is one event until the watch is armed again.
+Where the kernel gives no watch (fs.inotify.max_user_watches), or dropped events, everything is read.
 """
 
 from __future__ import annotations

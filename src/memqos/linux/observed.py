@@ -1,9 +1,10 @@
 """Which control files make up a `Cgroup`, and which of them are read at every look.
 
-Only counters are: those of `LIVE`, and inside of pods those of `OWN`, when the pod's own moved (they are
-the sums over its containers: cgroup-v2.rst, "Memory Interface Files"). What changes by a write, and what the
-kernel announces, is read when the cgroup was told of (`memqos.linux.notice`). At every `EVERY`th look of a
-cgroup all is read, should it have changed without a word, and `SELDOM` only then.
+Counters are read at every look: those of `LIVE`; of cgroups inside pods those of `OWN`, and only when the
+pod's own counters changed, which are the sums over its containers (cgroup-v2.rst, "Memory Interface Files").
+Files that change by a write, or whose change the kernel announces, are read after such an event
+(`memqos.linux.notice`). At every `EVERY`th look of a cgroup all its files are read, in case one changed
+without an event; those of `SELDOM` are read only then.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ SWITCH: Final = "cgroup.pressure"
 
 OWN: Final = ("memory_current", "memory_stat", "memory_swap_current")
 LIVE: Final = (*OWN, "memory_pressure", "io_stat", "io_pressure")
-"""Fields of `Cgroup` that move without a word, and that policies decide by: of what is in a pod by `OWN`."""
+"""Fields of `Cgroup` that change without an event and that policies use; inside of pods only `OWN`."""
 
 SELDOM: Final = ("memory_zswap_current", "cpu_pressure")
-"""Fields that move without a word, and that nobody decides by. memory.peak is read with the events, too: it
-is what is asked for after a kill."""
+"""Fields that change without an event and that no policy uses. memory.peak is not among them: it is read with
+the events, because it is asked for after a kill."""
 
 EVERY: Final = 32
 """Looks after which everything of a cgroup is read."""

@@ -1,13 +1,13 @@
 """Orders to `memory.reclaim`, carried out beside the loop by worker processes.
 
-A write to `memory.reclaim` blocks until the kernel took what was asked for, or found no more: seconds on a
-slow swap device. So the agent hands an order to a worker (`memqos.linux.worker`) and asks later what became
+A write to `memory.reclaim` blocks until the kernel has taken what was asked for, or found no more: seconds on
+a slow swap device. So the agent hands an order to a worker (`memqos.linux.worker`) and asks later what became
 of it.
 
-Workers are forked at the agent's first write, at most `most`, and kept: a fork needs memory, and an order
-comes when there is little. What comes beyond them waits its turn. A worker gives the order in pieces
-(`memqos.linux.apply`) and looks for a word from the agent before each, so a cancelled order ends within one
-piece.
+At most `most` workers are forked, at the agent's first write, and kept: a fork needs memory, and orders come
+when there is little of it. Orders beyond that wait. A worker carries out an order in pieces
+(`memqos.linux.apply`) and looks for a message from the agent before each, so a cancelled order ends within
+one piece.
 """
 
 from __future__ import annotations

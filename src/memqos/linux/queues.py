@@ -5,8 +5,8 @@ remembered, written and brought back as one (`memqos.model.queue`). `async_depth
 (block/mq-deadline.c); newer kernels have it in the queue's directory. The disks shown are those that
 mq-deadline can schedule: a device mapper's requests are queued on the disk below.
 
-It changes when somebody writes it, without a word, so it is read anew after a write, when a disk came or
-went, and at every `EVERY`th look.
+It changes only by a write, without an event, so it is read again after a write, when a disk came or went, and
+at every `EVERY`th look.
 """
 
 from __future__ import annotations

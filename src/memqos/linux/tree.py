@@ -1,8 +1,8 @@
 """The directory tree of the cgroups, walked again only when it changed.
 
 `cgroup.stat` of the top says how many cgroups live below it (`nr_descendants`). A cgroup that died
-is noticed by its kept descriptors (ENODEV). So when all that are known live and their number is
-right, they are exactly all: cgroups cannot be renamed on cgroup v2. One read replaces the walk.
+is noticed by its kept descriptors (ENODEV). So when all known cgroups are alive and their number is
+right, there are no others: cgroups cannot be renamed on cgroup v2. One read replaces the walk.
 A tree without `cgroup.stat` (a test's) is walked every time. Where a directory is refused, what is below
 it is not seen, and `unread` says so; only at the top (and above it) that is an error.
 """

@@ -1,4 +1,4 @@
-"""What could not be read, in a few lines: a new form of one file stands in every cgroup, and is said once."""
+"""What could not be read, in a few lines: a file that fails in every cgroup is reported once."""
 
 from __future__ import annotations
 

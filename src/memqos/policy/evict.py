@@ -128,10 +128,10 @@ class Evict:
             return f"{cause.why}; a pod is on its way out"
         unconfirmed = cause.kind == "shortage" and not cause.desperate
         if unconfirmed and now - since < self.settings.confirm_seconds * 1e6:
-            return f"{cause.why}; not for {self.settings.confirm_seconds:g} s yet"
+            return f"{cause.why}; for less than {self.settings.confirm_seconds:g} s so far"
         rest = self.settings.cool_down_seconds * 1e6 / (_HASTE if cause.desperate else 1)
         if memory.decided_us is not None and now - memory.decided_us < rest:
-            return f"{cause.why}; the effect of the last eviction is awaited"
+            return f"{cause.why}; waiting for the effect of the last eviction"
         return ""
 
     def _choose(self, memory: EvictMemory, situation: Situation, cause: Cause) -> tuple[Candidate, ...]:
@@ -175,7 +175,7 @@ class Evict:
 
     def _helpless(self, cause: Cause) -> Advice:
         remedy = "lower some pods' priority, add memory or swap, or raise evict.perWorkload"
-        problem = f"a {cause.kind} of memory, and no pod may be ended that would help"
+        problem = f"a {cause.kind} of memory, and no pod that may be evicted would help"
         return Advice("node", problem, remedy, self.name)
 
 

@@ -87,7 +87,7 @@ def stall(settings: EvictSettings, situation: Situation) -> Cause | None:
             pod for pod in situation.signals.below(trouble.importance) if _takes_part(pod, situation)
         )
         if culprits and _others_had_their_chance(culprits, trouble, situation, patience):
-            why = f"{trouble}, for {lasting / 1e6:.0f} s, and gentler remedies have not helped"
+            why = f"{trouble}, for {lasting / 1e6:.0f} s, and milder remedies have not helped"
             return Cause("stall", 1, why, culprits)
     return None
 

@@ -180,7 +180,7 @@ def _soft(budget: int, gainers: Sequence[PodSignals], promises: Mapping[str, Pro
 
 def _stand(name: str, pod: PodSignals, promise: Promise, grant: int, situation: Situation) -> Stand:
     trouble = situation.troubles.of.get(("memory", pod.key))
-    why = f"{format_bytes(grant)} of {format_bytes(pod.current)} are kept for it"
+    why = f"{format_bytes(grant)} of {format_bytes(pod.current)} are protected for it"
     if trouble is not None and not trouble.own:
         since = max(promise.since_us, trouble.since_us)
         if situation.now_us - since >= _SPENT_US:
@@ -209,8 +209,13 @@ class _Draft:
         self._raise(pod.path, "memory.low", low, why)
         if not self._recursive:
             for path in pod.placed.containers.values():
-                self._raise(path, "memory.low", low, f"cgroup2 passes a pod's memory.low on to nobody; {why}")
-        more = self._raise(pod.path, "memory.min", hard, f"memory.low may be overruled here; {why}")
+                self._raise(
+                    path,
+                    "memory.low",
+                    low,
+                    f"without memory_recursiveprot a pod's does not reach its containers; {why}",
+                )
+        more = self._raise(pod.path, "memory.min", hard, f"the kernel may overrule memory.low here; {why}")
         for cut in (index for index, sign in enumerate(pod.path) if sign == "/"):
             self._below[pod.path[:cut]] = self._below.get(pod.path[:cut], 0) + more
 

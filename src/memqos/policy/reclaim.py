@@ -202,7 +202,7 @@ class _Turn:
         what = {"anon": "anonymous memory", "file": "page cache", "any": "memory"}[order.kind]
         cause = "free memory runs out" if order.kind == "file" else "it seems idle"
         return (
-            f"{pod.importance}: {what}, because {cause}: of {format_bytes(int(probe.taken))} taken lately "
+            f"{pod.importance}: {what}, because {cause}; of {format_bytes(int(probe.taken))} taken lately "
             f"{format_bytes(int(probe.back))} came back"
         )
 

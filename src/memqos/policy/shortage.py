@@ -61,7 +61,7 @@ class Outlook:
 
     def __str__(self) -> str:
         """Write it for people: `38Mi can still be had, none in 2.1 s at this rate`."""
-        left = f"{format_bytes(self.obtainable)} of {format_bytes(self.total)} can still be had"
+        left = f"{format_bytes(self.obtainable)} of {format_bytes(self.total)} is still available"
         if self.exhausted_in is not None and self.exhausted_in < 60:
             left += f", none in {self.exhausted_in:.1f} s at this rate"
         if self.swap_full_in is not None and self.swap_full_in < 60:

@@ -107,7 +107,8 @@ class SwapPolicy:
             why, remedy = barred
             advice.append(Advice(pod.key, f"its choice of swap does not count: {why}", remedy, self.name))
         if barred or choice.is_empty:
-            limits, why = self._default(pod, node, barred[0] if barred else "")
+            reason = barred[0] if barred else "its choice cannot be read" if bad else "it chose nothing"
+            limits, why = self._default(pod, node, reason)
             whole = _at_once(pod, limits)
         else:
             limits = {
@@ -136,10 +137,10 @@ class SwapPolicy:
             return why, "ask the admin to add the namespace to swap.namespaces"
         return None
 
-    def _default(self, pod: Pod, node: SwapRoom, barred: str) -> tuple[dict[str, int], str]:
+    def _default(self, pod: Pod, node: SwapRoom, reason: str) -> tuple[dict[str, int], str]:
         limits = {container.name: self._default_of(pod, container, node) for container in pod.all_containers}
         rule = "the kubelet's LimitedSwap rule" if self._by_kubelet(pod) else "no swap"
-        return limits, f"{pod.key} has the default, {rule} ({barred or 'nothing valid was chosen'})"
+        return limits, f"{pod.key} gets the default, {rule}: {reason}"
 
     def _default_of(self, pod: Pod, container: Container, node: SwapRoom) -> int:
         return memory_swap_max(pod, container, _LIMITED, node.capacity) if self._by_kubelet(pod) else 0
@@ -161,7 +162,7 @@ class SwapPolicy:
         wanted = sum(claim.wish for claim in claims)
         if wanted > budget and node.capacity.swap:
             problem = (
-                f"pods may have {format_bytes(wanted * node.page_size)} of swap and the node can grant "
+                f"pods ask for {format_bytes(wanted * node.page_size)} of swap and the node can grant "
                 f"{format_bytes(max(0, budget) * node.page_size)}: the least important get less"
             )
             advice.append(Advice("node", problem, "add swap, or lower swap.maximumPerPod", self.name))
@@ -170,7 +171,7 @@ class SwapPolicy:
     def _writes(self, path: str, wish: Wish, grant: int, view: View, node: SwapRoom) -> list[Write]:
         bounds = node.bounds
         if grant < wish.whole:
-            bounds += f"; the node's {format_bytes(node.budget)} leave it {format_bytes(grant)}"
+            bounds += f"; of the node's {format_bytes(node.budget)} it gets {format_bytes(grant)}"
         why = f"{wish.why}; {bounds}"
         sizes = {path: grant}
         for name, leaf in wish.placed.containers.items():

@@ -1,5 +1,5 @@
-"""What every face shows: typed tables, series and sentences. Nothing here prints.
+"""What the commands and the pages show: typed tables, series and sentences. Nothing here prints.
 
-A face (the command line, a page) decides where a `Table` goes; how a value of a column reads
-is decided once, in `table`.
+The caller (a command, a page) decides where a `Table` goes; how a value of a column is written is decided
+once, in `table`.
 """

@@ -1,4 +1,4 @@
-"""How near the simulated kernel comes to the real one: the rows of `memqos lab compare`, for all faces."""
+"""How near the simulated kernel comes to the real one: the tables and the page of `memqos lab compare`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The simulated kernel: a node's memory, page by page.
 
-State. A page is an index into flat arrays (`kernels/layout.py` says what lies where): one 64-bit word a
-page, one swap slot number, LRU lists as logs of page numbers. No page table, no hash, no object per page.
+State. A page is an index into flat arrays (`kernels/mem.py`; `kernels/layout.py` says what lies where): one
+64-bit word a page, one swap slot number, LRU lists as logs of page numbers. No page table, no hash, no object
+per page.
 
 Code. `kernels/` holds the memory management as functions over those arrays: `charge` (the charge path,
 memory.high, the OOM killer), `reclaim` → `classic` or `mglru` → `shrink` (what becomes of one page),

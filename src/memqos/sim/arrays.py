@@ -1,7 +1,7 @@
 """The arrays the compiled kernels work on: made for a node of a given size, grown when needed.
 
-What lies where is `kernels.layout`'s; what the numbers of the node's settings mean is `spec`'s and
-`profiles`'.
+`kernels.mem` names the arrays, `kernels.layout` says which number lies where; `spec` and `profiles` say what
+the settings of a node mean.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Command lines the simulator understands, and what each does to memory and files.
 
 =====================  ==================================================================================
-md5sum FILE            reads by 32 KiB at 5.67 µs of CPU a page (field study: 5.949 s of user time for 4 GiB)
+md5sum FILE            reads by 32 KiB at 5.67 µs of CPU a page (measured: 5.949 s of user time for 4 GiB)
 sha256sum FILE         the same at 10 µs a page
 cat FILE...            reads by 128 KiB
 dd if= of= bs= count=  reads `if` (or zeroes), writes `of` (or throws away); sizes as dd has them; conv=fsync
@@ -15,10 +15,9 @@ python3 -m memqos.lab.load mib= step= every= passes= pause= delay=
                        the laboratory's own program that holds memory
 =====================  ==================================================================================
 
-`sh -c "exec …"` of one of these, with what it prints thrown away (`> /dev/null`), and a path before the
-program's name, are understood too. md5sum,
-sha256sum and cat are coreutils', which announce sequential reading (POSIX_FADV_SEQUENTIAL). Everything
-else is an error that names the command: a simulation of a program it does not know would be invented.
+`sh -c "exec …"` of one of these, with its output thrown away (`> /dev/null`), and a path before the program's
+name are understood, too. md5sum, sha256sum and cat are those of coreutils, which announce sequential reading
+(POSIX_FADV_SEQUENTIAL). Any other command is an error: what it does would have to be invented.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether every phase finds the regions it needs: mapped before, not yet freed, large enough, writable."""
+"""Whether the regions that a phase needs are there: mapped before, not yet freed, large enough, writable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workload from its YAML file (the form is in `spec`); one clear error for whatever is wrong."""
+"""A workload from its YAML file, whose form `spec` describes; whatever is wrong is one error."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def test_a_critical_pod_is_never_chosen(scene: Scene) -> None:
         memory, plan = turn(scene, memory)
         assert names(plan) == []
     assert plan.stands[0].step == "spent"
-    assert "no pod may be ended that would help" in plan.advice[0].problem
+    assert "no pod that may be evicted would help" in plan.advice[0].problem
 
 
 def test_a_workload_loses_one_pod_an_hour_until_the_node_runs_dry(scene: Scene) -> None:

@@ -145,7 +145,7 @@ def test_the_budget_serves_the_higher_priority_first_and_equals_equally() -> Non
     plan = decide(view(*pods), SwapSettings(budget=2 * GIB, reserve=0))
     sizes = granted(plan)
     assert [sizes[name] for name in "abcd"] == [1024 * MIB, 462 * MIB, 462 * MIB, 100 * MIB]
-    assert "the node's 2 GiB leave it 462 MiB" in plan.writes[3].why
+    assert "of the node's 2 GiB it gets 462 MiB" in plan.writes[3].why
     assert plan.advice[0].subject == "node"
 
 
