@@ -82,7 +82,7 @@ EaseMemory = Mapping[str, Hold]
 
 @dataclass(frozen=True, slots=True)
 class Ease:
-    """`memory.high` below the limit of containers that write back."""
+    """Slow containers with much to write back a little below their own limit (memory.high)."""
 
     settings: EaseSettings = field(default_factory=EaseSettings)
     name: str = "ease"

@@ -54,7 +54,7 @@ class EvictMemory:
 
 @dataclass(frozen=True, slots=True)
 class Evict:
-    """End pods when the node runs short, or a pod stalls for good."""
+    """Evict a pod when the node runs short, or when a more important pod stalls for good."""
 
     settings: EvictSettings = field(default_factory=EvictSettings)
     name: str = "evict"

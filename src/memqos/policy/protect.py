@@ -107,7 +107,10 @@ class ProtectMemory:
 
 @dataclass(frozen=True, slots=True)
 class Protect:
-    """Protection by rank and measured need; `calm_seconds` until `memory.min` comes back."""
+    """Protect what pods that outrank others are measured to need (memory.low, memory.min).
+
+    `calm_seconds` must pass until `memory.min` that was given up comes back.
+    """
 
     settings: ProtectSettings = field(default_factory=ProtectSettings)
     calm_seconds: float = 10.0

@@ -67,7 +67,7 @@ class ReclaimMemory:
 
 @dataclass(frozen=True, slots=True)
 class ReclaimEarly:
-    """Orders to reclaim, by rank, guided by what comes back."""
+    """Take idle memory back from the least important pods, until they miss it (memory.reclaim)."""
 
     settings: ReclaimSettings = field(default_factory=ReclaimSettings)
     name: str = "reclaim"

@@ -117,7 +117,10 @@ class _Need(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Relax:
-    """Raise limits that hurt a pod and help nobody; the swap settings are the admin's, in bytes."""
+    """Lend unused memory to pods at their memory.high or out of swap.
+
+    `swap_per_pod` and the other swap settings are the admin's, in bytes.
+    """
 
     settings: RelaxSettings = field(default_factory=RelaxSettings)
     swap_per_pod: int | None = None

@@ -48,7 +48,7 @@ _FEW: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class ShapeQueue:
-    """`io.queue` of the disks whose figures are known."""
+    """Have the disks in `io.disks` accept few writes at a time, so that reads do not wait (mq-deadline)."""
 
     disks: tuple[DiskSettings, ...] = ()
     name: str = "queue"

@@ -76,7 +76,7 @@ class ThrottleMemory:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """`memory.high` for who takes the memory that a more important pod needs."""
+    """Lower the memory.high of pods that take the memory a more important pod needs."""
 
     settings: ThrottleSettings = field(default_factory=ThrottleSettings)
     name: str = "throttle"

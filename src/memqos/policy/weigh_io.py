@@ -44,7 +44,7 @@ _MOST: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class WeighIo:
-    """`io.weight` by priority, and io.cost on the disks whose figures are known."""
+    """Share the disks in `io.disks` by priority (io.weight, io.cost)."""
 
     disks: tuple[DiskSettings, ...] = ()
     name: str = "weight"
