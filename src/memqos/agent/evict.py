@@ -118,5 +118,7 @@ def _advice(eviction: Eviction) -> Advice:
         if eviction.container
         else "it would be evicted"
     )
-    remedy = f"memqos may not: kubectl delete pod {name}" + (f" -n {namespace}" if namespace else "")
+    remedy = f"memqos does not run this pod: kubectl delete pod {name}" + (
+        f" -n {namespace}" if namespace else ""
+    )
     return Advice(eviction.pod, f"{what}: {eviction.why}", remedy, eviction.policy)

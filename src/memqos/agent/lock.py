@@ -40,9 +40,7 @@ class Lock:
         except BlockingIOError:
             holder = os.read(descriptor, 200).decode(errors="replace").strip() or "it does not say who"
             os.close(descriptor)
-            raise LockHeld(
-                f"another agent manages this node ({holder}); end it first, or use another state directory"
-            ) from None
+            raise LockHeld(f"another agent manages this node ({holder}); end it first") from None
         since = datetime.now(UTC).isoformat(timespec="seconds")
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)

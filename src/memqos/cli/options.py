@@ -198,7 +198,7 @@ class PodSource:
             raise InputError(
                 f"there is no Pod{held}",
                 source=", ".join(map(str, self.manifests)),
-                remedy="write manifests of kind Pod; what a controller makes of a template is not read",
+                remedy="write manifests of kind Pod; pod templates of other kinds are not read",
             )
         return found.pods
 

@@ -63,10 +63,10 @@ def command(
     source = PodSource(manifests, kubelet_pods)
     if node_memory is None and node_swap != "0":
         raise InputError(
-            "--node-swap is the swap of a node you do not have", remedy="give --node-memory, or leave it out"
+            "--node-swap is only for --node-memory", remedy="give --node-memory, too, or leave it out"
         )
     if node_memory is not None and not manifests:
-        raise InputError("--node-memory plans for pods of manifests", remedy="name them with --pods")
+        raise InputError("--node-memory needs pods from manifests", remedy="name them with --pods")
     real = _observed(cgroup_root) if node_memory is None else _imagined(node_memory, node_swap)
     snapshot, placed = _with(real, source, settings.kubelet.config)
     plan = decide_once(ladder(settings), View(snapshot, None, placed), io_limited=settings.io.enabled)
@@ -108,7 +108,7 @@ def _imagined(memory: str, swap: str) -> Snapshot:
 
     size = _size("--node-memory", memory)
     if not size:
-        raise InputError("a node has some memory", field="--node-memory", remedy="write a size such as 8Gi")
+        raise InputError("is 0", field="--node-memory", remedy="write a size such as 8Gi")
     return empty_node(NodeCapacity(memory=size, swap=_size("--node-swap", swap)))
 
 

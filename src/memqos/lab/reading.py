@@ -23,11 +23,15 @@ def read(path: Path) -> Experiment:
     """Read and check an experiment file; raises `ExperimentError` naming file and line."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExperimentError(f"cannot be read: {error}", source=str(path)) from None
+    except OSError as error:
+        raise ExperimentError(f"cannot be read: {error.strerror}", source=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise ExperimentError(f"is not UTF-8 text (byte {error.start})", source=str(path)) from None
     data, lines = load(text, source=str(path))
     if isinstance(data, dict) and {"source", "lines"} & data.keys():
-        raise ExperimentError("source and lines are not for the file to say", source=str(path))
+        raise ExperimentError(
+            "the fields source and lines are memqos's own; leave them out", source=str(path)
+        )
     experiment: Experiment = convert(data, Experiment, str(path), lines, "$")
     experiment = msgspec.structs.replace(experiment, source=str(path), lines=lines)
     _check(experiment)
@@ -41,7 +45,9 @@ def _check(experiment: Experiment) -> None:
         if not _NAME.fullmatch(name) or name in names[:index]:
             place = experiment.place(f"$.variants[{index}]")
             raise ExperimentError(
-                f"variant name {name!r} is no new word", source=place, remedy="letters, digits, _"
+                f"the variant name {name!r} is taken, or not a word",
+                source=place,
+                remedy="write letters, digits and _, a letter first",
             )
     for name, disk in experiment.disks.items():
         if size_of(experiment, f"$.disks.{name}.size", disk.size) < MIB:

@@ -105,7 +105,7 @@ def test_where_nobody_may_evict_a_person_is_told_once_a_minute_whom_and_why() ->
             assert len(advice) == 1
     assert told[0].subject == "ns/a"
     assert told[0].problem == "it would be evicted: it holds most"
-    assert told[0].remedy == "memqos may not: kubectl delete pod a -n ns"
+    assert told[0].remedy == "memqos does not run this pod: kubectl delete pod a -n ns"
 
 
 @dataclass(frozen=True)

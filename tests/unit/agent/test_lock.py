@@ -10,7 +10,7 @@ from memqos.errors import AgentError, LockHeld
 def test_a_second_agent_is_told_who_has_the_node(tmp_path: Path) -> None:
     with (
         Lock(tmp_path / "state"),
-        pytest.raises(LockHeld, match=f"pid {os.getpid()}, since 20.*another state"),
+        pytest.raises(LockHeld, match=f"pid {os.getpid()}, since 20.*; end it first"),
     ):
         Lock(tmp_path / "state").__enter__()
 

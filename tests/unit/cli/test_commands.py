@@ -209,10 +209,10 @@ def test_a_time_that_is_none_is_wrong_usage(run, manifest: Path, option: str, va
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["--node-memory", "0"], "--node-memory: a node has some memory; write a size such as 8Gi"),
+        (["--node-memory", "0"], "--node-memory: is 0; write a size such as 8Gi"),
         (["--node-memory", ""], "--node-memory: '' is not a quantity"),
         (["--node-memory", "8Gi", "--node-swap", "-1"], "--node-swap: '-1' is negative"),
-        (["--node-swap", "1Gi"], "--node-swap is the swap of a node you do not have; give --node-memory"),
+        (["--node-swap", "1Gi"], "--node-swap is only for --node-memory; give --node-memory"),
     ],
 )
 def test_a_node_that_cannot_be_is_named_by_its_option(

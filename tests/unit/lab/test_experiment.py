@@ -102,7 +102,7 @@ def test_all_variants_run_once_before_any_runs_again(tmp_path: Path):
         ("iops: 100", "iops: fast", 7, "int"),
         ("path: big", "path: ../etc/passwd", 9, "stay on the data disk"),
         ("set: {size: 8Mi, limit", "set: {size: 8Mi, limits", 13, "limit.* has no value"),
-        ("name: large", "name: small", 12, "no new word"),
+        ("name: large", "name: small", 12, "taken, or not a word"),
         ("  - start: reader", "  - start: writer", 19, "no pod 'writer'"),
         ("  - mark: end", "  - mark: end\n    sleep: 1", 20, "exactly one action"),
         ("  - mark: end", "  - explode: end", 20, "explode"),
@@ -111,7 +111,7 @@ def test_all_variants_run_once_before_any_runs_again(tmp_path: Path):
         ("small.file <", "tiny.file <", 25, "tiny is not known"),
         ("small.file <", "import os", 25, "not an expression"),
         ("timeline:", "timeline: [", 19, "not YAML"),
-        ("study: What", "source: me\nstudy: What", 0, "not for the file"),
+        ("study: What", "source: me\nstudy: What", 0, "memqos's own"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, was: str, becomes: str, line: int, says: str):
