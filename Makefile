@@ -27,7 +27,7 @@ try: venv system ## the pods of examples/ on a real kernel in a virtual machine,
 	$(BIN)/memqos lab try --pods examples/pods --policy examples/policy.yaml --out out/try
 
 .PHONY: check
-check: venv ## format, lint, types, layers, unit tests: no root, no network, under a minute
+check: venv ## format, lint, types, layers, unit tests: no root, no network, a few minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

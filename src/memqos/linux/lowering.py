@@ -17,7 +17,7 @@ import mmap
 import time
 from typing import Final
 
-from memqos.errors import Busy, NodeError
+from memqos.errors import Busy, NodeError, Unreadable
 from memqos.linux.apply import apply_write, read_knob
 from memqos.linux.worker import Answer, Worker
 from memqos.model.plan import Value, Write
@@ -99,8 +99,9 @@ class Lowering:
         """Wait until the worker answers; no longer once the limit holds."""
         end = time.monotonic() + PATIENCE_S
         while (answer := worker.answer(SOON_S)) is None:
-            if read_knob(self._root, write) == _rounded(write):
-                return None
+            with contextlib.suppress(Unreadable):  # a plain file is empty while it is written
+                if read_knob(self._root, write) == _rounded(write):
+                    return None
             if time.monotonic() > end:
                 raise Busy(
                     f"the kernel did not take it within {PATIENCE_S:.0f} s",

@@ -67,6 +67,17 @@ def test_one_process_serves_limits_that_the_kernel_takes_at_once(lowering: Lower
     assert len(workers() - before) == 1
 
 
+def test_a_file_that_is_empty_while_it_is_written_is_looked_at_again(
+    lowering: Lowering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(fd: int, text: bytes) -> int:
+        time.sleep(0.1)  # longer than a look waits for the worker
+        return os.write(fd, text)
+
+    monkeypatch.setattr("memqos.linux.apply.write_fd", write)
+    assert lowering.apply(high("a")) == MIB
+
+
 def test_an_agent_with_thousands_of_open_files_can_set_limits_too(root: Path) -> None:
     open_files = raise_open_files()
     if open_files < 1100:
