@@ -195,6 +195,7 @@ class Agent:
     def _decide(self, view: View, notes: list[str]) -> tuple[Plan, bool]:
         """Ask each policy in turn; true when all answered."""
         plans: list[Plan] = []
+        now = view.now
         for index, policy in enumerate(self.policies):
             try:
                 memory, plan = policy.decide(self._memories[index], view)
@@ -206,7 +207,7 @@ class Agent:
             plans.append(plan)
         plan = overlay(plans)
         if self._guarded:
-            plan = refuse(plan, view.now, io_limited=self._io_limited)
+            plan = refuse(plan, now, view.now, io_limited=self._io_limited)
         return plan, len(plans) == len(self.policies)
 
     def _until_next(self, plan: Plan) -> float:

@@ -89,9 +89,9 @@ def decide_once(policies: Iterable[AnyPolicy], view: View, *, io_limited: bool =
 
     `io_limited`: they limit the I/O of whoever disturbs (`memqos.policy.guard`).
     """
-    plans = []
+    plans, now = [], view.now
     for policy in policies:
         _, plan = policy.decide(policy.initial(), view)
         view = foresee(view, plan)
         plans.append(plan)
-    return refuse(overlay(plans), view.now, io_limited=io_limited)
+    return refuse(overlay(plans), now, view.now, io_limited=io_limited)

@@ -65,28 +65,35 @@ def dangers(now: Snapshot, *, io_limited: bool = True) -> Iterator[Danger]:
         if throttled or full:  # what cannot be reclaimed is no more than what is charged
             kept = unreclaimable(cgroup, swap_free)
             if throttled and high is not None and kept > high:
-                yield _throttle(cgroup, high)
+                yield _throttle(cgroup, high, no_swap=no_swap)
             if full and most is not None and kept and kept >= most * _CLOSE:
                 yield _limit(cgroup, most, no_swap=no_swap)
 
 
-def refuse(plan: Plan, foreseen: Snapshot, *, io_limited: bool = True) -> Plan:
+def refuse(plan: Plan, now: Snapshot, foreseen: Snapshot, *, io_limited: bool = True) -> Plan:
     """Return the plan without its dangerous writes, each replaced by what is safe, or left out, and told.
 
-    `foreseen` is the node as the plan will leave it; what others set is told and left as it is.
+    `foreseen` is the node as the plan will leave it; what others set is told and left as it is. A limit is
+    never left out: a knob that nobody asks for goes back to what it was, and that is no limit at all. It
+    stays as it is `now`, as with a kubelet, which waits with a limit that is below the usage.
     """
     writes: dict[tuple[str, str], Write] = {write.target: write for write in plan.writes}
     advice: list[Advice] = []
     for danger in dangers(foreseen, io_limited=io_limited):
-        write = writes.pop((danger.subject, danger.knob), None)
-        if write is None:
+        write, safe = writes.get((danger.subject, danger.knob)), danger.safe
+        if danger.knob == "memory.max":
+            safe = now.cgroups[danger.subject].memory_max
+        if write is None or write.value == safe:
             advice.append(Advice(danger.subject or "node", danger.problem, danger.remedy, NAME))
             continue
-        said = f"{write.policy} wanted it; memqos does not write it"
-        if danger.safe is not None:
-            why = f"{write.why} (less than asked: {danger.problem})"
-            writes[write.target] = structs.replace(write, value=danger.safe, why=why)
-            said = f"{write.policy} wanted it; memqos writes less"
+        if safe is None:
+            del writes[write.target]
+            said = f"{write.policy} wanted it; memqos does not write it"
+        else:
+            does = "leaves what is there" if danger.knob == "memory.max" else "writes less"
+            why = f"{write.why} (not what was asked for: {danger.problem})"
+            writes[write.target] = structs.replace(write, value=safe, why=why)
+            said = f"{write.policy} wanted it; memqos {does}"
         advice.append(Advice(danger.subject, f"{danger.problem} ({said})", danger.remedy, NAME))
     return replace(plan, writes=tuple(writes.values()), advice=(*plan.advice, *advice)) if advice else plan
 
@@ -109,16 +116,18 @@ def _protection(cgroup: Cgroup, now: Snapshot) -> Iterator[Danger]:
     yield Danger(cgroup.path, problem, remedy, "memory.min", safe)
 
 
-def _throttle(cgroup: Cgroup, high: int) -> Danger:
+def _throttle(cgroup: Cgroup, high: int, *, no_swap: bool) -> Danger:
     problem = (
         f"memory.high of {format_bytes(high)} is below what cannot be reclaimed: it is throttled for ever"
     )
-    return Danger(cgroup.path, problem, "raise memory.high, or let the pod swap", "memory.high")
+    swap = "give the node swap and let the pod swap" if no_swap else "let the pod swap"
+    remedy = f"raise memory.high, or {swap}: annotation memqos.dev/swap-limit"
+    return Danger(cgroup.path, problem, remedy, "memory.high")
 
 
 def _limit(cgroup: Cgroup, most: int, *, no_swap: bool) -> Danger:
     problem = f"what it cannot give up nearly fills memory.max, {format_bytes(most)}: the next peak kills it"
-    swap = "give the node swap and let the pod swap" if no_swap else "let it swap"
+    swap = "give the node swap and let the pod swap" if no_swap else "let the pod swap"
     remedy = f"raise the pod's memory limit, or {swap}: annotation memqos.dev/swap-limit"
     return Danger(cgroup.path, problem, remedy, "memory.max")
 

@@ -183,7 +183,7 @@ def _soft(budget: int, gainers: Sequence[PodSignals], promises: Mapping[str, Pro
 
 def _stand(name: str, pod: PodSignals, promise: Promise, grant: int, situation: Situation) -> Stand:
     trouble = situation.troubles.of.get(("memory", pod.key))
-    why = f"{format_bytes(grant)} of {format_bytes(pod.current)} are protected for it"
+    why = f"it has {format_bytes(pod.current)}, and up to {format_bytes(grant)} are protected for it"
     if trouble is not None and not trouble.own:
         since = max(promise.since_us, trouble.since_us)
         if situation.now_us - since >= _SPENT_US:

@@ -254,7 +254,7 @@ def turn(world: World, policies: Any, memories: list[Any], enforcer: Enforcer, v
         memories[index], plan = policy.decide(memories[index], now)
         now = foresee(now, plan)
         plans.append(plan)
-    plan = refuse(overlay(plans), now.now)
+    plan = refuse(overlay(plans), view.now, now.now)
     failed = [one for one in plan.advice if one.problem.startswith("rung ")]
     assert not failed, failed
     for write in plan.writes:

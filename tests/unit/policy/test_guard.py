@@ -132,7 +132,7 @@ def test_where_the_node_has_no_swap_the_remedy_says_so(calm: Scene) -> None:
     assert "give the node swap and let the pod swap" in danger.remedy
     calm.swap = GIB
     (danger,) = dangers(calm.look().now)
-    assert "or let it swap: annotation memqos.dev/swap-limit" in danger.remedy
+    assert "or let the pod swap: annotation memqos.dev/swap-limit" in danger.remedy
 
 
 def test_a_dangerous_write_is_made_safe_or_left_out_and_told(calm: Scene) -> None:
@@ -140,12 +140,12 @@ def test_a_dangerous_write_is_made_safe_or_left_out_and_told(calm: Scene) -> Non
     high = Write("kubepods/shop", "memory.high", 30 * MIB, "throttled", "throttle")
     fine = Write("kubepods/shop", "memory.low", 10 * MIB, "protected", "protect")
     plan, view = Plan((low, high, fine)), calm.look()
-    safe = refuse(plan, foresee(view, plan).now)
+    safe = refuse(plan, view.now, foresee(view, plan).now)
     assert [(write.knob, write.value) for write in safe.writes] == [
-        ("memory.low", 10 * MIB),
         ("memory.min", 90 * MIB),
+        ("memory.low", 10 * MIB),
     ]
-    assert "less than asked" in safe.writes[1].why
+    assert "not what was asked for" in safe.writes[0].why
     assert ["kubelet wanted it" in one.problem for one in safe.advice] == [True, False]
     assert "throttle wanted it; memqos does not write it" in safe.advice[1].problem
 
@@ -153,11 +153,34 @@ def test_a_dangerous_write_is_made_safe_or_left_out_and_told(calm: Scene) -> Non
 def test_what_others_set_is_told_and_left_as_it_is(calm: Scene) -> None:
     calm.change("shop", memory_high=30 * MIB)
     fine = Write("kubepods/shop", "memory.low", 10 * MIB, "protected", "protect")
-    safe = refuse(Plan((fine,)), calm.look().now)
+    now = calm.look().now
+    safe = refuse(Plan((fine,)), now, now)
     assert safe.writes == (fine,)
     assert [one.subject for one in safe.advice] == ["kubepods/shop"]
 
 
 def test_a_safe_plan_stays_the_very_same(calm: Scene) -> None:
     plan = Plan((Write("kubepods/shop", "memory.low", MIB, "protected", "protect"),))
-    assert refuse(plan, calm.look().now) is plan
+    now = calm.look().now
+    assert refuse(plan, now, now) is plan
+
+
+def test_a_limit_that_is_nearly_filled_stays_and_is_told(calm: Scene) -> None:
+    """A knob that drops out of a plan goes back to what it was: to no limit, just when the pod runs away."""
+    calm.change("shop", memory_current=98 * MIB, memory_stat={"anon": 97 * MIB, "file": MIB})
+    plan, view = Plan((Write("kubepods/shop", "memory.max", 100 * MIB, "its limit", "kubelet"),)), calm.look()
+    safe = refuse(plan, view.now, foresee(view, plan).now)
+    assert safe.writes == plan.writes
+    (told,) = safe.advice
+    assert "nearly fills memory.max, 100 MiB" in told.problem
+    assert "kubelet wanted it" not in told.problem
+
+
+def test_a_limit_is_not_lowered_to_what_the_pod_cannot_give_up(calm: Scene) -> None:
+    calm.change(
+        "shop", memory_max=200 * MIB, memory_current=98 * MIB, memory_stat={"anon": 97 * MIB, "file": MIB}
+    )
+    plan, view = Plan((Write("kubepods/shop", "memory.max", 90 * MIB, "its limit", "kubelet"),)), calm.look()
+    safe = refuse(plan, view.now, foresee(view, plan).now)
+    assert [(write.knob, write.value) for write in safe.writes] == [("memory.max", 200 * MIB)]
+    assert "kubelet wanted it; memqos leaves what is there" in safe.advice[0].problem
