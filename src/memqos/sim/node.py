@@ -184,7 +184,8 @@ class SimNode:
             return bool(row[c, k.OOM_GROUP])
         if isinstance(value, Mapping):
             return self._io_max(c, cast("Mapping[str, IoMax]", value), place)
-        self.machine.set_limit(path, LIMITS[knob], int(value))
+        lazy = knob == "memory.high" and self.machine.profile.high_is_left_to_tasks
+        self.machine.set_limit(path, LIMITS[knob], int(value), wait=not lazy)
         return _size(self.machine.m.cg[c, LIMITS[knob]])
 
     def begin(self, order: Write) -> None:

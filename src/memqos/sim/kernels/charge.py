@@ -95,7 +95,8 @@ def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
 
 
 @njit
-def _after(m: Mem, c: int, batch: int) -> None:
+def charged(m: Mem, c: int, batch: int) -> None:
+    """So many pages were charged to `c`: what is above memory.high there is the task's to reclaim."""
     i = c
     while i > 0:
         if m.cg[i, k.USAGE] > m.cg[i, k.HIGH] or m.cg[i, k.SWAP] > m.cg[i, k.SWAP_HIGH]:
@@ -150,7 +151,7 @@ def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
         over = counters.charge_tree(m, c, batch)
     if batch > pages:
         stock.refill(m, c, batch - pages)
-    _after(m, c, batch)
+    charged(m, c, batch)
     return True
 
 

@@ -10,7 +10,7 @@ others came back within a tenth of a second, by twenty-five faults.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import anon, charge
+from memqos.sim.kernels import anon, charge, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -28,7 +28,11 @@ def place(number: int, stride: int, core: int) -> int:
 
 @njit
 def begin(m: Mem, t: int, row: int) -> int:
-    """The process starts: its stack, page tables and slab objects are charged."""
+    """The process starts: its stack, page tables and slab objects are charged.
+
+    With what it has between fork and exec alone that is more than what a CPU has charged ahead, so that it
+    finds out when its cgroup is above memory.high.
+    """
     c = m.task[t, k.T_CG]
     m.task[t, k.T_OWN] = m.prog[row, k.P_OBJ] + 1
     m.task[t, k.T_HOT] = m.prog[row, k.P_A]
@@ -39,6 +43,7 @@ def begin(m: Mem, t: int, row: int) -> int:
         m.task[t, k.T_KERNEL] += 1
         m.cg[c, k.KERNEL_PAGES] += 1
         m.cg[c, k.N_KERNEL_BYTES] += 4096
+    charge.charged(m, c, stock.BATCH)
     return DONE
 
 
