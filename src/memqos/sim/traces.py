@@ -13,8 +13,8 @@ from memqos.sim.kernels import control, trace
 if TYPE_CHECKING:
     from memqos.sim.machine import Machine
 
-WINDOW = 1 << 18
-"""Reads that the kernels are given at a time by several readers: they stay in its cache."""
+WINDOW = 1 << 20
+"""Reads that the kernels are given at a time by several readers; a quarter of it costs 500 of them 5 %."""
 
 
 def read(machine: Machine, readers: Sequence[tuple[str, int, Any]], turn: int) -> list[int]:
