@@ -26,15 +26,19 @@ PLACE = (Column("experiment", "experiment"), Column("kernel", "kernel"))
 
 
 _SAID = f"""\
-The same experiment files, played in a virtual machine with a real kernel and in the simulator; what each
-pod's counters grew by between two marks of the timeline. Only counts and bytes: the machines were emulated.
-A difference within {BATCH} pages, one batch in which the kernel charges, is no miss. A bar of `-` is a
-counter that is shown and not judged: memory.events max is judged under file load, where nothing is swapped.
-The simulated machine is as slow as an emulated one, and its disks take bursts as QEMU's do, because reclaim
-races with the writes it has started; how that race ends differs from one real run to the next. So does how
-often a charge meets the limit before an OOM kill (35 and 48 times in two runs of e5 on 6.1, 36 and 18 on
-7.2; in six of e2 21 to 39 times on 6.1, 34 to 55 on 6.12, 29 to 49 on 7.2), and on a full node of
-6.12 and 7.2 who is reclaimed from: the kernel draws it (get_random_u32_below)."""
+The same experiment files are played on real kernels in virtual machines and on the simulated kernel. Each
+row compares how much a counter of a pod, or of the node, grew between two marks of the timeline. Only
+counts and bytes are compared, no times, because the machines were emulated.
+
+A *bar* is how far the simulated value may be from the median of the real ones. A difference within {BATCH}
+pages, one batch in which the kernel charges, is no miss. A bar of `-` marks a counter that is shown and
+not judged; memory.events max is judged only under file load, where nothing is swapped.
+
+Some of what is compared differs between two runs of a real kernel, too. Reclaim races with the writes it
+has started; so the simulated machine is as slow as an emulated one, and its disks take bursts as QEMU's
+do. How often a charge meets the limit before an OOM kill is chance (35 and 48 times in two runs of e5 on
+6.1, 36 and 18 on 7.2; in six of e2 21 to 39 times on 6.1, 34 to 55 on 6.12, 29 to 49 on 7.2). On a full
+node of 6.12 and 7.2 the kernel draws at random from which cgroup it reclaims (get_random_u32_below)."""
 
 
 def rows_table(rows: Sequence[Row], title: str, *, placed: bool = True) -> Table:
@@ -92,8 +96,8 @@ def summary_table(rows: Sequence[Row]) -> Table:
     columns = [
         *PLACE,
         Column("met", "bars met"),
-        Column("own", "a real run, of all's median"),
-        Column("others", "a real run, of the others' median"),
+        Column("own", "a real run, against all"),
+        Column("others", "a real run, against the others"),
         Column("runs", "real runs", "count"),
     ]
     return table(columns, lines, title="Bars met")
@@ -112,10 +116,12 @@ def _noise(rows: Sequence[Row]) -> str:
     within = sum(min(row.runs) <= row.simulated <= max(row.runs) for row in misses)
     met = len(several) - len(misses)
     return (
-        f"Of these, {len(several)} bars have two real runs or more: simulated meets {met}, a real run on the "
-        f"average {own:.0f} against the median of all and {others:.0f} against the median of the others. No "
-        f"simulator can be judged more finely. On {apart} of the {len(misses)} missed ones a real run misses "
-        f"the bar too (marked `apart`), and {within} lie between the least and the most of the real runs."
+        f"Of these, {len(several)} bars have two real runs or more. There the simulated kernel meets {met}; "
+        f"one of the real runs meets, on average, {own:.0f} of them when it is compared with the median of "
+        f"all runs, and {others:.0f} when it is compared with the median of the others. A simulator cannot be "
+        f"judged more finely than that. On {apart} of the {len(misses)} missed bars a real run misses the "
+        f"bar as well (marked `apart`), and {within} simulated values lie between the least and the most of the "
+        "real runs."
     )
 
 
@@ -131,8 +137,8 @@ def _first(then: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[str]:
     columns = [*PLACE, Column("first", "met at first"), Column("now", "met now")]
     return [
         "## Scenarios the simulator had never seen",
-        "Written after the simulator, and compared before anything in it was changed for them: "
-        f"**{met} of {judged} bars were met at first.** Since then it has seen them.",
+        "These were written after the simulator, and compared before anything in it was changed for them: "
+        f"**{met} of {judged} bars were met at first.** It has been improved on them since.",
         table(columns, lines, title="").markdown(),
     ]
 
@@ -163,7 +169,9 @@ def page(
     if missing:
         parts.append(f"Not compared, because not recorded: {', '.join(missing)}.")
     if stale:
-        parts.append(f"Not compared, because recorded before something was changed: {'; '.join(stale)}.")
+        parts.append(
+            f"Not compared, because recorded before experiment or policy was changed: {'; '.join(stale)}."
+        )
     if first:
         parts += _first(first, rows)
     misses = [row for row in rows if row.met is False]

@@ -122,7 +122,8 @@ def test_real_runs_that_miss_the_bar_are_apart_and_the_miss_stays() -> None:
     text = page([row], command="c")
     assert "| 100,000 to 150,000, apart |" in text
     assert (
-        "On 1 of the 1 missed ones a real run misses the bar too (marked `apart`), and 1 lie between" in text
+        "On 1 of the 1 missed bars a real run misses the bar as well (marked `apart`), and 1 simulated"
+        in text
     )
 
 
@@ -130,7 +131,7 @@ def test_the_summary_says_how_many_bars_a_real_run_meets() -> None:
     rows = [pgsteal_of((100_000, 100_000, 150_000), 100_000), pgsteal_of((7, 8, 9), 8)]
     assert summary_table(rows).rows == (("x", "6.12", "2 of 2", "1.7", "1.0", 3),)
     text = page(rows, command="c")
-    assert "simulated meets 2, a real run on the average 2 against" in text
+    assert "the simulated kernel meets 2; one of the real runs meets, on average, 2 of them" in text
 
 
 def test_one_real_run_has_nothing_to_be_judged_against() -> None:
