@@ -53,13 +53,13 @@ class EaseSettings:
     margin_percent: float = setting(
         5.0,
         "How far below its limit such a container is slowed down.",
-        "at twenty parts over memory.high in a thousand it is left 10 MiB/s, at fifty 1.6 MiB/s",
+        "a writer 2 % over its memory.high still gets 10 MiB/s, one 5 % over it 1.6 MiB/s",
         unit="percent",
         least=1.0,
     )
     dwell_seconds: float = setting(
         60.0,
-        "How long a hold is kept when its reason is gone.",
+        "How long the container is held after its reason is gone.",
         "who writes in bursts fills its limit in a second, and is killed in the next",
         unit="seconds",
         least=1.0,

@@ -64,7 +64,7 @@ class ProtectSettings:
     )
     at_most_percent: float = setting(
         75.0,
-        "The most of the node's memory for pods that is promised to all of them together.",
+        "The most that all pods together are promised, in percent of the node's memory for pods.",
         "a quarter stays for the rest to live on: neighbours are to be slower, not dead",
         unit="percent",
         least=0,

@@ -52,7 +52,7 @@ _GROWING: Final = 50
 _SLOW_US: Final = 1_000_000
 _WAITS: Final = 0.1
 _SWAP_KEPT: Final = 8
-"""An eighth of swap stays free: for whoever has to swap in a hurry."""
+"""An eighth of swap stays free, for pods that have to swap in a hurry."""
 _LEVELS: Final = 3
 """From the fourth level of importance on the tolerance stays an eighth."""
 

@@ -35,15 +35,15 @@ class WatchSettings:
 
     memory_stall_percent: float = setting(
         5.0,
-        "Share of a second that some of a pod's tasks wait for memory, from which on it is in trouble.",
-        "whoever has the memory it needs waits for it hardly ever",
+        "A pod is in trouble when some of its tasks wait for memory for more than this share of a second.",
+        "a pod that has the memory it needs hardly ever waits for it",
         unit="percent",
         least=0.1,
     )
     io_stall_percent: float = setting(
         10.0,
-        "Share of a second that some of a pod's tasks wait for a disk, from which on it is in trouble.",
-        "whoever reads files waits now and then; who waits a tenth of the time is held up",
+        "A pod is in trouble when some of its tasks wait for a disk for more than this share of a second.",
+        "a pod that reads files waits now and then; one that waits a tenth of the time is disturbed",
         unit="percent",
         least=0.1,
     )

@@ -1,4 +1,4 @@
-"""Share a disk by weight: the kernel's own scheduler, told who matters, before anybody is hurt.
+"""Share a disk by weight: the kernel's own io.cost, told the pods' priorities, before anybody is hurt.
 
 `io.max` (`memqos.policy.limit_io`) comes after a hurt, and lets swap writes pass; a service whose 99th
 percentile counts cannot wait for either. io.cost (block/blk-iocost.c) weighs every request: a cgroup that

@@ -118,10 +118,10 @@ def _noise(rows: Sequence[Row]) -> str:
     return (
         f"Of these, {len(several)} bars have two real runs or more. There the simulated kernel meets {met}; "
         f"one of the real runs meets, on average, {own:.0f} of them when it is compared with the median of "
-        f"all runs, and {others:.0f} when it is compared with the median of the others. A simulator cannot be "
-        f"judged more finely than that. On {apart} of the {len(misses)} missed bars a real run misses the "
-        f"bar as well (marked `apart`), and {within} simulated values lie between the least and the most of the "
-        "real runs."
+        f"all runs, and {others:.0f} when it is compared with the median of the others. A simulator cannot "
+        f"be judged more finely than that. On {apart} of the {len(misses)} missed bars a real run misses the "
+        f"bar as well (marked `apart`), and {within} simulated values lie between the least and the most of "
+        "the real runs."
     )
 
 
