@@ -109,7 +109,9 @@ def run(
     from memqos.lab.campaign import to_json
     from memqos.lab.judging import judge
     from memqos.report.experiments import checks_table, draw, measured_tables
+    from memqos.report.figures import check_drawable
 
+    check_drawable()
     chosen, wanted = chosen_experiments(experiments, every, kernels)
     output = Output(as_json=as_json)
     if recorded is None:
@@ -160,12 +162,13 @@ def try_(
     """Try pods and a policy on a real kernel: `memqos run` in a virtual machine, and a report of it."""
     from memqos.cli.output import Output
     from memqos.lab.trial import try_pods
-    from memqos.report.figures import save_figure
+    from memqos.report.figures import check_drawable, save_figure
     from memqos.report.pods import pods_table
     from memqos.report.session import CONTAINERS
     from memqos.report.table import table
     from memqos.report.trial import pod_panels, sentences, tightest
 
+    check_drawable()
     output = Output(as_json=as_json)
     output.line(f"booting a real kernel {kernel}; the pods of {', '.join(map(str, manifests))} run on it")
     trial = try_pods(manifests, policy, kernel=kernel, seconds=seconds, out_dir=out, say=output.line)

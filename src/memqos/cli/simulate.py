@@ -83,6 +83,9 @@ def command(
     experiment = find_scenario(scenario or BUILT_IN)
     groups = groups_of(experiment, read_policies(policies), evictions=evictions)
     if report_dir is not None:
+        from memqos.report.figures import check_drawable
+
+        check_drawable()
         report_dir.mkdir(parents=True, exist_ok=True)
     for note in check_groups(experiment, groups):
         click.echo(f"memqos: {note}", err=True)

@@ -1,4 +1,4 @@
-"""What this machine can do for the laboratory: QEMU, busybox, kernels, KVM, figures."""
+"""What this machine can do for the laboratory: QEMU, busybox, kernels, KVM, the simulator, figures."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ def check_lab() -> Iterator[Finding]:
         yield Finding("lab", "KVM", "ok", "/dev/kvm is here; it is used if a guest proves that it works")
     else:
         yield Finding("lab", "KVM", "missing", "no /dev/kvm: guests are emulated, about 10x slower")
+    if importlib.util.find_spec("numba") is None:
+        yield Finding("lab", "simulator", "missing", "no numba", "pip install numba numpy")
+    else:
+        yield Finding("lab", "simulator", "ok", "numba: memqos simulate")
     if importlib.util.find_spec("matplotlib") is None:
         yield Finding("lab", "figures", "missing", "no matplotlib", "pip install matplotlib")
     else:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from memqos.errors import ToolMissing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +46,12 @@ class Panel:
     unit: str
     lines: tuple[Line, ...]
     markers: tuple[Marker, ...] = ()
+
+
+def check_drawable() -> None:
+    """Raise `ToolMissing` where no figure can be drawn: better before an hour of experiments than after."""
+    if find_spec("matplotlib") is None:
+        raise ToolMissing("figures need matplotlib: run 'pip install matplotlib'")
 
 
 def save_figure(

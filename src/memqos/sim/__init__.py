@@ -15,4 +15,17 @@ quantum. What a task does takes effect at once; the end of a disk request is kno
 whoever needs it sleeps until then. Nothing depends on real time: same scenario, same seed, same bytes.
 
 Kernels. `profiles.py` holds the three simulated kernels, one field per difference.
+
+It needs the extra `sim` (numba and numpy); without it importing this package raises `ToolMissing`.
 """
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from memqos.errors import ToolMissing
+
+if missing := [name for name in ("numba", "numpy") if find_spec(name) is None]:
+    raise ToolMissing(
+        f"the simulated kernel needs {' and '.join(missing)}: run 'pip install {' '.join(missing)}'"
+    )

@@ -181,3 +181,31 @@ def test_numba_and_numpy_are_not_loaded_before_simulate_is_called() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": path}
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("absent", "arguments", "said"),
+    [
+        ("numba", ["simulate"], "the simulated kernel needs numba"),
+        ("matplotlib", ["simulate", "--report", "r"], "figures need matplotlib"),
+        ("matplotlib", ["lab", "run", "e1"], "figures need matplotlib"),
+    ],
+)
+def test_what_is_not_installed_is_one_sentence(
+    tmp_path: Path, absent: str, arguments: list[str], said: str
+) -> None:
+    program = (
+        "import importlib.util as util, sys\n"
+        "found = util.find_spec\n"
+        f"util.find_spec = lambda name, *rest: None if name == {absent!r} else found(name, *rest)\n"
+        f"sys.argv = ['memqos', *{arguments!r}]\n"
+        "from memqos.cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (
+        exits.CANNOT_HERE,
+        f"memqos: {said}: run 'pip install {absent}'\n",
+    )
