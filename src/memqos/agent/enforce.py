@@ -22,6 +22,7 @@ from typing import Final
 from msgspec import structs
 
 from memqos.agent.contest import Contests
+from memqos.agent.devices import bring_back
 from memqos.agent.order import as_kept, held, ordered
 from memqos.agent.originals import Intent, Key, Original, Originals
 from memqos.errors import CgroupGone, NodeError
@@ -191,12 +192,14 @@ class Enforcer:
                 continue
             if (original.cgroup, original.knob) in wanted:
                 continue
-            write, found = _back(original, held(cgroup, original.knob)), held(cgroup, original.knob)
-            if found is None or any(holds(found, value) for value in (original.value, *original.ours)):
-                writes.append(write)
-            else:
-                error = f"it holds {show(write.knob, found)}, which memqos did not write: left as it is"
+            found = held(cgroup, original.knob)
+            value = _back(original, found)
+            if value is None:
+                error = f"it holds {show(original.knob, found)}, which memqos did not write: left as it is"
+                write = _bring(original, original.value)
                 left.append(Outcome(write, "overwritten", found, found, error))
+            else:
+                writes.append(_bring(original, value))
         return writes, left
 
     def _forget(self, outcomes: Iterable[Outcome], snapshot: Snapshot) -> None:
@@ -232,9 +235,15 @@ def _lasts(write: Write) -> bool:
     return not isinstance(write.value, Reclaim) and write.policy != SIGNATURE
 
 
-def _back(original: Original, found: Value | None) -> Write:
-    value: Value = original.value
+def _back(original: Original, found: Value | None) -> Value | None:
+    """Return what brings a knob back that holds `found`; `None` when somebody else has it by now."""
     if isinstance(original.value, dict) and isinstance(found, Mapping):
-        value = dict.fromkeys(found, unset(original.knob)) | original.value
+        none = unset(original.knob)
+        return bring_back(original.by_device, original.ours_by_device, found, none) or None
+    ours = found is None or any(holds(found, value) for value in (original.value, *original.ours))
+    return original.value if ours else None
+
+
+def _bring(original: Original, value: Value) -> Write:
     why = f"no policy asks for it; it held {show(original.knob, value)} before memqos"
     return Write(original.cgroup, original.knob, value, why, SIGNATURE, original.inode)

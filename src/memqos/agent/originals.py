@@ -29,8 +29,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from memqos.agent.devices import Each, after_write
 from memqos.errors import AgentError
-from memqos.model.plan import Value
+from memqos.model.plan import Value, unset
 from memqos.model.snapshot import IoMax
 
 NAME: Final = "originals"
@@ -42,7 +43,10 @@ Key: TypeAlias = tuple[str, int, str]
 
 
 class Original(msgspec.Struct, frozen=True):
-    """One knob: what it held before, and every value of ours it may hold since."""
+    """One knob: what it held before, and every value of ours it may hold since.
+
+    Of a knob of several devices, those that were written: a device that is not in `value` was unset.
+    """
 
     cgroup: str
     inode: int
@@ -54,6 +58,16 @@ class Original(msgspec.Struct, frozen=True):
     def key(self) -> Key:
         """What identifies the knob within one boot."""
         return (self.cgroup, self.inode, self.knob)
+
+    @property
+    def by_device(self) -> Each:
+        """The original of a knob of several devices; nothing of another knob."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def ours_by_device(self) -> tuple[Each, ...]:
+        """Ours of a knob of several devices."""
+        return tuple(one for one in self.ours if isinstance(one, dict))
 
 
 class _Line(msgspec.Struct, array_like=True):
@@ -120,14 +134,9 @@ class Originals:
         fresh = {}
         for intent in intents:
             key = (intent.cgroup, intent.inode, intent.knob)
-            before, value = _plain(intent.before), _plain(intent.value)
-            known = self._known.get(key)
-            if known is None or before not in (*known.ours, known.value):
-                known = Original(*key, value=before, ours=())
-            if value not in known.ours:
-                # what the knob holds now and what it will hold; older values are not there any more
-                ours = (before, value) if before in known.ours else (value,)
-                fresh[key] = Original(*key, value=known.value, ours=ours)
+            after = _after(self._known.get(key), key, _plain(intent.before), _plain(intent.value))
+            if after is not None:
+                fresh[key] = after
         self._append(fresh.values())
         self._known.update(fresh)
 
@@ -196,6 +205,20 @@ class Originals:
             _Line(self.boot_id, record.cgroup, record.inode, record.knob, record.value, record.ours)
         )
         return b"%08x %s\n" % (zlib.crc32(line), line)
+
+
+def _after(known: Original | None, key: Key, before: Kept, value: Kept) -> Original | None:
+    """Return what is to be remembered of a knob that is written over `before`; `None` if nothing new."""
+    if isinstance(before, dict) and isinstance(value, dict):
+        original = known.by_device if known is not None else {}
+        devices = after_write(original, known.ours_by_device if known else (), before, value, unset(key[2]))
+        return devices and Original(*key, *devices)
+    if known is None or before not in (*known.ours, known.value):
+        known = Original(*key, value=before, ours=())
+    if value in known.ours:
+        return None
+    # what the knob holds now and what it will hold; older values are not there any more
+    return Original(*key, known.value, (before, value) if before in known.ours else (value,))
 
 
 def _contents(path: Path) -> bytes:

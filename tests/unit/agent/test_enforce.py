@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from memqos.agent.contest import PATIENCE
 from memqos.agent.enforce import Enforcer
@@ -270,7 +271,65 @@ def test_a_device_that_had_no_io_limit_gets_none_back(enforcer: Enforcer, node: 
     (outcome,) = turn(enforcer, ("a", "io.max", limits))
     assert outcome.status == "written"
     (outcome,) = turn(enforcer)
-    assert outcome.write.value == {"8:0": IoMax(rbps=MIB), "8:16": IoMax()}
+    assert outcome.write.value == {"8:16": IoMax()}  # the other one memqos never wrote
+
+
+def as_a_kernel_does(node: Any) -> None:
+    """Have a write to io.max change the devices it names, and no other."""
+    apply = node.apply
+
+    def merge(write: Write) -> Value | None:
+        if isinstance(write.value, dict):
+            write = structs.replace(write, value={**node.get(write.cgroup, write.knob), **write.value})
+        return apply(write)  # type: ignore[no-any-return]
+
+    node.apply = merge
+
+
+OURS, MORE, THEIRS, NONE = IoMax(wbps=MIB), IoMax(wbps=2 * MIB), IoMax(rbps=7 * MIB), IoMax()
+
+
+def test_a_limit_that_somebody_sets_on_another_disk_meanwhile_stays(enforcer: Enforcer, node: Any) -> None:
+    as_a_kernel_does(node)
+    node.set("a", "io.max", {})
+    turn(enforcer, ("a", "io.max", {"8:16": OURS}))
+    node.set("a", "io.max", {"8:16": OURS, "8:0": THEIRS})
+    turn(enforcer, ("a", "io.max", {"8:16": OURS}))
+    turn(enforcer)
+    assert node.get("a", "io.max") == {"8:16": NONE, "8:0": THEIRS}
+    assert turn(enforcer) == []
+
+
+def test_our_limit_is_never_taken_for_somebody_elses_beside_theirs(enforcer: Enforcer, node: Any) -> None:
+    as_a_kernel_does(node)
+    node.set("a", "io.max", {})
+    turn(enforcer, ("a", "io.max", {"8:16": OURS}))
+    node.set("a", "io.max", {"8:16": OURS, "8:0": THEIRS})
+    turn(enforcer, ("a", "io.max", {"8:16": MORE, "8:0": THEIRS}))
+    turn(enforcer)
+    assert node.get("a", "io.max") == {"8:16": NONE, "8:0": THEIRS}
+
+
+def test_a_limit_on_one_disk_that_somebody_wrote_over_is_left_and_the_other_goes_back(
+    enforcer: Enforcer, node: Any
+) -> None:
+    as_a_kernel_does(node)
+    node.set("a", "io.max", {"8:0": OURS})
+    turn(enforcer, ("a", "io.max", {"8:0": MORE, "8:16": MORE}))
+    node.set("a", "io.max", {"8:0": MORE, "8:16": THEIRS})
+    (outcome,) = turn(enforcer)
+    assert node.get("a", "io.max") == {"8:0": OURS, "8:16": THEIRS}
+    assert outcome.status == "written"
+    assert turn(enforcer) == []
+
+
+def test_a_disk_that_dropped_out_of_a_plan_goes_back_with_the_last(enforcer: Enforcer, node: Any) -> None:
+    as_a_kernel_does(node)
+    node.set("a", "io.max", {})
+    for devices in (("8:0",), ("8:16",), ("8:32",)):
+        turn(enforcer, ("a", "io.max", dict.fromkeys(devices, OURS)))
+    turn(enforcer)
+    assert set(node.get("a", "io.max").values()) == {NONE}
 
 
 def test_a_disk_that_nobody_shared_by_weight_is_not_afterwards(enforcer: Enforcer, node: Any) -> None:
