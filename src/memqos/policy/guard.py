@@ -33,6 +33,8 @@ _WATERMARKS: Final = 0.10
 _SLOW_US: Final = 20_000
 """Mean time of a disk request from which on a disk is slow: a spinning disk's under load."""
 _REQUESTS: Final = 100
+_LENDS: Final = "relax"
+"""The rung that only ever raises limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def refuse(plan: Plan, now: Snapshot, foreseen: Snapshot, *, io_limited: bool = 
         write, safe = writes.get((danger.subject, danger.knob)), danger.safe
         if danger.knob == "memory.max":
             safe = now.cgroups[danger.subject].memory_max
-        if write is None or write.value == safe:
+        if write is None or write.value == safe or _helps(write, now):
             advice.append(Advice(danger.subject or "node", danger.problem, danger.remedy, NAME))
             continue
         if safe is None:
@@ -96,6 +98,13 @@ def refuse(plan: Plan, now: Snapshot, foreseen: Snapshot, *, io_limited: bool = 
             said = f"{write.policy} wanted it; memqos {does}"
         advice.append(Advice(danger.subject, f"{danger.problem} ({said})", danger.remedy, NAME))
     return replace(plan, writes=tuple(writes.values()), advice=(*plan.advice, *advice)) if advice else plan
+
+
+def _helps(write: Write, now: Snapshot) -> bool:
+    """Whether a dangerous memory.high is more than there is, or would be: leaving it out would be worse."""
+    there = now.cgroups[write.cgroup].memory_high
+    raises = isinstance(write.value, int) and there is not None and write.value > there
+    return write.knob == "memory.high" and (raises or write.policy == _LENDS)
 
 
 def _protection(cgroup: Cgroup, now: Snapshot) -> Iterator[Danger]:

@@ -184,3 +184,21 @@ def test_a_limit_is_not_lowered_to_what_the_pod_cannot_give_up(calm: Scene) -> N
     safe = refuse(plan, view.now, foresee(view, plan).now)
     assert [(write.knob, write.value) for write in safe.writes] == [("memory.max", 200 * MIB)]
     assert "kubelet wanted it; memqos leaves what is there" in safe.advice[0].problem
+
+
+@pytest.mark.parametrize(("there", "policy"), [(20, "kubelet"), (20, "relax"), (30, "relax")])
+def test_a_memory_high_that_is_raised_is_not_refused_for_being_too_low_still(
+    calm: Scene, there: int, policy: str
+) -> None:
+    calm.change("shop", memory_high=there * MIB)
+    plan, view = Plan((Write("kubepods/shop", "memory.high", 30 * MIB, "lent", policy),)), calm.look()
+    safe = refuse(plan, view.now, foresee(view, plan).now)
+    assert safe.writes == plan.writes
+    assert "memory.high of 30 MiB is below what cannot be reclaimed" in safe.advice[0].problem
+
+
+@pytest.mark.parametrize("there", [30, 80])
+def test_one_that_held_already_is_refused_once_it_is_too_low(calm: Scene, there: int) -> None:
+    calm.change("shop", memory_high=there * MIB)
+    plan, view = Plan((Write("kubepods/shop", "memory.high", 30 * MIB, "held", "throttle"),)), calm.look()
+    assert refuse(plan, view.now, foresee(view, plan).now).writes == ()
