@@ -71,6 +71,17 @@ def to_path(name: CgroupName, config: KubeletConfig) -> str:
     return to_systemd(name) if config.cgroup_driver == "systemd" else to_cgroupfs(name)
 
 
+def daemons_path(name: str, config: KubeletConfig) -> str:
+    """Return the path of a reserved cgroup as the configuration names it (`CgroupManager.CgroupName`).
+
+    The systemd driver takes the last component for a slice, with or without its suffix.
+    """
+    if config.cgroup_driver != "systemd":
+        return "/".join(part for part in name.split("/") if part)
+    last = name.rstrip("/").rpartition("/")[2].removesuffix(".slice")
+    return to_systemd(tuple(last.split("-"))) if last else ""
+
+
 def kubepods_name(config: KubeletConfig) -> CgroupName:
     """Return kubepods' name, below the configured cgroup root."""
     return (*(part for part in config.cgroup_root.split("/") if part), "kubepods")

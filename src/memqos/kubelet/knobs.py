@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from memqos.kubelet.allocatable import NodeCapacity, enforced_memory
-from memqos.kubelet.cgroups import kubepods_path, qos_path
+from memqos.kubelet.cgroups import daemons_path, kubepods_path, qos_path
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.memory_qos import container_memory_qos, pod_memory_qos, qos_memory_qos
 from memqos.kubelet.oom import oom_group
@@ -56,14 +56,15 @@ def reserved_writes(config: KubeletConfig) -> Iterator[Write]:
 
     Source: pkg/kubelet/cm/node_container_manager_linux.go (`enforceExistingCgroup`).
     """
-    for key, cgroup, reserved in (
+    for key, name, reserved in (
         ("kube-reserved", config.kube_reserved_cgroup, config.kube_reserved),
         ("system-reserved", config.system_reserved_cgroup, config.system_reserved),
     ):
+        cgroup = daemons_path(name, config)
         size = reserved.get("memory", ZERO).value
-        if key in config.enforce_node_allocatable and cgroup.strip("/") and size:
+        if key in config.enforce_node_allocatable and cgroup and size:
             keys = {"memory.max": size} | ({"memory.min": size} if config.memory_qos_on else {})
-            yield from _all(cgroup.strip("/"), keys, f"{key} {format_bytes(size)} is enforced")
+            yield from _all(cgroup, keys, f"{key} {format_bytes(size)} is enforced")
 
 
 def kubepods_writes(pods: Iterable[Pod], capacity: NodeCapacity, config: KubeletConfig) -> Iterator[Write]:

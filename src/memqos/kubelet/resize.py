@@ -12,6 +12,7 @@ from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.swap import container_swap_behavior
 from memqos.model.pods import Pod
+from memqos.units import ZERO
 
 SWAP_MESSAGE: Final = "In-place resize of containers with swap is not supported."
 
@@ -33,7 +34,7 @@ def infeasible(
         had = before.get(wanted.name)
         if had is None or wanted.name in restarts:
             continue
-        if wanted.resources.requests.get("memory") == had.resources.requests.get("memory"):
+        if wanted.resources.requests.get("memory", ZERO) == had.resources.requests.get("memory", ZERO):
             continue
         behaviors = {
             container_swap_behavior(desired, wanted, config, capacity),

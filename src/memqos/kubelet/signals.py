@@ -56,11 +56,12 @@ def node_working_set(snapshot: Snapshot) -> int | None:
 def observe(snapshot: Snapshot, pods: Iterable[PlacedPod], config: KubeletConfig) -> Observation:
     """Measure for one pass of the eviction manager, at the snapshot's time.
 
-    A pod without a cgroup has no stats. What is available may be negative: the kubelet does not guard
-    against a working set above the limit either, and its unsigned difference comes out the same.
+    A pod without a running container has no stats, whatever its cgroup holds: the kubelet reports of a pod
+    through its containers (pkg/kubelet/stats, `ListPodStats`). What is available may be negative: the kubelet
+    does not guard against a working set above the limit either; its unsigned difference comes out the same.
     """
     active = [placed for placed in pods if is_active(placed.pod)]
-    sets = {placed.pod.uid: _of(snapshot.cgroups, placed.cgroup) for placed in active}
+    sets = {placed.pod.uid: _of(snapshot.cgroups, placed) for placed in active}
     return Observation(
         _signals(snapshot, config),
         tuple(placed.pod for placed in active),
@@ -68,9 +69,17 @@ def observe(snapshot: Snapshot, pods: Iterable[PlacedPod], config: KubeletConfig
     )
 
 
-def _of(cgroups: Mapping[str, Cgroup], path: str | None) -> int | None:
-    cgroup = cgroups.get(path) if path is not None else None
-    return cgroup_working_set(cgroup) if cgroup is not None else None
+def _of(cgroups: Mapping[str, Cgroup], placed: PlacedPod) -> int | None:
+    cgroup = cgroups.get(placed.cgroup) if placed.cgroup is not None else None
+    if cgroup is None or not any(_runs(cgroups.get(path)) for path in placed.containers.values()):
+        return None
+    return cgroup_working_set(cgroup)
+
+
+def _runs(container: Cgroup | None) -> bool:
+    if container is None:
+        return False
+    return container.cgroup_events is None or container.cgroup_events.get("populated", 1) != 0
 
 
 def _signals(snapshot: Snapshot, config: KubeletConfig) -> dict[str, SignalObservation]:

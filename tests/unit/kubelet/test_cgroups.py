@@ -8,6 +8,7 @@ from memqos.kubelet.cgroups import (
     cgroup_uid,
     container_leaf,
     container_path,
+    daemons_path,
     identify,
     kubepods_path,
     pod_path,
@@ -40,6 +41,23 @@ def test_a_dash_in_the_cgroup_root_is_an_underscore_for_systemd():
     assert kubepods_path(KubeletConfig(cgroup_root="/my-root", cgroup_driver="cgroupfs")) == (
         "my-root/kubepods"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "systemd", "cgroupfs"),
+    [
+        ("", "", ""),
+        ("/", "", ""),
+        ("/system.slice", "system.slice", "system.slice"),
+        ("/podruntime", "podruntime.slice", "podruntime"),
+        ("/a.slice/a-b.slice/", "a.slice/a-b.slice", "a.slice/a-b.slice"),
+        ("a-b", "a.slice/a-b.slice", "a-b"),
+        ("/kube/reserved", "reserved.slice", "kube/reserved"),
+    ],
+)
+def test_a_reserved_cgroup_is_named_as_its_driver_names_it(name, systemd, cgroupfs):
+    assert daemons_path(name, KubeletConfig()) == systemd
+    assert daemons_path(name, KubeletConfig(cgroup_driver="cgroupfs")) == cgroupfs
 
 
 @pytest.mark.parametrize("uid", ["", "a/b", "a_b", "../.."])

@@ -28,7 +28,8 @@ from memqos.kubelet.cgroups import (
 )
 from memqos.kubelet.configfile import config_from_dict
 from memqos.kubelet.knobs import writes
-from memqos.kubelet.signals import working_set
+from memqos.kubelet.signals import observe, working_set
+from memqos.model.snapshot import Cgroup, Counters, NodeFacts, Snapshot
 from memqos.units import KIB, UNLIMITED, page_floor
 
 NODES = Path(__file__).parents[2] / "golden" / "kubernetes-1.36" / "node"
@@ -150,3 +151,17 @@ def test_a_pods_working_set_is_what_the_kubelet_reported():
         assert abs(working_set(current, inactive) - reported) <= slack
     node = summary["node"]["memory"]
     assert node["availableBytes"] == CAPACITY.memory - node["workingSetBytes"]
+
+
+def test_a_pod_has_stats_only_while_one_of_its_containers_runs():
+    run = NODES / "connected-systemd-tiered"
+    paths = [path for path in tree(run) if not path.endswith("kubepods.slice")]
+    cgroups = {
+        path: Cgroup(path=path, inode=1, memory_current=0, memory_stat=Counters.of({})) for path in paths
+    }
+    node = NodeFacts(meminfo=Counters.of({}), vmstat=Counters.of({}))
+    snapshot = Snapshot(time_us=1, boot_id="b", node=node, cgroups=cgroups)
+    seen = observe(snapshot, placed(run), config_of(run))
+    summary = json.loads((run / "kubelet-stats-summary.json").read_text())
+    assert set(seen.working_set) == {stats["podRef"]["uid"] for stats in summary["pods"]}
+    assert {pod.name for pod in seen.pods if pod.uid not in seen.working_set} == {"oomer"}

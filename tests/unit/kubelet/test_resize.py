@@ -32,3 +32,7 @@ def test_where_nobody_swaps_everything_may_change(burstable):
 def test_a_container_that_is_new_is_not_a_resize(pod, container):
     desired = pod(container("new", "1Gi", "2Gi"))
     assert infeasible(desired, pod(container("old", "2Gi", "3Gi")), LIMITED, NODE) == ""
+
+
+def test_a_request_of_nothing_is_none(pod, container):
+    assert infeasible(pod(container("c", "0", "2Gi")), pod(container("c", None, "1Gi")), LIMITED, NODE) == ""

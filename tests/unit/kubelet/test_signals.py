@@ -1,3 +1,6 @@
+import pytest
+from msgspec import structs
+
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.signals import observe, working_set
 from memqos.kubelet.thresholds import SignalObservation
@@ -50,10 +53,22 @@ def test_a_working_set_is_never_negative():
 
 def test_pods_are_measured_by_their_cgroup_and_ended_ones_not_at_all(pod):
     running, gone, ended = pod(name="run"), pod(name="gone"), pod(name="end", phase="Failed")
+    place = {"c": "p/c"}
     seen = observe(
-        snapshot(cgroup("p", 50, inactive_file=20)),
-        [PlacedPod(running, "p"), PlacedPod(gone, None), PlacedPod(ended, "p")],
+        snapshot(cgroup("p", 50, inactive_file=20), cgroup("p/c", 40)),
+        [PlacedPod(running, "p", place), PlacedPod(gone, None), PlacedPod(ended, "p", place)],
         KubeletConfig(),
     )
     assert seen.pods == (running, gone)
     assert seen.working_set == {"run": 30}
+
+
+@pytest.mark.parametrize("populated", [None, 0])
+def test_a_pod_without_a_running_container_has_no_stats(pod, populated):
+    """As the recorded pod `oomer`, killed and waiting to be restarted: it was evicted first."""
+    waiting, cgroups = pod(name="oomer"), [cgroup("p", 50)]
+    if populated is not None:
+        events = Counters.of({"populated": populated, "frozen": 0})
+        cgroups.append(structs.replace(cgroup("p/c", 0), cgroup_events=events))
+    seen = observe(snapshot(*cgroups), [PlacedPod(waiting, "p", {"c": "p/c"})], KubeletConfig())
+    assert (seen.pods, seen.working_set) == ((waiting,), {})
