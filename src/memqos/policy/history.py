@@ -46,6 +46,9 @@ class Sample(NamedTuple):
     io: Mapping[str, IoStat]
 
 
+_NEVER: Final = Sample(0, *(0,) * 11, io={})
+
+
 class NodeSample(NamedTuple):
     """The node's own: bytes that can be had, and by device what it served."""
 
@@ -81,7 +84,8 @@ class History:
         begin = view.now.time_us - WINDOW_US
         while len(kept) >= 2 and kept[1].time_us <= begin:
             kept = kept[1:]
-        return History(view.now.boot_id, (*kept, moment_of(view)))
+        last = self.moments[-1].pods if kept else {}
+        return History(view.now.boot_id, (*kept, moment_of(view, last)))
 
     def is_after(self, now: Snapshot) -> bool:
         """Whether anything here was seen in another boot than `now`, or later."""
@@ -96,22 +100,29 @@ class History:
         return old[-1] if old else self.moments[0]
 
 
-def moment_of(view: View) -> Moment:
-    """Return what is kept of one look: the node and the cgroups of its pods."""
+def moment_of(view: View, last: Mapping[str, Sample] | None = None) -> Moment:
+    """Return what is kept of one look, the node and the cgroups of its pods; `last` are those of the last."""
     pods = {}
     for placed in view.pods:
         cgroup = view.now.cgroups.get(placed.cgroup) if placed.cgroup else None
         if cgroup is not None:
-            pods[cgroup.path] = sample_of(cgroup)
+            pods[cgroup.path] = sample_of(cgroup, last.get(cgroup.path) if last else None)
     return Moment(view.now.time_us, _node_sample(view.now.node), pods)
 
 
-def sample_of(cgroup: Cgroup) -> Sample:
-    """Return the numbers of one cgroup that rates are made of."""
-    refaults_file, refaults_anon, stolen = _STAT.of(cgroup.memory_stat)
-    low_events, high_events, max_events = _EVENTS.of(cgroup.memory_events)
-    memory_some, memory_full = _totals(cgroup.memory_pressure)
-    io_some, _ = _totals(cgroup.io_pressure)
+def sample_of(cgroup: Cgroup, last: Sample | None = None) -> Sample:
+    """Return the numbers of one cgroup that rates are made of.
+
+    A file that cannot be read at a look counts as it did at the last one, if that was the same cgroup: as
+    nothing it would make all of its life's stalls and traffic those of the next second.
+    """
+    if last is None or last.inode != cgroup.inode:
+        last = _NEVER
+    stat, events, memory = cgroup.memory_stat, cgroup.memory_events, cgroup.memory_pressure
+    refaults_file, refaults_anon, stolen = last[4:7] if stat is None else _STAT.of(stat)
+    low_events, high_events, max_events = last[9:12] if events is None else _EVENTS.of(events)
+    memory_some, memory_full = last[1:3] if memory is None else _totals(memory)
+    io_some = last.io_some_us if cgroup.io_pressure is None else _totals(cgroup.io_pressure)[0]
     return Sample(
         cgroup.inode,
         memory_some,
@@ -120,12 +131,12 @@ def sample_of(cgroup: Cgroup) -> Sample:
         refaults_file,
         refaults_anon,
         stolen,
-        cgroup.memory_current or 0,
-        cgroup.memory_swap_current or 0,
+        last.memory if cgroup.memory_current is None else cgroup.memory_current,
+        last.swap if cgroup.memory_swap_current is None else cgroup.memory_swap_current,
         low_events,
         high_events,
         max_events,
-        cgroup.io_stat or {},
+        last.io if cgroup.io_stat is None else cgroup.io_stat,
     )
 
 
@@ -137,7 +148,5 @@ def _node_sample(node: NodeFacts) -> NodeSample:
     )
 
 
-def _totals(pressure: Pressure | None) -> tuple[int, int]:
-    if pressure is None:
-        return 0, 0
+def _totals(pressure: Pressure) -> tuple[int, int]:
     return pressure.some.total, pressure.full.total if pressure.full else 0

@@ -1,8 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from memqos.model.snapshot import IoStat
+from memqos.policy.history import Sample
 from memqos.policy.importance import importance
 from memqos.units import MIB
 
@@ -90,3 +93,41 @@ def test_a_pod_born_within_the_window_is_measured_since_it_was_first_seen(busy: 
     new = busy.situation(0.4).signals.pod("default/new")
     assert new.over_us == 400_000
     assert new.share("memory_some_us") == pytest.approx(0.5)
+
+
+FILES = (
+    "memory_current",
+    "memory_swap_current",
+    "memory_stat",
+    "memory_events",
+    "memory_pressure",
+    "io_pressure",
+    "io_stat",
+)
+
+
+@pytest.mark.parametrize("blind", [FILES, *((file,) for file in FILES)])
+def test_a_file_that_could_not_be_read_once_makes_no_life_of_a_second(
+    busy: Scene, blind: tuple[str, ...]
+) -> None:
+    """After such a look all of a pod's stalls and traffic would be the next second's."""
+    for resource in ("memory", "io"):
+        busy.stall("shop", 100.0, resource=resource)
+    for key in ("workingset_refault_file", "workingset_refault_anon", "pgsteal"):
+        busy.count("shop", "memory_stat", key, 10**6)
+    busy.count("shop", "memory_events", "max", 10**6)
+    busy.traffic("shop", rbytes=10**12, rios=10**6)
+    busy.change("shop", memory_swap_current=50 * MIB)
+    busy.situation()
+    whole = busy.look()
+    shop = structs.replace(whole.now.cgroups["kubepods/shop"], **dict.fromkeys(blind))
+    cgroups = {**whole.now.cgroups, shop.path: shop}
+    busy.history = busy.history.after(replace(whole, now=structs.replace(whole.now, cgroups=cgroups)))
+    situation = busy.situation()
+    seen = situation.signals.pod("default/shop")
+    assert seen is not None
+    assert (seen.growth, seen.refaults, seen.io) == (0.0, 0.0, {})
+    assert {name: seen.rate(name) for name in Sample._fields[1:-1]} == dict.fromkeys(
+        Sample._fields[1:-1], 0.0
+    )
+    assert situation.troubles.of == {}
