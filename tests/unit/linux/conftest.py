@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from memqos.linux import reading
+from memqos.linux.node import LinuxNode
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -41,6 +43,9 @@ class Machine:
             (directory / write_only).touch()
         (directory / "cgroup.stat").unlink()
         return directory
+
+    def node(self, **options: Any) -> LinuxNode:
+        return LinuxNode(str(self.root), str(self.proc), str(self.sys), **options)
 
 
 @pytest.fixture

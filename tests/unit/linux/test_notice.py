@@ -71,15 +71,11 @@ class Counted:
         return sum(name.endswith(ending) for name in self.reads)
 
 
-def node_of(machine: Any) -> LinuxNode:
-    return LinuxNode(str(machine.root), str(machine.proc), str(machine.sys))
-
-
 def test_a_knob_is_read_again_when_it_was_written_to_and_now_and_then(
     machine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pod = machine.cgroup("pod")
-    with node_of(machine) as node:
+    with machine.node() as node:
         node.observe()
         counted = Counted(monkeypatch)
         for _ in range(EVERY):
@@ -93,7 +89,7 @@ def test_a_knob_is_read_again_when_it_was_written_to_and_now_and_then(
 def test_without_watches_everything_is_read(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pod = machine.cgroup("pod")
     monkeypatch.setattr(Notices, "arm", lambda self, directory: 0)
-    with node_of(machine) as node:
+    with machine.node() as node:
         node.observe()
         counted = Counted(monkeypatch)
         node.observe()
@@ -106,7 +102,7 @@ def test_without_watches_everything_is_read(machine: Any, monkeypatch: pytest.Mo
 def pod_node(machine: Any) -> Any:
     for path in ("pod", "pod/main"):
         machine.cgroup(path)
-    with node_of(machine) as node:
+    with machine.node() as node:
         node.observe()
         node.watch(["pod"])
         yield node
