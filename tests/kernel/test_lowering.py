@@ -66,3 +66,15 @@ def test_a_limit_far_below_the_usage_holds_at_once_and_the_caller_goes_on(pod: P
     assert (after, back) == (8 * MIB, UNLIMITED)
     assert used > HELD // 2  # the caller did not wait for the disk
     assert left > HELD // 2
+
+
+def test_memory_that_nobody_touches_goes_when_memory_high_is_set_below_it(pod: Path) -> None:
+    """Also from 6.16 on, where a file opened with O_NONBLOCK would leave it to tasks that ask for more."""
+    high = int((pod / "memory.current").read_text()) - 4 * MIB
+    with LinuxNode() as node:
+        node.apply(Write(NAME, "memory.high", high, ""))
+        end = time.monotonic() + 30
+        while int((pod / "memory.current").read_text()) > high and time.monotonic() < end:
+            time.sleep(0.1)
+        used = int((pod / "memory.current").read_text())
+    assert used <= high

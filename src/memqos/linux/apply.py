@@ -60,9 +60,6 @@ def apply_write(
             raise CgroupGone("another cgroup was born under this path", cgroup=write.cgroup, knob=write.knob)
         try:
             flags = os.O_WRONLY | (0 if kernel else os.O_TRUNC)
-            if write.knob == "memory.high":
-                # newer kernels then leave the reclaiming to the tasks of the cgroup (memqos.linux.lowering)
-                flags |= os.O_NONBLOCK
             if write.knob == "memory.reclaim":
                 _reclaim(directory, write, flags, stopped, taken)
                 return None

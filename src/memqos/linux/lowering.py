@@ -3,7 +3,8 @@
 The kernel sets such a limit first, and then has the writer take back all that is above it before the write
 returns (mm/memcontrol.c: `memory_high_write`, `memory_max_write`): many seconds where swap is slow, in which
 the agent would decide nothing. A signal counts only between two tries, and one try may take all there is.
-Newer kernels leave that work to the tasks of the cgroup on O_NONBLOCK; older ones ignore the flag.
+From 6.16 on a file opened with O_NONBLOCK leaves that work to the tasks of the cgroup. That is not used: idle
+memory above the limit would stay, and kernels would differ in what a limit does.
 
 So a worker makes such a write (`memqos.linux.worker`), and the agent goes on as soon as the limit reads back.
 The worker stays behind in the kernel and reclaims; another write to the same knob ends it first, or it would

@@ -90,10 +90,10 @@ class Machine(Objects):
             self.order(control.REPARENT, c)
         del self.paths[path], self.inodes[path]
 
-    def set_limit(self, path: str, field: int, size: int, *, wait: bool = True) -> None:
+    def set_limit(self, path: str, field: int, size: int) -> None:
         """Set min, low, high, max or swap.max (a `layout` column), in bytes, as the kernel does.
 
-        Unless it should not `wait` (O_NONBLOCK) the writer reclaims what is above a new high or max.
+        The writer reclaims what is above a new high or max.
         """
         c = self.cgroup(path)
         m = self.m
@@ -102,7 +102,7 @@ class Machine(Objects):
         if field in (k.MIN, k.LOW):
             m.cg[c, k.PROTECTED] = 1
             self.order(control.PROPAGATE, c)
-        if wait and field in (k.HIGH, k.MAX):
+        if field in (k.HIGH, k.MAX):
             self.order(control.SHRINK_TO, c, field)
 
     def reclaim(self, path: str, size: int, swappiness: int = -1) -> bool:

@@ -184,8 +184,7 @@ class SimNode:
             return bool(row[c, k.OOM_GROUP])
         if isinstance(value, Mapping):
             return self._io_max(c, cast("Mapping[str, IoMax]", value), place)
-        lazy = knob == "memory.high" and self.machine.profile.high_is_left_to_tasks
-        self.machine.set_limit(path, LIMITS[knob], int(value), wait=not lazy)
+        self.machine.set_limit(path, LIMITS[knob], int(value))
         return _size(self.machine.m.cg[c, LIMITS[knob]])
 
     def begin(self, order: Write) -> None:

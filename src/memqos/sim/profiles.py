@@ -72,10 +72,6 @@ class Profile:
     """A page written to as it is swapped in keeps its slot: do_swap_page asks should_try_to_free_swap when it
     is mapped already, and its count of references another (mm/memory.c, 6.19)."""
 
-    high_is_left_to_tasks: bool
-    """A memory.high written with O_NONBLOCK, as the agent writes it, is set and no more: whoever charges next
-    reclaims what is above it (mm/memcontrol.c `memory_high_write`, 6.16)."""
-
     def classic(self) -> Profile:
         """The same kernel with `echo 0 > /sys/kernel/mm/lru_gen/enabled`."""
         return replace(self, mglru=False)
@@ -111,7 +107,6 @@ PROFILES = {
         plug_is_a_queue=False,
         swap_fills_holes=False,
         swap_keeps_written=False,
-        high_is_left_to_tasks=False,
     ),
     "6.12": Profile(
         name="6.12",
@@ -138,7 +133,6 @@ PROFILES = {
         plug_is_a_queue=True,
         swap_fills_holes=False,
         swap_keeps_written=False,
-        high_is_left_to_tasks=False,
     ),
     "7.2": Profile(
         name="7.2",
@@ -165,7 +159,6 @@ PROFILES = {
         plug_is_a_queue=True,
         swap_fills_holes=True,
         swap_keeps_written=True,
-        high_is_left_to_tasks=True,
     ),
 }
 
