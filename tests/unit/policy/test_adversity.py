@@ -153,10 +153,11 @@ class World:
 
     def write_theirs(self, path: str, field: str, value: int) -> None:
         cgroup = self.scene.cgroups[path]
-        if cgroup[field] == value:
-            return  # nobody can tell that it was written
-        cgroup[field] = value
         knob = field.replace("memory_swap_", "memory.swap.").replace("memory_", "memory.")
+        known = self.originals.get((path, cgroup["inode"], knob))
+        if cgroup[field] == value or (known is not None and value in known.ours):
+            return  # nobody can tell that it was written, or that it was not memqos
+        cgroup[field] = value
         self.theirs[path, cgroup["inode"], knob] = value
 
     def over(self, chance: random.Random) -> None:
@@ -276,7 +277,9 @@ def turn(world: World, policies: Any, memories: list[Any], enforcer: Enforcer, v
             assert write.value.size > 0, write
         theirs = world.theirs.get((write.cgroup, write.inode, write.knob))
         if isinstance(write.value, int) and isinstance(theirs, int):
-            assert write.policy not in ("ease", "throttle") or write.value <= theirs, (write, theirs)
+            # what relax lent may be there: never more than that
+            most = max(theirs, getattr(seen, field_of(write.knob) or "") or 0)
+            assert write.policy not in ("ease", "throttle") or write.value <= most, (write, theirs)
             assert write.policy not in ("protect", "hierarchy") or write.value >= theirs, (write, theirs)
     assert len({write.target for write in plan.writes}) == len(plan.writes)
     assert all(eviction.uid in {placed.pod.uid for placed in view.pods} for eviction in plan.evictions)
