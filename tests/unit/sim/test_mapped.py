@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.units import MIB
 
@@ -51,6 +52,40 @@ def test_the_limit_of_a_pod_asks_all_of_its_containers(bench: Any) -> None:
     hold_mapped(b, "p/beside", file, 4 * MIB)
     b.read("p/owner", stream)
     assert int(b.machine.m.obj[file, k.O_RESIDENT]) == 1024
+    b.check()
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_what_only_a_process_that_ended_had_mapped_is_mapped_no_longer(bench: Any, kernel: str) -> None:
+    """Another has mapped the file, too, but its entries went with the pages when these were reclaimed."""
+    b = bench(kernel, memory=96 * MIB)
+    b.group("owner")
+    b.group("other")
+    file = b.machine.file(4 * MIB)
+    b.read("owner", file)
+    hold_mapped(b, "other", file, 4 * MIB)
+    b.machine.reclaim("owner", 8 * MIB)
+    task = b.machine.task("other")
+    row = {k.P_OP: k.OP_TOUCH, k.P_OBJ: file, k.P_MAP: b.machine.mapping(task, file, 4 * MIB) + 1}
+    b.machine.program(task, [row | {k.P_COUNT: 1024, k.P_CHUNK: 1024, k.P_NS: 1000}])
+    b.machine.run_until_exit(task)
+    assert b.get("other", k.N_FILE) == 1024
+    assert b.get("other", k.N_MAPPED) == 0
+    again = hold_mapped(b, "other", file, 4 * MIB)
+    assert b.get("other", k.N_MAPPED) == 1024
+    b.machine.order(control.FINISH, again)
+    assert b.get("other", k.N_MAPPED) == 0
+    b.check()
+
+
+def test_what_two_have_mapped_stays_mapped_by_the_other(bench: Any) -> None:
+    b = bench("6.1", memory=96 * MIB)
+    b.group("a")
+    file = b.machine.file(4 * MIB)
+    hold_mapped(b, "a", file, 4 * MIB)
+    second = hold_mapped(b, "a", file, 4 * MIB)
+    b.machine.order(control.FINISH, second)
+    assert b.get("a", k.N_MAPPED) == 1024
     b.check()
 
 

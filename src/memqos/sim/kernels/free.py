@@ -50,6 +50,7 @@ def drop(m: Mem, page: int) -> None:
                 clear_dirty(m, page, c)
             if word & k.MAPPED:
                 m.cg[c, k.N_MAPPED] -= 1
+                m.aux[page] = 0
             m.cg[c, k.N_FILE] -= 1
             if word & k.BUFFERS:
                 nodes.account(m, c, -k.BUFFER_BYTES)
@@ -135,25 +136,28 @@ def _free_tables(m: Mem, o: int) -> None:
 def _unmap(m: Mem, o: int, first: int) -> None:
     """A process maps a file's pages no longer (zap_pte_range): what it accessed counts as accessed once.
 
-    They stay mapped while another process maps the file.
+    What another process has mapped too stays mapped.
     """
+    alone = True
     for other in range(m.g[k.NOBJ]):
         beside = m.obj[other, k.O_KIND] == k.MAP_OBJ and m.obj[other, k.O_BASE] == m.obj[o, k.O_BASE]
         if beside and other != o:
-            return
+            alone = False
     base = m.obj[o, k.O_BASE]
     last = -1
     lru_batch.drain(m)
     for page in range(base + first, base + m.obj[o, k.O_PAGES]):
         word = m.w[page]
-        if word & k.MAPPED:
+        if word & k.MAPPED and (alone or (word >= 0 and m.aux[page] == o + 1)):
             m.w[page] = word & ~(k.MAPPED | k.YOUNG)
+            if word >= 0:
+                m.aux[page] = 0
             m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] -= 1
             head = folios.head_of(m, page)
             if word & k.YOUNG and head != last:
                 accessed(m, page)
                 last = head
-    if first == 0:
+    if first == 0 and alone:
         _free_tables(m, o)
 
 

@@ -9,7 +9,8 @@ is in memory or not, so nothing is ever looked up by hash. Its 64-bit word `m.w[
     bits 47-48  MGLRU refs (accesses through file descriptors beyond the first two)
     bits 49-    flags, below
 
-`m.aux[page]` is the swap slot + 1 of an anonymous page, or the page's place in a large folio (`folios`). That
+`m.aux[page]` is the swap slot + 1 of an anonymous page, the page's place in a large folio (`folios`), or of
+any other page of a file who has mapped it (`tables.mapped_by`). That
 is 12 bytes a page and about 5 more for the list entry of a resident one. Everything else is small: `m.g`
 scalars of the whole node, one row per cgroup, task, object, disk.
 """

@@ -20,6 +20,7 @@ def _fault_around(m: Mem, c: int, o: int, ra: int, index: int) -> None:
         folio = m.w[folios.head_of(m, base + i)]
         if word & k.RES and not word & (k.LOCKED | k.MAPPED) and not folio & k.RAHEAD:
             m.w[base + i] = tables.young(m, word, c) | k.MAPPED
+            tables.mapped_by(m, ra, base + i, 0)
             m.cg[(word & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
             if folio & k.WS and counted != k.MAPPED_HIT:
                 continue
@@ -74,6 +75,7 @@ def fault(m: Mem, t: int, o: int, ra: int, index: int, write: bool) -> int:
             _fault_around(m, c, o, ra, index)
         if not m.w[page] & k.MAPPED:
             m.w[page] |= k.MAPPED
+            tables.mapped_by(m, ra, page, 0)
             m.cg[(m.w[page] & k.CG_MASK) >> k.CG_SHIFT, k.N_MAPPED] += 1
         m.obj[ra, k.O_TRIED] = 0
     elif write and not m.w[page] & k.DIRTY:  # ->page_mkwrite
@@ -83,4 +85,5 @@ def fault(m: Mem, t: int, o: int, ra: int, index: int, write: bool) -> int:
         m.g[k.DISK_WAIT] = m.g[k.NOW]
         return WAIT
     m.w[page] = tables.young(m, m.w[page], c)
+    tables.mapped_by(m, ra, page, 1)
     return DONE

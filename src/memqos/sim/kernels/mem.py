@@ -27,7 +27,7 @@ class Mem(NamedTuple):
     g: Row  # int64: scalars of the node, the profile and the running reclaim
     cg: Table  # int64: one row per memory cgroup, 0 is the root
     w: Row  # int64: page words
-    aux: Row  # int32: swap slot + 1 of an anonymous page; place in a large folio
+    aux: Row  # int32: swap slot + 1 of an anonymous page; place in a large folio; who has mapped it
     pool: Row  # int32: entries of the LRU lists
     ch: Table  # int32: chunks of the pool
     ls: Table  # int64: LRU lists, 16 per cgroup: 8 of all zones but DMA, 8 of that

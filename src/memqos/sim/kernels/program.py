@@ -47,6 +47,8 @@ def _touch(m: Mem, t: int, row: int, turn: int) -> int:
         fate = mapped.fault(m, t, o, ra if ra >= 0 else o, index, write)
     else:
         m.w[page] = tables.young(m, word, m.task[t, k.T_CG])
+        ra = m.prog[row, k.P_MAP] - 1
+        tables.mapped_by(m, ra if ra >= 0 else o, page, 1)
     if fate == DONE:
         m.task[t, k.T_K] = -1
         m.task[t, k.T_ACCESSES] += 1

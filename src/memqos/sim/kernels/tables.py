@@ -31,6 +31,16 @@ def young(m: Mem, word: int, c: int) -> int:
     return word if word & k.YOUNG else word | k.YOUNG | k.ALIEN
 
 
+@inlined
+def mapped_by(m: Mem, o: int, page: int, known: int) -> None:
+    """A page is in the tables of mapping `o`: `m.aux` is that + 1, or -1 if `known` to be in others too.
+
+    Of a large folio that is not told apart.
+    """
+    if m.aux[page] != o + 1 and m.w[page] >= 0:
+        m.aux[page] = -1 if known else o + 1
+
+
 @njit
 def ignored(m: Mem, word: int, page: int) -> bool:
     """Whether reclaim is none of theirs who accessed a page (invalid_folio_referenced_vma).

@@ -167,6 +167,7 @@ def evict_file(m: Mem, page: int, c: int) -> None:
     m.cg[c, k.N_FILE] -= 1
     if word & k.MAPPED:
         m.cg[c, k.N_MAPPED] -= 1
+        m.aux[page] = 0
     m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
     m.g[k.FREE] += 1
     zones.give(m, word, 1)
