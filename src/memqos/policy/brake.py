@@ -1,16 +1,16 @@
 """How fast a pod's swap may grow: `memory.swap.high`, moved along with it.
 
-From 6.12 on no `io.max` holds swap writes back. A program that pushes out old pages for new ones can be
-slowed where it asks for the new ones: above memory.swap.high each 64 pages it is charged cost a
-sleep of 64 s times the square of how far it is over, in parts of it (`swap_find_max_overage`,
-`calculate_high_delay` in mm/memcontrol.c; kernel.md 1.3), up to 2 s. No page is refused and nothing is
-killed, unlike at memory.swap.max.
+From 6.12 on no `io.max` limits swap writes. But a program that pushes out old pages for new ones can be
+slowed where it asks for the new ones: above memory.swap.high, each 64 pages that it is charged cost it a
+sleep of 64 s times the square of its relative overage, 2 s at most (`swap_find_max_overage`,
+`calculate_high_delay` in mm/memcontrol.c). Unlike at memory.swap.max no page is refused and nothing is
+killed.
 
-So for `rate` bytes per second it has to be over by x = sqrt(64 pages / (64 s * rate)): 3 % for
-4 MiB/s, 6 % for 1 MiB/s. The value is put where the pod is at that after half of the next second, and moved
-once a second: whoever grows faster is slowed further. Whoever did not grow by a quarter of it is not put
-below what it has: a program that only swaps in and out is held by its reads, and every page it asks
-for would cost the sleep.
+So a rate of `rate` bytes per second takes an overage of x = sqrt(64 pages / (64 s * rate)): 3 % for
+4 MiB/s, 6 % for 1 MiB/s. The value is set so that a pod growing at that rate has that overage half a
+second later, and moved once a second: a pod that grows faster is slowed further. A pod whose swap grew by
+less than a quarter of the rate gets no value below what it has in swap. Such a program only swaps in and out,
+which the limit on its reads holds, and otherwise every page it asks for would cost the sleep.
 """
 
 from __future__ import annotations

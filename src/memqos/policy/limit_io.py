@@ -1,16 +1,15 @@
-"""Limit I/O: hold back who saturates the disk that a more important pod waits for.
+"""Limit I/O: limit the disk traffic of pods that make a more important pod wait for the disk.
 
 While such a pod waits for a disk (`memqos.policy.blame_io`), the less important pods that use it get an
-`io.max` there: a first cut to `first_cut_percent` of what they took, then to half of that as long as the
-victim waits, down to a floor that lets them live; a tenth more each dwell once it was calm
-(`memqos.policy.pace`), until nothing is held any more. Where the victim waits more than twice as long as
-it can bear, each cut is the deeper by that, to an eighth at most: who is served second by second cannot
-wait for three halvings. What somebody else set in a pod's `io.max` stays, and
-the tighter of two limits holds.
+`io.max` there. The first cut is to `first_cut_percent` of what they took; the limit is then halved for as
+long as the victim waits, down to a floor that lets them live. Once the victim is calm it rises by a tenth
+each dwell (`memqos.policy.pace`) until no limit is left. Where the victim waits more than twice as long as it
+can bear, a cut is deeper in proportion, to an eighth at most: a service cannot wait for three halvings. What
+somebody else set in a pod's `io.max` stays, and the tighter of two limits holds.
 
 Reads and writes get the same limit each, in bytes where the pod's requests are large and in requests
 where they are small. Swap writes are another matter. From 6.12 on the kernel lets them pass every limit
-and only books them (REQ_SWAP in block/blk-throttle.c; testbed.md). Where it holds them (6.1), reclaim goes
+and only accounts for them (REQ_SWAP in block/blk-throttle.c). Where it holds them (6.1), reclaim goes
 on to the next pages without waiting. So a swap storm is held by its reads, because a program that waits
 for its own pages pushes out no others; one that only grows is braked (`memqos.policy.brake`).
 So writes to a disk that is swapped to are limited where swap passes, or where the pod notably writes

@@ -1,24 +1,24 @@
-"""Reserve a part of a disk for who matters most there, before anybody waits.
+"""Reserve part of a disk for the most important pods that use it, before anybody waits.
 
-A disk that serves all it can makes every request wait, whoever sent it: a volume sold by its rate serves
-the next one when the rate allows. Weights (`memqos.policy.weigh_io`) share what there is and leave none;
-`io.max` after a stall (`memqos.policy.limit_io`) comes a second or two late, and a service of ten requests a
-second has lost its 99th percentile by then.
+A disk that is busy all the time makes every request wait, whoever sent it; a volume sold by its rate serves
+the next request only when the rate allows. Weights (`memqos.policy.weigh_io`) divide what there is and keep
+nothing free. An `io.max` after a stall (`memqos.policy.limit_io`) comes a second or two late, and by then a
+service of ten requests a second has lost its 99th percentile.
 
-So on a disk that the admin named with its figures, while a more important pod uses it notably, the less
-important ones together may have what that pod's own use leaves of it, less `headroom_percent`. Those who use
-it notably share that: each may have what the others leave, and its equal part at least. A limit is tightened
-at once, and loosened `dwell_seconds` after its last change at the earliest; a small difference changes none.
+So while a more important pod uses a disk that the admin named with its figures, the less important pods
+together may use what that pod leaves, less `headroom_percent`. Those that use the disk notably share it: each
+may have what the others leave, and an equal part at least. A limit is tightened at once, and loosened
+`dwell_seconds` after its last change at the earliest; small differences are ignored.
 
-The kernel holds and counts requests before it merges them (blk-throttle), and a disk serves them merged:
-swap is read in pages and served in clusters of eight. So `riops` and `wiops` are the disk's requests, times
-as many as went into one of them lately. A pod that swaps pushes out a page for every page that it reads back
-in, and from 6.12 on no limit holds those writes; so of a disk that is swapped to, it may read half as many
-bytes. There its files have a limit from the start; where it would hold swap, too, only a pod that writes
-files has one (`memqos.policy.limit_io` says why).
+The kernel counts requests before it merges them (blk-throttle), but a disk serves them merged: swap is read
+page by page and served in clusters of eight. So `riops` and `wiops` are the disk's requests, multiplied by
+how many were merged into one lately. A pod that swaps writes a page for every page that it reads back, and
+from 6.12 on no limit holds those writes; so it may read half as many bytes from a disk that is swapped to.
+There its files have a limit from the start. Where that limit would hold swap as well (6.1), only pods that
+write files get it (`memqos.policy.limit_io` says why).
 
-Nothing is held any more `calm_seconds` after the more important pods have stopped using the disk. The last
-thing written is what others had set there, so that a rung above that still holds the pod knows it.
+Limits end `calm_seconds` after the more important pods have stopped using the disk. The last value written is
+what others had set there, so that a rung above that still limits the pod knows it.
 """
 
 from __future__ import annotations
