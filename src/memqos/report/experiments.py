@@ -12,6 +12,9 @@ from memqos.units import MIB
 
 _KINDS: dict[str, Kind] = {"bytes": "bytes", "count": "count", "percent": "percent", "yes_no": "yes_no"}
 
+_IN_A_ROW = 4
+"""Panels that are read side by side; with more, each variant is a column and each unit a row."""
+
 CHECKS = (
     Column("experiment", "experiment"),
     Column("kernel", "kernel"),
@@ -167,14 +170,17 @@ def draw(result: ExperimentResult, directory: Path) -> Path | None:
     if not drawn(result):
         return None
     alone = len(result.variants) == 1
-    panels = [
-        panel for variant in result.variants for panel in _panels(variant, "" if alone else variant.name)
-    ]
+    grid = [_panels(variant, "" if alone else variant.name) for variant in result.variants]
+    panels = [panel for row in grid for panel in row]
+    columns = None
+    if len(panels) > _IN_A_ROW and len({tuple(panel.unit for panel in row) for row in grid}) == 1:
+        panels = [panel for same_unit in zip(*grid, strict=True) for panel in same_unit]
+        columns = len(grid)
     note = f"Linux {result.kernel_release}, in a virtual machine ({result.accel}); seconds are not results"
     if result.accel == "simulated":
         note = f"kernel {result.kernel_release}; seconds of virtual time"
     path = directory / figure_name(result)
-    save_figure(panels, path, title=f"{result.name}: {result.title}", note=note)
+    save_figure(panels, path, title=f"{result.name}: {result.title}", note=note, columns=columns)
     return path
 
 

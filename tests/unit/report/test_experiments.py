@@ -1,3 +1,4 @@
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,3 +76,17 @@ def test_a_run_without_curves_has_no_figure(tmp_path: Path):
     flat = ExperimentResult("e9", "t", "s", "6.1", "6.1.9", "1", "tcg", 1.0)
     assert draw(flat, tmp_path) is None
     assert draw(bare, tmp_path) == tmp_path / "e1-6.1.png"
+
+
+def test_many_variants_are_drawn_as_columns_with_a_row_for_each_unit(tmp_path: Path):
+    stall = Series("stall", "seconds", "stall so far", (0.0, 1.0), (0.0, 0.5))
+    (one,) = result("6.1").variants
+    sizes = []
+    for number in (2, 3):
+        variants = tuple(replace(one, name=str(i), series=(CURVE, stall)) for i in range(number))
+        path = draw(replace(result("6.1"), variants=variants), tmp_path)
+        assert path is not None
+        sizes.append(struct.unpack(">II", path.read_bytes()[16:24]))
+    (wide, low), (narrow, high) = sizes
+    assert narrow < wide  # four panels in a row, and three columns
+    assert high > low
