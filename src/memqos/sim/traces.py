@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memqos.sim.machine import Machine
 
 WINDOW = 1 << 20
-"""Reads that the kernels are given at a time by several readers; a quarter of it costs 500 of them 5 %."""
+"""Reads the kernels are given at a time by several readers; a quarter costs 500 of them 2 to 5 % more."""
 
 
 def read(machine: Machine, readers: Sequence[tuple[str, int, Any]], turn: int) -> list[int]:
