@@ -16,6 +16,9 @@ CPU = {"tcg": "max,-cx16,-erms", "kvm": "host"}
 """With cx16, kernel 6.12 once double-faulted in an emulated cmpxchg16b. With erms a kernel clears and copies
 pages by `rep stosb` and `rep movsb`, which are emulated byte by byte: files took five times as long."""
 
+PROCESSOR_THREAD = "CPU "
+"""How the names of the threads begin that run the guest's processors, with `debug-threads`."""
+
 _APPEND = (
     "console=ttyS0 panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check rcupdate.rcu_expedited=1 "
     "cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on psi=1 quiet rdinit=/init"
@@ -67,6 +70,7 @@ def command_line(
     `interactive` leaves Ctrl-C to the guest.
     """
     argv = [program(), "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi", "-cpu", CPU[accel]]
+    argv += ["-name", "memqos,debug-threads=on"]
     argv += ["-smp", str(cpus), "-m", str(memory_mib), "-machine", "pc", "-nodefaults", "-no-user-config"]
     argv += ["-display", "none", "-nic", "none", "-no-reboot"]
     argv += [

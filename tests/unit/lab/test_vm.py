@@ -47,6 +47,22 @@ def test_the_status_is_what_the_guest_wrote(tmp_path: Path, qemu_that):
     assert "memqos: start" in machine.console.read_text()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a real-time priority: run as root")
+def test_the_thread_that_serves_the_disks_runs_first_once_the_guest_is_up(tmp_path: Path, qemu_that):
+    qemu_that("while [ ! -e $share/go ]; do sleep 0.05; done; echo 0 > $share/status")
+    seen = []
+
+    def look() -> None:
+        assert machine.pid is not None
+        seen.append(os.sched_getscheduler(machine.pid))
+        if len(seen) > 3:
+            (tmp_path / "out/go").touch()
+
+    with Vm(KERNEL, ["true"], tmp_path / "out") as machine:
+        machine.wait(10, look)
+    assert seen[-1] == os.SCHED_RR
+
+
 def test_a_machine_without_a_status_was_lost_and_its_console_says_more(tmp_path: Path, qemu_that):
     qemu_that("echo 'Kernel panic - not syncing'; exit 0")
     with Vm(KERNEL, ["true"], tmp_path / "out") as machine, pytest.raises(VmLost, match="Kernel panic"):
