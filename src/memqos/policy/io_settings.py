@@ -34,7 +34,8 @@ class DiskSettings:
     )
     read_milliseconds: float = setting(
         10.0,
-        "How long 95 % of its reads may take; while they take longer, everybody gets less of the disk.",
+        "How long 95 % of its reads may take. They wait for writes a quarter of it at most; with io.cost, "
+        "everybody gets less of the disk while they take longer.",
         "several times what a disk takes that is not overloaded",
         unit="milliseconds",
         least=0.1,
@@ -48,7 +49,7 @@ class DiskSettings:
     headroom_percent: float = setting(
         25.0,
         "Part of the disk that is kept free while a more important pod uses it, besides what that pod "
-        "takes; 0 keeps nothing free.",
+        "takes; 0 keeps nothing free and shares the disk by weight (io.cost).",
         "a disk that serves all it can makes every request wait",
         unit="percent",
         least=0.0,
@@ -72,7 +73,7 @@ class IoSettings:
     disks: tuple[DiskSettings, ...] = setting(
         (),
         "Disks that are shared by priority, each with its name and what it can do.",
-        "io.cost must know what a disk can do; with wrong figures it wastes the disk",
+        "what is kept free of a disk is a part of what it can do; with wrong figures it is wasted",
     )
     blame_percent: float = setting(
         20.0,

@@ -15,8 +15,9 @@ for its own pages pushes out no others; one that only grows is braked (`memqos.p
 So writes to a disk that is swapped to are limited where swap passes, or where the pod notably writes
 files, too.
 
-Where the admin named the disk with its figures, `memqos.policy.weigh_io` has it shared by weight from the
-start; this rung comes where a more important pod waits all the same, and on disks that nobody named.
+Where the admin named the disk with its figures, `memqos.policy.reserve_io` keeps a part of it free from the
+start, or `memqos.policy.weigh_io` shares it by weight; this rung comes where a more important pod waits all
+the same, and on disks that nobody named.
 """
 
 from __future__ import annotations

@@ -10,10 +10,12 @@ together may use what that pod leaves, less `headroom_percent`. Those that use t
 may have what the others leave, and an equal part at least. A limit is tightened at once, and loosened
 `dwell_seconds` after its last change at the earliest; small differences are ignored.
 
-The kernel counts requests before it merges them (blk-throttle), but a disk serves them merged: swap is read
-page by page and served in clusters of eight. So `riops` and `wiops` are the disk's requests, multiplied by
-how many were merged into one lately. A pod that swaps writes a page for every page that it reads back, and
-from 6.12 on no limit holds those writes; so it may read half as many bytes from a disk that is swapped to.
+The kernel counts requests before it merges them (blk-throttle), but a disk serves them merged. So `riops` and
+`wiops` are the disk's requests, multiplied by how many were merged into one lately. Swap is the exception: it
+is read page by page, now in clusters of eight and now a page at a time, and a limit meant for clusters lets
+single pages take all of the disk until the next look. So reads of a disk that is swapped to are counted as
+the kernel counts them. A pod that swaps writes a page for every page that it reads back, and
+from 6.12 on no limit holds those writes; so it may also read half as many bytes from such a disk.
 There its files have a limit from the start. Where that limit would hold swap as well (6.1), only pods that
 write files get it (`memqos.policy.limit_io` says why).
 
@@ -195,13 +197,13 @@ def _shares(
         _parts(disk.requests_per_second, claim.requests, served, disk),
         strict=True,
     ):
-        riops, wiops = int(requests * reads), int(requests * writes)
         if swapped:
             spared = "io.max spares swap" in situation.view.now.features
             files = size if spared or writes_files(pod, device) else UNLIMITED
-            yield pod, IoMax(rbps=size // 2, wbps=files, riops=riops)
+            yield pod, IoMax(rbps=size // 2, wbps=files, riops=requests)
         else:
-            yield pod, IoMax(rbps=size, wbps=size, riops=riops, wiops=wiops)
+            limits = int(requests * reads), int(requests * writes)
+            yield pod, IoMax(size, size, *limits)
 
 
 def _parts(whole: int, claimed: float, uses: Sequence[float], disk: DiskSettings) -> Iterator[int]:

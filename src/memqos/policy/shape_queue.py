@@ -7,14 +7,15 @@ second. The disk's own scheduler can hold them: mq-deadline hands out requests f
 is how much of that pool writes may have (`dd_limit_depth` in block/mq-deadline.c; reads may have all). Who
 finds none left waits, and the reclaim with it: it goes on as its pages are written.
 
-So a disk that the admin named with its figures gets mq-deadline, an `async_depth` whose writes take about
-`read_milliseconds`, and requests no larger than what takes the disk as long as its own turnaround (bytes over
-requests per second, a power of two, 128 KiB at least): larger ones would only make a read behind them wait.
-Each of the disk's hardware queues has a pool, and writers come on several at a time; so the depth is a
-quarter of what it would be. Up to 6.17 the depth counts in each of a pool's words (`sbitmap_init_node` in
-lib/sbitmap.c makes four at least), and a depth of one lets four writes go. A pool that is made smaller keeps
-the size of its words (`sbitmap_resize`): of one made for 256 requests, as the kernel makes them for virtual
-disks and NVMe, 64 are one word. So a disk of few writes gets a pool of 64 requests at most.
+So a disk that the admin named with its figures gets mq-deadline, an `async_depth` whose writes take about a
+quarter of `read_milliseconds` (a service's request is several reads, and each may meet them), and requests no
+larger than what takes the disk as long as its own turnaround (bytes over requests per second, a power of two,
+128 KiB at least): larger ones would only make a read behind them wait. Each of the disk's hardware queues has
+a pool, and writers come on several at a time; so the depth is a quarter of what it would be. Up to 6.17 the
+depth counts in each of a pool's words (`sbitmap_init_node` in lib/sbitmap.c makes four at least), and a depth
+of one lets four writes go. A pool that is made smaller keeps the size of its words (`sbitmap_resize`): of one
+made for 256 requests, as the kernel makes them for virtual disks and NVMe, 64 are one word. So a disk of few
+writes gets a pool of 64 requests at most.
 
 Every writer waits for its turn, also an important one: for a few requests, not for a flood. A disk with
 another scheduler than `none` and mq-deadline (BFQ, kyber) has one that somebody chose, and stays as it is.
@@ -38,6 +39,8 @@ from memqos.units import KIB
 
 _OURS: Final = ("none", DEADLINE)
 _LEAST_KIB: Final = 128
+_PART: Final = 1 / 4
+"""Part of the time a read may take that it may wait for writes."""
 _WRITING: Final = 4
 """Hardware queues on which writes are reckoned with at a time."""
 _WORD: Final = 64
@@ -69,7 +72,7 @@ class ShapeQueue:
                 value[device] = shaped(disk, queue)
                 reasons.append(
                     f"no read of {now.node.disks[device].name} shall wait for more writes than it serves in "
-                    f"{disk.read_milliseconds:g} ms"
+                    f"{_PART * disk.read_milliseconds:g} ms"
                 )
         if not value:
             return None, Plan()
@@ -82,7 +85,7 @@ def shaped(disk: DiskSettings, queue: dict[str, str]) -> str:
     largest = max(_LEAST_KIB, 1 << max(0, turnaround - 1).bit_length())
     largest = min(largest, int(queue.get("max_sectors_kb", largest)))
     rate = min(disk.requests_per_second, disk.bytes_per_second // (largest * KIB))
-    depth = max(1, int(rate * disk.read_milliseconds / 1000 / _WRITING))
+    depth = max(1, int(rate * _PART * disk.read_milliseconds / 1000 / _WRITING))
     depth = min(depth, int(queue.get("async_depth", depth)))
     wanted: dict[str, str | int] = {"scheduler": DEADLINE, "async_depth": depth, "max_sectors_kb": largest}
     if "nr_requests" in queue:

@@ -88,6 +88,15 @@ def test_requests_that_the_disk_serves_as_one_count_as_one(node: Node) -> None:
     assert found.riops == 8 * 220
 
 
+def test_pages_of_swap_count_one_by_one_for_they_may_come_so(scene: Scene) -> None:
+    scene.swap = GIB
+    node = Node(scene, DiskSettings("8:16", 40 * MIB, 400), "8:16")
+    scene.serve("8:16", 0.2, reads=80 + 100)
+    found = limit(node.second(hog=800, shop=80), device="8:16")
+    assert found is not None
+    assert found.riops == 220
+
+
 def test_a_limit_is_tightened_at_once_and_loosened_later(node: Node) -> None:
     def held(shop: int) -> int:
         found = limit(node.second(hog=200, shop=shop))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from memqos.units import MIB
 
 Scene = Any
 
-DISK = DiskSettings(name="8:0", bytes_per_second=40 * MIB, requests_per_second=400)
+DISK = DiskSettings(name="8:0", bytes_per_second=40 * MIB, requests_per_second=400, headroom_percent=0.0)
 
 
 @pytest.fixture
@@ -52,6 +53,10 @@ def test_the_words_are_the_kernels_own() -> None:
     assert qos(DISK) == (
         "enable=1 ctrl=user rpct=95.00 rlat=10000 wpct=95.00 wlat=50000 min=10.00 max=100.00"
     )
+
+
+def test_a_disk_of_which_a_part_is_kept_free_is_not_shared_by_weight(node: Scene) -> None:
+    assert decide(node, replace(DISK, headroom_percent=25.0)) == Plan()
 
 
 def test_it_goes_on_at_the_next_look_and_after_a_restart(node: Scene) -> None:
