@@ -21,8 +21,8 @@ Every writer waits for its turn, also an important one: for a few requests, not 
 another scheduler than `none` and mq-deadline (BFQ, kyber) has one that somebody chose, and stays as it is.
 
 On 6.12 (e7, one boot, a disk of 40 MiB/s and 400 requests a second): what 99 of 100 requests of the service
-waited for it fell from 303 ms to 41 ms; with `memqos.policy.reserve_io`, in other boots, it was 17 to 20 ms
-(docs/experiments.md), and 6 alone.
+waited for it fell from 303 ms to 41 ms, with `memqos.policy.reserve_io` to 17 to 20 ms in other boots, and
+was 6 alone.
 """
 
 from __future__ import annotations
