@@ -6,10 +6,10 @@ leaves some of its share unused lends it at once, and one that swaps out more th
 for that before it runs on. It must be told what a disk can do, so it is used for the disks that the admin
 names with their figures (`io.disks`).
 
-It is used where nothing is kept free for the more important pods (`headroom_percent` 0). Where a part is
-(`memqos.policy.reserve_io`), sharing the rest by weight helped nobody: on 7.2 (e7, one run each, a disk of
-200 MiB/s) the service's 99th percentile waited 5.5 ms with it and 3.7 without, and the pod that swaps took
-74 and 45 s. A pod that uses little lends its share, and gets it back a period later.
+It is used where nothing is kept free for the more important pods (`headroom_percent` 0, or no io.max). Where
+a part is (`memqos.policy.reserve_io`), sharing the rest by weight helped nobody: on 7.2 (e7, one run each, a
+disk of 200 MiB/s) the service's 99th percentile waited 5.5 ms with it and 3.7 without, and the pod that swaps
+took 74 and 45 s. A pod that uses little lends its share, and gets it back a period later.
 
 There every pod gets an `io.weight`: 100 for the least priority on the node, 10000 for the highest, those
 between in equal ratios. A QoS class' cgroup weighs as the heaviest of its pods; else one BestEffort pod would
@@ -70,11 +70,11 @@ class WeighIo:
 
     def _ours(self, now: Snapshot, root: Cgroup) -> dict[str, DiskSettings]:
         """Return, by device, the disks that shall be weighed and that nobody else set."""
-        theirs = root.io_cost_qos or {}
+        theirs, reserves = root.io_cost_qos or {}, "io.max" in now.features
         return {
             device: disk
             for device, disk in named_disks(self.disks, now).items()
-            if not disk.headroom_percent and theirs.get(device) in (None, qos(disk))
+            if not (reserves and disk.headroom_percent) and theirs.get(device) in (None, qos(disk))
         }
 
     def _costs(self, ours: dict[str, DiskSettings], root: Cgroup) -> Iterator[Write]:

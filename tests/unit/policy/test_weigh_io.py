@@ -56,7 +56,10 @@ def test_the_words_are_the_kernels_own() -> None:
 
 
 def test_a_disk_of_which_a_part_is_kept_free_is_not_shared_by_weight(node: Scene) -> None:
-    assert decide(node, replace(DISK, headroom_percent=25.0)) == Plan()
+    kept = replace(DISK, headroom_percent=25.0)
+    assert decide(node, kept) == Plan()
+    node.features -= {"io.max"}
+    assert decide(node, kept) == decide(node, DISK) != Plan()
 
 
 def test_it_goes_on_at_the_next_look_and_after_a_restart(node: Scene) -> None:
