@@ -13,8 +13,8 @@ from memqos.sim.kernels import control, trace
 if TYPE_CHECKING:
     from memqos.sim.machine import Machine
 
-WINDOW = 1 << 20
-"""Reads the kernels are given at a time by several readers; a quarter costs 500 of them 2 to 5 % more."""
+WINDOW = 1 << 22
+"""Reads the kernels are given at a time by several readers; with fewer, each of 500 costs more to line up."""
 
 
 def read(machine: Machine, readers: Sequence[tuple[str, int, Any]], turn: int) -> list[int]:
