@@ -200,8 +200,8 @@ class Vm:
 
 def _hurry(pid: int) -> None:
     """Let the threads of a QEMU that serve its disks run before its processors, and those to come."""
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
+    for task in Path("/proc").glob(f"{pid}/task/*"):
+        with contextlib.suppress(OSError):  # it has ended, or the user may not
             if not (task / "comm").read_text().startswith(qemu.PROCESSOR_THREAD):
                 os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(1))
 

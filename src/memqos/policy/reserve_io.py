@@ -202,8 +202,8 @@ def _shares(
             files = size if spared or writes_files(pod, device) else UNLIMITED
             yield pod, IoMax(rbps=size // 2, wbps=files, riops=requests)
         else:
-            limits = int(requests * reads), int(requests * writes)
-            yield pod, IoMax(size, size, *limits)
+            riops, wiops = int(requests * reads), int(requests * writes)
+            yield pod, IoMax(rbps=size, wbps=size, riops=riops, wiops=wiops)
 
 
 def _parts(whole: int, claimed: float, uses: Sequence[float], disk: DiskSettings) -> Iterator[int]:
