@@ -64,7 +64,8 @@ def compare(
 ) -> None:
     """Play EXPERIMENTS in a virtual machine and on the simulated kernel, and compare counter by counter.
 
-    Ends with 1 when a counter misses its bar.
+    Of experiments that compare managers of a node only the kubelet's variants are played: what the others do
+    differs with every delay of theirs. Ends with 1 when a counter misses its bar.
     """
     import json
     from dataclasses import asdict
@@ -74,8 +75,9 @@ def compare(
     from memqos.report.fidelity import page, rows_table, summary_table
 
     chosen, wanted = chosen_experiments(experiments, every, kernels)
-    if every:  # what managers do differs with every delay of theirs, so that no counter is compared
-        chosen = [each for each in chosen if not each.managed]
+    chosen = [alone for each in chosen if (alone := each.by_itself())]
+    if not chosen:
+        raise LabError("no variant of these is the kubelet's alone, so there is nothing to compare")
     given = f" --recorded {recorded if recorded.is_file() else 'DIR'}" if recorded else ""
     if recorded is None:
         recorded = out
@@ -145,7 +147,7 @@ def _compared(experiment: Experiment, kernel: str, recorded: Path) -> tuple[list
     stale = []
     for name, found in recordings_in(recorded, experiment, kernel).items():
         now = play(experiment, name)
-        # the guest has no eviction manager, so neither has the simulation here
+        # in the guest only a kubelet that the variant names evicts
         simulated = record(experiment, now, kernel, evictions=False, guest=True)
         reasons = [each.out_of_date(experiment, now, simulated) for each in found]
         real = [each.recording for each, reason in zip(found, reasons, strict=True) if reason is None]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from memqos.lab.expression import Expression, parse
 from memqos.lab.steps import Step
@@ -141,10 +141,16 @@ class Experiment(_Strict, frozen=True):
         """Return "file:line" of a path of this document."""
         return f"{self.source}:{line_of(path, self.lines)}"
 
-    @property
-    def managed(self) -> bool:
-        """Whether it compares managers of the node, not what the kernel does by itself."""
-        return any(each.manager is not None for each in self.variants)
+    def by_itself(self) -> Experiment | None:
+        """Return it with those variants only in which nobody manages the node but its kubelet.
+
+        They show what the kernel does; what managers do differs with every delay of theirs. What is expected
+        of several managers goes with them. `None` when there is no such variant.
+        """
+        kept = [each for each in self.variants if each.manager in (None, "nobody", "kubelet")]
+        if len(kept) == len(self.variants):
+            return self
+        return structs.replace(self, variants=kept, expect=[]) if kept else None
 
     @property
     def variant_names(self) -> tuple[str, ...]:

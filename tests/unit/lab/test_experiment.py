@@ -54,6 +54,18 @@ def test_variants_differ_in_what_they_set(tmp_path: Path):
     assert limits == [16 * MIB, 32 * MIB]
 
 
+def test_what_the_kernel_does_by_itself_are_the_variants_of_the_kubelet(tmp_path: Path):
+    whole = read(written(tmp_path, GOOD))
+    assert whole.by_itself() is whole
+    mixed = read(written(tmp_path, GOOD.replace("{name: small,", "{name: small, manager: senpai,")))
+    alone = mixed.by_itself()
+    assert alone is not None
+    assert (alone.variant_names, alone.expect) == (("large",), [])
+    managed = GOOD.replace("{name: small,", "{name: small, manager: senpai,")
+    managed = managed.replace("{name: large,", "{name: large, manager: systemd-oomd,")
+    assert read(written(tmp_path, managed)).by_itself() is None
+
+
 def test_the_machine_has_the_disks_asked_for(tmp_path: Path):
     machine = machine_of(read(written(tmp_path, GOOD)))
     disk = machine.disks[0]
@@ -78,7 +90,6 @@ def test_a_manager_says_what_the_kubelet_and_the_agent_do(tmp_path: Path):
     assert tiered.kubelet["memoryReservationPolicy"] == "TieredReservation"
     assert tiered.policy is None
     assert (ours.kubelet, ours.policy is None) == ({}, False)
-    assert experiment.managed
 
 
 def test_all_variants_run_once_before_any_runs_again(tmp_path: Path):
