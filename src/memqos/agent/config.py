@@ -7,8 +7,9 @@
     metadata: {name: default}
     spec: {swap: {mode: PodChoice, maximumPerPod: 1Gi}, ...}
 
-What is left out has its default. An unknown key, a wrong type or an impossible value is one
-`PolicyError` that names file, field and remedy. `schema` is the same as a JSON Schema, which
+What is left out has its default, as has a group of which everything is commented out (YAML's null, which
+the Kubernetes API drops, too). An unknown key, a wrong type or an impossible value is one `PolicyError`
+that names file, field and remedy. `schema` is the same as a JSON Schema, which
 `docs/memorypolicy.schema.json` holds for editors and admission.
 
 pydantic does the checking; it is loaded here, when a file is read, and nowhere else.
@@ -17,11 +18,12 @@ pydantic does the checking; it is loaded here, when a file is read, and nowhere 
 from __future__ import annotations
 
 import dataclasses
-import difflib
+from functools import partial
 from pathlib import Path
 from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
+from memqos.agent.config_errors import camel, dotted, policy_error
 from memqos.cluster.documents import parse_yaml
 from memqos.errors import InputError, PolicyError, QuantityError
 from memqos.kubelet.config import KubeletConfig
@@ -32,9 +34,8 @@ from memqos.units import parse_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic import BaseModel, ConfigDict, ValidationError
+    from pydantic import BaseModel, ConfigDict
 
-_SIZE: Final = "a size such as 512Mi"
 _SIZE_SCHEMA: Final = {
     "anyOf": [
         {"type": "integer", "minimum": 0},
@@ -70,12 +71,12 @@ def read_policy(text: str, *, source: str = "") -> Settings:
     try:
         checked = _document_model().model_validate(document)
     except ValidationError as error:
-        raise _policy_error(error, source) from None
+        raise policy_error(error, source) from None
     try:
         settings: Settings = _build(Settings, checked.spec)  # type: ignore[attr-defined]
     except InputError as error:
         raise PolicyError(
-            error.problem, source=source, field=_dotted("spec", error.field), remedy=error.remedy
+            error.problem, source=source, field=dotted("spec", error.field), remedy=error.remedy
         ) from None
     return settings
 
@@ -95,8 +96,11 @@ def _document_model() -> type[BaseModel]:
     fields: dict[str, Any] = {
         "apiVersion": (version, ...),
         "kind": (kind, ...),
-        "metadata": (dict[str, Any], Field(default_factory=dict, description="As any Kubernetes object's.")),
-        "spec": (spec, Field(default_factory=spec)),
+        "metadata": (
+            _group(dict[str, Any]),
+            Field(default_factory=dict, description="As any Kubernetes object's."),
+        ),
+        "spec": (_group(spec), Field(default_factory=spec)),
     }
     return create_model(
         KIND,
@@ -116,15 +120,23 @@ def _model(settings: type[Any]) -> type[BaseModel]:
         kind, extra = _kind(hints[each.name], each.metadata)
         if dataclasses.is_dataclass(hints[each.name]):
             extra["default_factory"] = dict if kind == dict[str, Any] else kind
+            kind = _group(kind)
         else:
             extra["default"] = list(each.default) if isinstance(each.default, tuple) else each.default
-        fields[each.name] = (kind, Field(alias=_camel(each.name), description=_describe(each), **extra))
+        fields[each.name] = (kind, Field(alias=camel(each.name), description=_describe(each), **extra))
     return create_model(settings.__name__, __config__=_options(), __doc__=settings.__doc__, **fields)
 
 
 def _options() -> ConfigDict:
     """Nothing unknown, nothing converted: `"5"` is no number."""
-    return {"extra": "forbid", "strict": True, "field_title_generator": lambda name, _: _camel(name)}
+    return {"extra": "forbid", "strict": True, "field_title_generator": lambda name, _: camel(name)}
+
+
+def _group(kind: Any) -> Any:
+    """Return the type of a group of settings, which may be empty."""
+    from pydantic import BeforeValidator
+
+    return Annotated[kind, BeforeValidator(lambda value: {} if value is None else value)]
 
 
 def _kind(hint: Any, about: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -139,7 +151,7 @@ def _kind(hint: Any, about: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         options = _SIZE_SCHEMA["anyOf"] + ([{"type": "null"}] if type(None) in get_args(hint) else [])
         return Annotated[hint, BeforeValidator(_size), WithJsonSchema({"anyOf": options})], {}
     if get_origin(hint) is Literal:
-        return Annotated[hint, BeforeValidator(lambda value: "0" if value == 0 else value)], {}
+        return Annotated[hint, BeforeValidator(partial(_word, get_args(hint)))], {}
     if get_origin(hint) is tuple:
         item = get_args(hint)[0]
         several = isinstance(item, type) and dataclasses.is_dataclass(item)
@@ -147,6 +159,13 @@ def _kind(hint: Any, about: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     limits = {"ge": about["least"], "le": about["most"]}
     bounds = {name: limit for name, limit in limits.items() if limit is not None}
     return hint, bounds | ({"allow_inf_nan": False} if hint is float else {})
+
+
+def _word(words: tuple[str, ...], value: object) -> object:
+    """Return the word that YAML took for something else: `Off` is false to it, `0` a number."""
+    if value is False:
+        return "Off" if "Off" in words else value
+    return "0" if value == 0 and "0" in words else value
 
 
 def _size(value: object) -> object:
@@ -173,7 +192,7 @@ def _build(settings: Any, checked: Any) -> Any:
                 value = [_build_one(item, one, index) for index, one in enumerate(value)]
         except InputError as error:
             raise PolicyError(
-                error.problem, field=_dotted(_camel(each.name), error.field), remedy=error.remedy
+                error.problem, field=dotted(camel(each.name), error.field), remedy=error.remedy
             ) from None
         values[each.name] = tuple(value) if isinstance(value, list) else value
     return settings(**values)
@@ -185,44 +204,8 @@ def _build_one(settings: Any, checked: Any, index: int) -> Any:
         return _build(settings, checked)
     except InputError as error:
         raise PolicyError(
-            error.problem, field=_dotted(f"[{index}]", error.field), remedy=error.remedy
+            error.problem, field=dotted(f"[{index}]", error.field), remedy=error.remedy
         ) from None
-
-
-def _policy_error(error: ValidationError, source: str) -> PolicyError:
-    found = error.errors(include_url=False)
-    first = found[0]
-    field = ""
-    for part in first["loc"]:
-        field = f"{field}[{part}]" if isinstance(part, int) else _dotted(field, str(part))
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    match first["type"]:
-        case "extra_forbidden":
-            problem, remedy = "is no setting", _nearest(first["loc"])
-        case "missing":
-            problem, remedy = "is missing", f"write apiVersion: {API_VERSION} and kind: {KIND}"
-        case "literal_error":
-            problem, remedy = f"{first['input']!r} is not known", f"write {first['ctx']['expected']}"
-        case "value_error":
-            problem, remedy = str(first["ctx"]["error"]), f"write {_SIZE}"
-        case _:
-            problem, remedy = f"{first['input']!r} is not right", _lower(first["msg"])
-    return PolicyError(problem + more, source=source, field=field, remedy=remedy)
-
-
-def _nearest(place: tuple[int | str, ...]) -> str:
-    """Name the settings there are where an unknown one was found."""
-    known: dict[str, Any] = {"apiVersion": None, "kind": None, "metadata": None, "spec": Settings}
-    for part in (each for each in place[:-1] if isinstance(each, str)):
-        inside = known.get(part)
-        if get_origin(inside) is tuple:
-            inside = get_args(inside)[0]
-        known = {}
-        if dataclasses.is_dataclass(inside):
-            hints = get_type_hints(inside)
-            known = {_camel(each.name): hints[each.name] for each in dataclasses.fields(inside)}
-    near = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return f"did you mean {near[0]}?" if near else f"write one of {', '.join(known)}"
 
 
 def _describe(each: dataclasses.Field[Any]) -> str:
@@ -230,16 +213,3 @@ def _describe(each: dataclasses.Field[Any]) -> str:
     unit = f" In {about['unit']}." if about["unit"] else ""
     reason = f" Default because {about['reason']}." if about["reason"] else ""
     return f"{about['text']}{unit}{reason}"
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.title() for part in rest)
-
-
-def _dotted(*parts: str) -> str:
-    return ".".join(part for part in parts if part).replace(".[", "[")
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -33,6 +33,16 @@ def test_sizes_are_quantities_or_bytes() -> None:
     assert spec("{swap: {maximumPerPod: null}}").swap.maximum_per_pod is None
 
 
+@pytest.mark.parametrize("text", ["Off", "off", '"Off"'])
+def test_off_is_a_word_although_yaml_takes_it_for_false(text: str) -> None:
+    assert spec(f"{{evict: {{mode: {text}}}}}").evict.mode == "Off"
+
+
+@pytest.mark.parametrize("text", ["metadata:", "spec:", "spec:\n  swap:", "spec:\n  kubelet:\n    config:"])
+def test_a_group_whose_settings_are_all_commented_out_is_the_defaults(text: str) -> None:
+    assert read_policy(f"{HEAD}{text}\n") == Settings()
+
+
 def test_lists_and_words_are_read() -> None:
     swap = spec("{swap: {mode: None, default: 0, namespaces: [a, 'team-*']}}").swap
     assert (swap.mode, swap.default, swap.namespaces) == ("None", "0", ("a", "team-*"))
@@ -64,15 +74,15 @@ def test_a_kubelets_configuration_is_read_as_the_kubelet_spells_it() -> None:
             "spec.swap.maximumPerPod: '1e30Gi' is not a quantity; write a size",
         ),
         ("{swap: {budget: -1}}", "spec.swap.budget: -1 is negative; write a size such as 512Mi"),
-        ("{swap: {reserve: null}}", "spec.swap.reserve: None is not right"),
-        ("{swap: {reserve: yes}}", "spec.swap.reserve: True is not right"),
+        ("{swap: {reserve: null}}", "spec.swap.reserve: null is not right"),
+        ("{swap: {reserve: yes}}", "spec.swap.reserve: true is not right"),
         (
             "{swap: {maximum_per_pod: 1}}",
             "spec.swap.maximum_per_pod: is no setting; did you mean maximumPerPod?",
         ),
         (
             "{swap: {namespaces: [1]}}",
-            "spec.swap.namespaces[0]: 1 is not right; input should be a valid string",
+            "spec.swap.namespaces[0]: 1 is not right; put it in quotes",
         ),
         (
             "{agent: {intervalSeconds: 0}}",
@@ -85,7 +95,17 @@ def test_a_kubelets_configuration_is_read_as_the_kubelet_spells_it() -> None:
         ("{ease: {marginPercent: 150}}", "spec.ease.marginPercent: 150 is not right; input should be less"),
         ("{relax: {stepPercent: 1001}}", "spec.relax.stepPercent: 1001 is not right; input should be less"),
         ("{agent: {intervalSeconds: .inf}}", "spec.agent.intervalSeconds: inf is not right"),
-        ("{agent: {intervalSeconds: '5'}}", "spec.agent.intervalSeconds: '5' is not right"),
+        (
+            "{agent: {intervalSeconds: '5'}}",
+            "spec.agent.intervalSeconds: '5' is not right; write a number, without quotes",
+        ),
+        ("{swap: {mode: ~}}", "spec.swap.mode: null is not known; write 'PodChoice',"),
+        ("{swap: {mode: off}}", "spec.swap.mode: false is not known; write 'PodChoice',"),
+        ("{evict: {mode: 0}}", "spec.evict.mode: 0 is not known; write 'Evict', 'Advise' or 'Off'"),
+        ("{evict: {mode: yes}}", "spec.evict.mode: true is not known; write 'Evict', 'Advise' or 'Off'"),
+        ("{io: {enabled: 1}}", "spec.io.enabled: 1 is not right; write true or false"),
+        ("{swap: [a]}", "spec.swap: […] is not right; write its settings below it"),
+        ("{swap: {namespaces: a}}", "spec.swap.namespaces: 'a' is not right; write a list, such as [a, b]"),
         ("{io: {disks: [{name: a}, {}]}}", "spec.io.disks[1].name: is empty; name a disk as lsblk does"),
         (
             "{io: {disks: [{name: vda, bytesPerSecond: fast}]}}",
