@@ -10,6 +10,7 @@ from memqos.lab.compare import compare
 from memqos.lab.experiment import EXPERIMENTS
 from memqos.lab.reading import read
 from memqos.lab.recorded import recordings_in
+from memqos.lab.room import median_room
 from memqos.lab.simulated import record
 from memqos.lab.variant import play
 
@@ -33,7 +34,9 @@ def test_every_counter_is_within_its_bar(recorded: Path, name: str) -> None:
     experiment = read(EXPERIMENTS / f"{wanted}.yaml")
     judged = 0
     for variant, found in recordings_in(recorded, experiment, kernel).items():
-        simulated = record(experiment, play(experiment, variant), kernel, evictions=False, guest=True)
+        room = median_room(each.recording for each in found)
+        now = play(experiment, variant)
+        simulated = record(experiment, now, kernel, evictions=False, guest=True, room=room)
         rows = compare(experiment, kernel, [each.recording for each in found], simulated)
         missed = [row for row in rows if row.met is False]
         assert not missed, missed

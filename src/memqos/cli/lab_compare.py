@@ -140,6 +140,7 @@ def _compared(experiment: Experiment, kernel: str, recorded: Path) -> tuple[list
     """Compare what is up to date; also say of which variants nothing is, and why."""
     from memqos.lab.compare import compare as compare_recordings
     from memqos.lab.recorded import recordings_in
+    from memqos.lab.room import median_room
     from memqos.lab.simulated import record
     from memqos.lab.variant import play
 
@@ -148,7 +149,8 @@ def _compared(experiment: Experiment, kernel: str, recorded: Path) -> tuple[list
     for name, found in recordings_in(recorded, experiment, kernel).items():
         now = play(experiment, name)
         # in the guest only a kubelet that the variant names evicts
-        simulated = record(experiment, now, kernel, evictions=False, guest=True)
+        room = median_room(each.recording for each in found)
+        simulated = record(experiment, now, kernel, evictions=False, guest=True, room=room)
         reasons = [each.out_of_date(experiment, now, simulated) for each in found]
         real = [each.recording for each, reason in zip(found, reasons, strict=True) if reason is None]
         if real:

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from memqos.errors import LabError
 from memqos.lab.compare import NODE
 from memqos.lab.recording import Look, Recording, Written, decode, encode
+from memqos.lab.room import room_of
 from memqos.model.snapshot import Counters
 
 _HOME: Final = re.compile(rb'(?<=")/[^"]*/(?=experiments/)')
@@ -81,7 +82,7 @@ def _kept(home: Path) -> dict[str, bytes]:
 
 
 def trimmed(recording: Recording) -> Recording:
-    """The marks, the first and the last look; of each the pods' own cgroups and the node's few counters."""
+    """The marks, the first and the last look: the pods' own cgroups and the node's few counters; the room."""
     pods = {name: path for name, path in recording.cgroups.items() if "/" not in name}
 
     def look(whole: Look) -> Look:
@@ -110,6 +111,7 @@ def trimmed(recording: Recording) -> Recording:
         samples=[look(recording.samples[index]) for index in (0, -1)] if recording.samples else [],
         writes=[Written(0.0, "", knob, "", "written", "") for knob in written],
         seconds=recording.seconds,
+        room=room_of(recording),
     )
 
 

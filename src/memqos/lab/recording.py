@@ -70,7 +70,7 @@ class Recording(Struct, frozen=True, kw_only=True):
 
     `devices` are "major:minor" by disk, `cgroups` paths by "pod" and "pod/container", `logs` what the
     containers printed last, `results` what their workloads did, `kernel_log` the kernel's lines about
-    killed processes.
+    killed processes. `room` is what `memqos.lab.room` found, where the samples were not kept.
     """
 
     variant: str
@@ -86,6 +86,7 @@ class Recording(Struct, frozen=True, kw_only=True):
     logs: dict[str, str] = {}
     results: dict[str, list[Result]] = {}
     seconds: float = 0.0
+    room: int | None = None
 
 
 def encode(recording: Recording) -> bytes:

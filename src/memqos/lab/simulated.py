@@ -87,7 +87,14 @@ class SimWorld:
     """One variant's simulated node as a world to play in."""
 
     def __init__(
-        self, experiment: Experiment, variant: Play, kernel: str, seed: int = 1, *, guest: bool = False
+        self,
+        experiment: Experiment,
+        variant: Play,
+        kernel: str,
+        seed: int = 1,
+        *,
+        guest: bool = False,
+        room: int | None = None,
     ) -> None:
         chosen = profile(kernel)
         if experiment.node.mglru is not None:
@@ -95,7 +102,7 @@ class SimWorld:
         spec = replace(node_of(experiment), seed=seed)
         costs = Costs()
         if guest:
-            spec = replace(spec, system=_GUEST[kernel])
+            spec = replace(spec, system=_GUEST[kernel] if room is None else spec.memory - room)
             spec = replace(spec, disks=tuple(replace(disk, **_DISK) for disk in spec.disks))
             costs = _EMULATED
         try:
@@ -179,18 +186,19 @@ def record(
     seed: int = 1,
     evictions: bool = True,
     guest: bool = False,
+    room: int | None = None,
     say: Callable[[str], None] = lambda text: None,
     watcher: Watcher | None = None,
 ) -> Recording:
     """Play one variant on a new simulated node and return what was seen.
 
     Without `evictions` there is no eviction manager, as in the guest. `guest`: on a machine as slow, and with
-    disks, as the emulator has them; counters depend on it where writes race with reclaim. Raises `InputError`
-    for what cannot be simulated. A wait in vain ends the play; the recording says so, and has what was seen
-    until then.
+    disks, as the emulator has them; counters depend on it where writes race with reclaim. `room` are the
+    bytes that a guest had for pods (`memqos.lab.room`), if known. Raises `InputError` for what cannot be
+    simulated. A wait in vain ends the play; the recording says so, and has what was seen until then.
     """
     check_commands(experiment, variant)
-    world = SimWorld(experiment, variant, kernel, seed, guest=guest)
+    world = SimWorld(experiment, variant, kernel, seed, guest=guest, room=room)
     evictor = Evictor(world.config, world.runner.now_us()) if evictions else None
     player = Player(variant, world, say, evictor=evictor, watcher=watcher)
     try:

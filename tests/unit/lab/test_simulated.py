@@ -10,6 +10,7 @@ from memqos.lab.campaign import check_inputs
 from memqos.lab.experiment import Experiment
 from memqos.lab.reading import read
 from memqos.lab.recording import Recording, decode, encode
+from memqos.lab.room import room_of
 from memqos.lab.simulated import evaluate, record
 from memqos.lab.simulated_commands import check_commands
 from memqos.lab.simulated_machine import node_of
@@ -451,3 +452,9 @@ def test_a_pod_ends_as_its_own_container_does_and_not_as_its_sidecar(tmp_path: P
     recording = played(experiment(tmp_path, [subject], {"start": "a"}, {"wait": {"pod": "a"}}))
     last = recording.samples[-1].pods["a"]
     assert (last.phase, last.exit_code, last.reason) == ("Succeeded", 0, "Completed")
+
+
+def test_a_guests_pods_have_the_room_that_is_asked_for(tmp_path: Path) -> None:
+    wanted = experiment(tmp_path, [pod("reader", "sleep", "2")], {"start": "reader"}, {"sleep": 1})
+    recording = played(wanted, guest=True, room=100 * MIB)
+    assert room_of(recording) == pytest.approx(100 * MIB, abs=MIB)
