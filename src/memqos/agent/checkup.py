@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from memqos.cluster.placement import find_roots
 from memqos.errors import MemqosError, Unsupported
+from memqos.linux.features import check_writable
 from memqos.linux.node import LinuxNode
 from memqos.linux.shelter import CAP_SYS_RESOURCE, has_capability, may_lock
 from memqos.model.snapshot import FEATURES, Snapshot
@@ -71,9 +72,12 @@ def check_node(cgroup_root: str = "/sys/fs/cgroup") -> Iterator[Finding]:
 
 
 def _permission(cgroup_root: str) -> Finding:
-    if os.access(f"{cgroup_root}/cgroup.subtree_control", os.W_OK):
-        return Finding("manage", "permission", "ok", "this process may write to cgroups")
-    return Finding("manage", "permission", "fault", "this process may not write to cgroups", "run as root")
+    try:
+        check_writable(cgroup_root)
+    except Unsupported as error:
+        problem, _, remedy = str(error).partition("; ")
+        return Finding("manage", "permission", "fault", problem, remedy)
+    return Finding("manage", "permission", "ok", "this process may write to cgroups")
 
 
 def _protection(cgroup_root: str) -> Iterator[Finding]:

@@ -83,7 +83,11 @@ class Enforcer:
         due = ordered(due, snapshot.cgroups)
         if not self._remember(due, snapshot):
             error = "its original value cannot be kept on disk, so it is not written"
-            outcomes += [Outcome(write, "failed", error=error) for write in due if _lasts(write)]
+            unwritten = [write for write in due if _lasts(write)]
+            outcomes += [
+                self._cannot(write, "failed", snapshot.cgroups[write.cgroup].inode, error)
+                for write in unwritten
+            ]
             due = [write for write in due if not _lasts(write)]
         outcomes += [self._apply(write, snapshot) for write in due]
         self._forget(outcomes, snapshot)
@@ -149,7 +153,10 @@ class Enforcer:
         try:
             self.originals.remember(intents)
         except OSError as error:
-            self.notes.append(f"{self.originals.path}: {error.strerror}: nothing new is written")
+            self.notes.append(
+                f"{self.originals.path}: {error.strerror}: nothing new is written; make room there, or name "
+                "another state directory"
+            )
             return False
         return True
 

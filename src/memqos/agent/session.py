@@ -28,7 +28,7 @@ from memqos.agent.runner_node import RunnerNode
 from memqos.agent.thrift import thrifty
 from memqos.errors import AgentError
 from memqos.kubelet.allocatable import NodeCapacity
-from memqos.linux.features import check_supported
+from memqos.linux.features import check_supported, check_writable
 from memqos.linux.node import LinuxNode
 from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, PodStatus
 from memqos.linux.shelter import Shelter
@@ -154,10 +154,10 @@ class Session:
         if originals.damaged:
             self._advise([damage(originals)])
         journal: Journal | Beside | None = None
-        if settings.journal_size:
-            journal = Journal(self._state / "journal", settings.journal_size)
+        if settings.journal_size and (opened := self._open_journal(settings.journal_size)) is not None:
+            journal = opened
             if beside:
-                journal = self._beside = Beside(journal)
+                journal = self._beside = Beside(opened)
         agent = Agent(
             node,
             ladder(self._settings),
@@ -188,6 +188,17 @@ class Session:
             evicted=tuple(self._evicted),
         )
 
+    def _open_journal(self, size: int) -> Journal | None:
+        """Open the journal; where there can be none a person is told, and the pods are managed without."""
+        try:
+            return Journal(self._state / "journal", size)
+        except OSError as error:
+            where = error.filename or self._state / "journal"
+            problem = f"it keeps no journal: {where}: {error.strerror}"
+            remedy = f"make room for it in {self._state}, or set agent.journalSize to 0"
+            self._advise([Advice("memqos itself", problem, remedy, "agent")])
+            return None
+
     def _see(self, tick: Tick) -> None:
         self._writes.extend(outcome for outcome in tick.outcomes if outcome.status not in ("kept", "waiting"))
         self._writes.extend(tick.underway.ended)
@@ -215,6 +226,8 @@ class Session:
         Raises `Unsupported` first: where nothing can be managed nothing is to be protected.
         """
         check_supported(self._root)
+        if not self._dry_run:
+            check_writable(self._root)
         if self._dry_run or not self._settings.agent.protect_itself:
             yield
             return

@@ -40,6 +40,23 @@ def check_supported(root: str) -> None:
         )
 
 
+def check_writable(root: str) -> None:
+    """Raise `Unsupported`, with the remedy, where this process may write to no cgroup at all.
+
+    A cgroup below the root may have been handed to it (delegation): then it is not refused.
+    """
+    if os.access(root, os.W_OK):
+        return
+    if os.statvfs(root).f_flag & os.ST_RDONLY:
+        raise Unsupported(
+            f"{root} is mounted read-only; mount -o remount,rw {root}, or in a container run it privileged "
+            "with the host's cgroups mounted read-write"
+        )
+    with os.scandir(root) as entries:
+        if not any(each.is_dir() and os.access(each.path, os.W_OK) for each in entries):
+            raise Unsupported(f"this process may not write to the cgroups below {root}; run as root")
+
+
 def _no_cgroup2(root: str) -> str:
     remedy = "boot with systemd.unified_cgroup_hierarchy=1"
     if os.path.isdir(f"{root}/unified"):

@@ -69,10 +69,11 @@ def tick_lines(tick: Tick, last: Tick | None = None) -> Iterator[str]:
             yield f"{subject}: {value_text(write.knob, write.value)} begun: {write.why}"
             continue
         change = f"{value_text(write.knob, outcome.before)} -> {value_text(write.knob, write.value)}"
-        reason = f"{outcome.status}: {outcome.error}" if outcome.error else write.why
+        reason = outcome.error or write.why
         mark = "" if outcome.status == "written" else f" [{outcome.status}]"
         yield f"{subject}: {write.knob} {change}{mark}: {reason}"
-    yield from (f"note: {note}" for note in tick.notes)
+    told = last.notes if last else ()
+    yield from (f"note: {note}" for note in tick.notes if note not in told)
 
 
 class Telling:

@@ -355,3 +355,18 @@ def test_without_room_for_the_original_there_is_no_write(
     assert "No space left on device" in enforcer.notes[0]
     monkeypatch.undo()
     assert statuses(turn(enforcer, (*KEY, GIB))) == ["written"]
+
+
+def test_a_full_state_directory_is_told_once_and_the_knob_is_written_when_there_is_room(
+    enforcer: Enforcer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+
+        def refuse(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        full.setattr(os, "write", refuse)
+        turns = [turn(enforcer, (*KEY, GIB)) for _ in range(3)]
+        assert "No space left on device: nothing new is written; make room there" in enforcer.notes[0]
+    assert [statuses(each) for each in turns] == [["failed"], ["waiting"], ["waiting"]]
+    assert statuses(turn(enforcer, (*KEY, GIB))) == ["written"]

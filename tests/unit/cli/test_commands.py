@@ -240,6 +240,40 @@ def test_a_machine_without_cgroup_v2_is_told_before_the_agent_protects_itself(
     assert err.count("\n") == 1
 
 
+@pytest.fixture
+def kubelet_pods(tmp_path: Path) -> Path:
+    """The pod of `tree`, as its kubelet reports it."""
+    uid = "6c1a4e95-6bb6-11e6-bc26-28d2444e470d"
+    pod = {"metadata": {"name": "ledger", "uid": uid}, "spec": {"containers": [{"name": "main"}]}}
+    path = tmp_path / "pods.json"
+    path.write_text(json.dumps({"kind": "PodList", "items": [pod]}))
+    return path
+
+
+def test_run_ends_at_once_where_it_may_write_nothing(
+    run, tree: Path, kubelet_pods: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--state", tmp_path / "s"]
+    status, out, err = run("run", *arguments, "--seconds", "0")
+    assert (status, out) == (exits.CANNOT_HERE, "")
+    assert err == f"memqos: this process may not write to the cgroups below {tree}; run as root\n"
+    assert run("run", *arguments, "--seconds", "0", "--dry-run")[0] == exits.OK
+
+
+def test_run_manages_without_a_journal_where_there_can_be_none(
+    run, tree: Path, kubelet_pods: Path, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "journal").touch()
+    arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--state", tmp_path / "s"]
+    status, out, _ = run("run", *arguments, "--seconds", "0", "--json")
+    report = json.loads(out)
+    assert status == exits.OK
+    assert report["ticks"] > 0
+    assert any("it keeps no journal: " in each["problem"] for each in report["advice"])
+
+
 def test_the_doctor_finds_what_is_missing_and_says_the_remedy(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     status, out, _ = run("doctor", "--cgroup-root", tmp_path, "--json")
     findings = {each["what"]: each for each in json.loads(out)["findings"]}

@@ -129,3 +129,9 @@ def test_who_was_evicted_is_a_table() -> None:
         ("ns/p", None, "5 s", "begun"),
         ("ns/q", None, "the pod's own", "refused"),
     ]
+
+
+def test_a_note_that_stays_true_is_told_once() -> None:
+    lost, full = "pods: no such file", "the disk is full"
+    ticks = [Tick(NODE, (), Plan(), notes=notes) for notes in ((lost,), (lost, full), (full,), (lost,))]
+    assert told(*ticks) == [[f"note: {lost}"], [f"note: {full}"], [], [f"note: {lost}"]]
