@@ -18,7 +18,7 @@ from memqos.lab.player import BROKEN, Player
 from memqos.lab.recording import Recording
 from memqos.lab.results import ExperimentResult, check, evaluate_variant
 from memqos.lab.simulated_commands import check_commands, workloads_of
-from memqos.lab.simulated_machine import node_of
+from memqos.lab.simulated_machine import guest_holds, node_of
 from memqos.lab.watch import Watcher
 from memqos.model.pods import Pod
 from memqos.policy.settings import AgentSettings
@@ -30,7 +30,7 @@ from memqos.sim.pods import Program, SimPods
 from memqos.sim.profiles import profile
 from memqos.sim.spec import Costs
 from memqos.sim.stat import Look
-from memqos.units import MIB, format_bytes
+from memqos.units import format_bytes
 
 KERNELS: Final = ("6.1", "6.12", "7.2")
 
@@ -53,13 +53,6 @@ _DISK: Final[dict[str, Any]] = {
 6.12 and 72 on 6.1 (io pressure by requests, last pass of k2). As many rounds of reclaim began before the
 writes of the round before ended as after (vmscan tracepoints): a latency always the same would make it all of
 them or none."""
-
-_GUEST: Final = {"6.1": 133 * MIB, "6.12": 120 * MIB, "7.2": 132 * MIB}
-"""What a guest holds beside its pods, counted from 6.12's MemTotal: MemTotal less MemFree less what is
-charged below the root was 126 MiB on 6.1 in k3 and k10 (medians of 125 to 128), and MemTotal itself is 7 MiB
-less than on 6.12. The unpacked initramfs and the player are 76 of it. On 6.12 and 7.2 pages that lie about
-with the CPUs add 10 MiB and more to that while nobody wants for memory: 3 MiB more than when these were
-118 to 130, as on 6.1."""
 
 _EMULATED: Final = Costs(
     fault=10_000,
@@ -102,7 +95,8 @@ class SimWorld:
         spec = replace(node_of(experiment), seed=seed)
         costs = Costs()
         if guest:
-            spec = replace(spec, system=_GUEST[kernel] if room is None else spec.memory - room)
+            held = guest_holds(kernel, variant) if room is None else spec.memory - room
+            spec = replace(spec, system=held)
             spec = replace(spec, disks=tuple(replace(disk, **_DISK) for disk in spec.disks))
             costs = _EMULATED
         try:

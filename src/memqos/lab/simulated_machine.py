@@ -6,13 +6,30 @@ from dataclasses import replace
 from typing import Any, Final
 
 from memqos.errors import ExperimentError, InputError
-from memqos.lab.experiment import Experiment
+from memqos.lab.experiment import Experiment, Play
 from memqos.lab.variant import size_of
 from memqos.sim.spec import Disk, NodeSpec
 from memqos.units import MIB
 
 _SYSTEM: Final = 64 * MIB
 """What a guest's kernel and its few processes hold: MemTotal less MemFree before the first pod, on 6.12."""
+
+_GUEST: Final = {"6.1": 121 * MIB, "6.12": 109 * MIB, "7.2": 118 * MIB}
+"""What a full guest holds beside its pods, counted from 6.12's MemTotal: MemTotal less MemFree less what is
+charged below the root, while less than 20 MiB were free. 121 on 6.1 and 109 on 6.12 in e6, 116 to 120 in four
+runs of it on 7.2; in k10, whose guest has forked workers, 132, 120 and 128 with them. MemTotal itself is
+7 MiB less on 6.1 than on 6.12, and 4 MiB on 7.2. The unpacked initramfs and the player are 75 of it. On 6.12
+and 7.2 pages that lie about with the CPUs add 10 MiB and more while nobody wants for memory."""
+
+_WORKERS: Final = 11 * MIB
+"""What the workers hold that a guest forks with its first write to a knob (`memqos.linux.worker`): it held 10
+to 11 MiB more right after than before, in nine plays of k9 and k10 on 6.1."""
+
+_AGENT: Final = 26 * MIB
+"""What the agent adds, workers and all: 24 and 28 MiB in e6 on 6.12 and 7.2."""
+
+_SECTION: Final = 128 * MIB
+"""Struct pages are there for whole sections of memory (SECTION_SIZE_BITS): 2 MiB for each."""
 
 _SWAPS: Final = ("swap", "data")
 """The disks swap may lie on; one that rotates makes all swap-in read slots, not pages (nr_rotate_swap)."""
@@ -21,8 +38,8 @@ _SWAPS: Final = ("swap", "data")
 def node_of(experiment: Experiment) -> NodeSpec:
     """The simulated machine of an experiment; raises `ExperimentError`.
 
-    A guest of 1 GiB has a MemTotal of 967 MiB, one of 1400 MiB 1335 MiB: the kernel's image and tables
-    take 41 MiB, and struct page a 64th.
+    A guest of 1 GiB has a MemTotal of 967 MiB, of 768 MiB 715, of 512 MiB 464, of 400 MiB 352, of 384 MiB
+    338: the kernel's image and tables take 40 to 41 MiB, and the struct pages 2 MiB for each section.
     """
     node = experiment.node
     memory = size_of(experiment, "$.node.memory", node.memory)
@@ -43,7 +60,7 @@ def node_of(experiment: Experiment) -> NodeSpec:
         _SYSCTLS[name]: _number(experiment, name, value) for name, value in node.sysctl.items()
     }
     spec = NodeSpec(
-        memory=(memory - 41 * MIB - memory // 64) // 4096 * 4096,
+        memory=(memory - 41 * MIB - -(-memory // _SECTION) * (_SECTION // 64)) // 4096 * 4096,
         cpus=node.cpus,
         disks=tuple(disks) or (Disk(),),
         swap=_swap_of(experiment),
@@ -60,6 +77,14 @@ def node_of(experiment: Experiment) -> NodeSpec:
     except InputError as error:
         raise error.at(source=experiment.source, field="node") from None
     return spec
+
+
+def guest_holds(kernel: str, play: Play) -> int:
+    """What the guest that plays this holds beside its pods, in bytes."""
+    if play.manager == "memqos" or (play.manager is None and play.policy is not None):
+        return _GUEST[kernel] + _AGENT
+    writes = play.manager == "senpai" or any(step.write for step in play.timeline)
+    return _GUEST[kernel] + (_WORKERS if writes else 0)
 
 
 def _swap_of(experiment: Experiment) -> int:

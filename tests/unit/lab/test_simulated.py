@@ -4,6 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from msgspec import structs
 
 from memqos.errors import ExperimentError
 from memqos.lab.campaign import check_inputs
@@ -13,7 +14,7 @@ from memqos.lab.recording import Recording, decode, encode
 from memqos.lab.room import room_of
 from memqos.lab.simulated import evaluate, record
 from memqos.lab.simulated_commands import check_commands
-from memqos.lab.simulated_machine import node_of
+from memqos.lab.simulated_machine import guest_holds, node_of
 from memqos.lab.variant import play
 from memqos.units import MIB, UNLIMITED
 
@@ -152,6 +153,23 @@ def test_the_machine_is_the_guest_that_the_file_asks_for(tmp_path: Path) -> None
     spec = node_of(experiment(tmp_path, [], {"sleep": 1}, node={"memory": "1Gi"}, disks=disks))
     assert spec.memory == 967 * MIB
     assert (spec.swap, spec.swap_disk, spec.disks[0].read_bps) == (64 * MIB, "swap", 10 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("memory", "total"), [("384Mi", 338), ("400Mi", 352), ("512Mi", 464), ("768Mi", 715), ("1Gi", 967)]
+)
+def test_memory_is_what_guests_of_that_size_have(tmp_path: Path, memory: str, total: int) -> None:
+    spec = node_of(experiment(tmp_path, [], {"sleep": 1}, node={"memory": memory}))
+    assert abs(spec.memory - total * MIB) <= MIB
+
+
+def test_a_guest_that_writes_holds_its_workers_and_one_with_an_agent_that_too(tmp_path: Path) -> None:
+    write = {"write": {"pod": "a", "knob": "memory.low", "value": "1Mi"}}
+    plain = play(experiment(tmp_path, [pod("a", "sleep", "1")], {"start": "a"}), "run")
+    writes = play(experiment(tmp_path, [pod("a", "sleep", "1")], {"start": "a"}, write), "run")
+    managed = structs.replace(plain, manager="memqos")
+    held = [guest_holds("6.1", each) >> 20 for each in (plain, writes, managed)]
+    assert held == [121, 132, 147]
 
 
 def test_a_sysctl_that_is_not_simulated_is_refused(tmp_path: Path) -> None:
