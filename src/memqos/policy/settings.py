@@ -37,12 +37,13 @@ class SwapSettings:
         "PodChoice",
         "Who decides about a pod's swap: its user (PodChoice), the kubelet's LimitedSwap rule for all "
         "pods (Limited), or nobody: no pod swaps (None).",
-        "a pod without an annotation is treated as under a kubelet without swap, so nobody is surprised",
+        "a pod without an annotation is treated as under a kubelet without swap; see swap.default",
     )
     default: SwapDefault = setting(
         "0",
         "PodChoice only: what a pod gets that chose nothing, or whose choice cannot be read.",
-        "swap is opt-in, as KEP-5359 proposes for WorkloadControlledSwap",
+        "swap is opt-in, as KEP-5359 proposes for WorkloadControlledSwap; on a node with LimitedSwap "
+        "memqos names the pods that lose their share, which `limited` lets them keep",
     )
     maximum_per_pod: int | None = setting(
         1 * GIB,

@@ -11,6 +11,10 @@ what was chosen for it, up to the pod's grant. All sizes are whole pages, rounde
 
 A choice that cannot be read counts for nothing but itself: that pod gets the mode's default, and
 an `Advice` says which pod, what is wrong, and what to write.
+
+A pod that chose nothing gets nothing by default, as KEP-5359 has it for WorkloadControlledSwap: what silent
+pods would keep of a kubelet's LimitedSwap is not there for those that choose. So that nobody is surprised,
+an `Advice` names the pods that lose what their kubelet gave them, and the setting that lets them keep it.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ from memqos.units import UNLIMITED, format_bytes, page_floor
 Ground: TypeAlias = tuple[int, bool, int]
 """A cgroup's inode, whether it can have swap, and how many bytes it has there."""
 
+_NAMED: Final = 5
+"""So many pods are named in one advice."""
 _LIMITED: Final = KubeletConfig(swap_behavior="LimitedSwap")
 
 
@@ -46,6 +52,7 @@ class Wish:
     whole: int
     containers: Mapping[str, int]
     why: str
+    by_default: bool
     advice: tuple[Advice, ...] = ()
 
 
@@ -87,6 +94,7 @@ class SwapPolicy:
                     known = self._wish(placed, node)
                 wishes[cgroup.path] = known
                 advice.extend(known.advice)
+        advice.extend(self._taken(wishes, view))
         grants = self._grants(wishes, view, node, advice)
         writes = [
             write
@@ -106,7 +114,8 @@ class SwapPolicy:
         if barred and not choice.is_empty:
             why, remedy = barred
             advice.append(Advice(pod.key, f"its choice of swap does not count: {why}", remedy, self.name))
-        if barred or choice.is_empty:
+        by_default = barred is not None or choice.is_empty
+        if by_default:
             reason = barred[0] if barred else "its choice cannot be read" if bad else "it chose nothing"
             limits, why = self._default(pod, node, reason)
             whole = _at_once(pod, limits)
@@ -122,7 +131,7 @@ class SwapPolicy:
             if node.budget == 0 and whole:
                 advice.append(Advice(pod.key, f"it chose swap and {node.bounds}", node.remedy, self.name))
         allowed = page_floor(min(whole, node.per_pod), node.page_size)
-        return Wish(placed, allowed, limits, why, tuple(advice))
+        return Wish(placed, allowed, limits, why, by_default, tuple(advice))
 
     def _barred(self, pod: Pod) -> tuple[str, str] | None:
         """Why the pod may not choose, and the remedy; `None` when it may."""
@@ -149,6 +158,26 @@ class SwapPolicy:
         mode = self.settings.mode
         by_default = mode == "Limited" or (mode == "PodChoice" and self.settings.default == "limited")
         return by_default and not is_critical_pod(pod)
+
+    def _taken(self, wishes: Mapping[str, Wish], view: View) -> list[Advice]:
+        """Tell of pods that chose nothing and lose what their kubelet's LimitedSwap gave their containers."""
+        if self.settings.mode != "PodChoice" or self.settings.default != "0":
+            return []
+        losers = []
+        for wish in wishes.values():
+            leaves = (view.now.cgroups.get(path) for path in wish.placed.containers.values())
+            had = any(leaf is not None and 0 < (leaf.memory_swap_max or 0) < UNLIMITED for leaf in leaves)
+            if had and wish.by_default and not is_critical_pod(wish.placed.pod):
+                losers.append(wish.placed.pod.key)
+        if not losers:
+            return []
+        more = f" and {len(losers) - _NAMED} more" if len(losers) > _NAMED else ""
+        problem = (
+            f"{', '.join(losers[:_NAMED])}{more} chose nothing and had swap, as from a kubelet with "
+            "LimitedSwap: the policy's swap.default, 0, takes it from them"
+        )
+        remedy = "set swap.default to limited and they keep the kubelet's share, or let their users choose"
+        return [Advice("node", problem, remedy, self.name)]
 
     def _grants(
         self, wishes: Mapping[str, Wish], view: View, node: SwapRoom, advice: list[Advice]

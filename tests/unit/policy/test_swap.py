@@ -1,9 +1,11 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from memqos.model.plan import Plan
 from memqos.model.pods import Container, PlacedPod, Pod, Resources
@@ -81,6 +83,34 @@ def test_a_silent_pod_gets_none_unless_the_default_is_limited() -> None:
     assert granted(decide(silent)) == {"a": 0, "a/app": 0, "a/log": 0}
     by_rule = SwapSettings(reserve=0, default="limited")
     assert granted(decide(silent, by_rule)) == {"a": 512 * MIB, "a/app": 512 * MIB, "a/log": 0}
+
+
+def under_limited_swap(*pods: Pod) -> View:
+    """Build a node whose kubelet gave every `app` 512 MiB of swap, and every `log` none."""
+    seen = view(*pods)
+    cgroups = dict(seen.now.cgroups)
+    for path in list(cgroups):
+        share = {"app": 512 * MIB, "log": 0}.get(path.rpartition("/")[2])
+        if share is not None:
+            cgroups[path] = structs.replace(cgroups[path], memory_swap_max=share)
+    return replace(seen, now=structs.replace(seen.now, cgroups=cgroups))
+
+
+def test_who_loses_what_the_kubelet_gave_is_named_once_with_the_setting_that_keeps_it() -> None:
+    pods = [*(pod(f"quiet{number}") for number in range(7)), pod("chose", "64Mi")]
+    (advice,) = decide(under_limited_swap(*pods)).advice
+    assert advice.subject == "node"
+    assert advice.problem.startswith("default/quiet0, default/quiet1, ")
+    assert "default/quiet4 and 2 more chose nothing and had swap" in advice.problem
+    assert "swap.default to limited" in advice.remedy
+
+
+def test_nobody_is_said_to_lose_swap_who_keeps_it_or_never_had_any() -> None:
+    quiet, critical = pod("quiet"), pod("critical", priority=2_000_000_000)
+    assert decide(view(quiet)).advice == ()
+    assert decide(under_limited_swap(critical)).advice == ()
+    for asked in (SwapSettings(reserve=0, default="limited"), SwapSettings(reserve=0, mode="None")):
+        assert decide(under_limited_swap(quiet), asked).advice == ()
 
 
 def test_limited_is_the_kubelets_formula_for_each_container() -> None:
