@@ -14,6 +14,8 @@ from memqos.linux.node import LinuxNode
 from memqos.linux.shelter import CAP_SYS_RESOURCE, has_capability, may_lock
 from memqos.model.snapshot import FEATURES, Snapshot
 from memqos.policy.guard import dangers
+from memqos.policy.named_disk import lost_names
+from memqos.policy.settings import Settings
 from memqos.units import format_bytes
 
 State: TypeAlias = Literal["ok", "missing", "fault"]
@@ -43,8 +45,8 @@ class Finding:
     remedy: str = ""
 
 
-def check_node(cgroup_root: str = "/sys/fs/cgroup") -> Iterator[Finding]:
-    """Look at the node as an agent would; nothing is changed."""
+def check_node(cgroup_root: str = "/sys/fs/cgroup", settings: Settings | None = None) -> Iterator[Finding]:
+    """Look at the node as an agent would; nothing is changed. `settings` are those of an agent that runs."""
     try:
         with LinuxNode(cgroup_root) as node:
             snapshot = node.observe()
@@ -59,9 +61,15 @@ def check_node(cgroup_root: str = "/sys/fs/cgroup") -> Iterator[Finding]:
     yield _permission(cgroup_root)
     yield _memory(snapshot)
     yield _kubepods(snapshot)
-    for danger in dangers(snapshot, io_limited=False):
+    for danger in dangers(snapshot, io_limited=settings is not None and settings.io.enabled):
         where = danger.subject or "node"
         yield Finding("danger", where, "missing", danger.problem, danger.remedy)
+    if settings is not None and settings.io.enabled:
+        for advice in lost_names(settings.io.disks, snapshot, "policy"):
+            yield Finding("policy", advice.subject, "missing", advice.problem, advice.remedy)
+    for line in snapshot.unread:
+        remedy = "nothing is decided by it; report it, with the kernel's version"
+        yield Finding("kernel", "not read", "missing", line, remedy)
     yield from _protection(cgroup_root)
     for name, meaning in FEATURES.items():
         if name in snapshot.features:

@@ -141,21 +141,25 @@ def pod_options(command: F) -> F:
     return pods(kubelet(command))
 
 
-def policy_options(command: F) -> F:
-    """Add `--policy` and `--kubelet-config`."""
-    policy = click.option(
+def policy_option(command: F) -> F:
+    """Add `--policy`."""
+    return click.option(
         "--policy",
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="The admin's MemoryPolicy, a YAML file. Without one every setting has its default.",
-    )
+    )(command)
+
+
+def policy_options(command: F) -> F:
+    """Add `--policy` and `--kubelet-config`."""
     kubelet = click.option(
         "--kubelet-config",
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="The kubelet's configuration: its file, or what its /configz endpoint serves.",
     )
-    return policy(kubelet(command))
+    return policy_option(kubelet(command))
 
 
 @dataclass(slots=True)

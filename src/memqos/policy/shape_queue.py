@@ -19,6 +19,7 @@ writes gets a pool of 64 requests at most.
 
 Every writer waits for its turn, also an important one: for a few requests, not for a flood. A disk with
 another scheduler than `none` and mq-deadline (BFQ, kyber) has one that somebody chose, and stays as it is.
+This is the first of the rungs for named disks, so it tells of names that fit none.
 
 On 6.12 (e7, one boot, a disk of 40 MiB/s and 400 requests a second): what 99 of 100 requests of the service
 waited for it fell from 303 ms to 41 ms, with `memqos.policy.reserve_io` to 17 to 20 ms in other boots, and
@@ -33,7 +34,7 @@ from typing import Final
 from memqos.model.plan import Plan, Write
 from memqos.model.queue import DEADLINE, KNOB, queue_of, queue_text
 from memqos.policy.io_settings import DiskSettings
-from memqos.policy.named_disk import named_disks
+from memqos.policy.named_disk import lost_names, named_disks
 from memqos.policy.rung import Situation
 from memqos.units import KIB
 
@@ -62,9 +63,9 @@ class ShapeQueue:
     def decide(self, memory: None, situation: Situation) -> tuple[None, Plan]:
         """Return how each of the disks shall queue."""
         now = situation.view.now
-        root = now.cgroups.get("")
+        root, lost = now.cgroups.get(""), lost_names(self.disks, now, self.name)
         if root is None or not root.io_queue:
-            return None, Plan()
+            return None, Plan(advice=lost)
         value, reasons = {}, []
         for device, disk in named_disks(self.disks, now).items():
             queue = queue_of(root.io_queue.get(device, ""))
@@ -75,8 +76,8 @@ class ShapeQueue:
                     f"{_PART * disk.read_milliseconds:g} ms"
                 )
         if not value:
-            return None, Plan()
-        return None, Plan((Write("", KNOB, value, "; ".join(reasons), self.name, root.inode),))
+            return None, Plan(advice=lost)
+        return None, Plan((Write("", KNOB, value, "; ".join(reasons), self.name, root.inode),), lost)
 
 
 def shaped(disk: DiskSettings, queue: dict[str, str]) -> str:

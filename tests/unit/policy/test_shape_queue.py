@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,8 +84,25 @@ def test_a_scheduler_that_somebody_chose_stays(node: Scene, scheduler: str) -> N
 
 def test_nothing_is_written_where_no_disk_is_named_or_the_admin_wants_none_of_it(node: Scene) -> None:
     assert decide(node) == Plan()
-    assert decide(node, DiskSettings(name="nvme*")) == Plan()
+    assert decide(node, DiskSettings(name="nvme*")).writes == ()
     assert decide(node, DiskSettings(name="8:*", shape_queue=False)) == Plan()
+
+
+def test_a_name_that_fits_no_disk_is_told_with_the_names_there_are(node: Scene) -> None:
+    plan = decide(node, DISK, replace(DISK, name="8:01"), replace(DISK, name="nvme*"))
+    assert [each.problem.split(",")[0] for each in plan.advice] == [
+        "io.disks names 8:01",
+        "io.disks names nvme*",
+    ]
+    assert plan.advice[0].remedy == "name one of 8:0, or a shell pattern for several"
+    assert [write.knob for write in plan.writes] == ["io.queue"]
+    node.cgroups[""].update(io_queue={})
+    assert len(decide(node, replace(DISK, name="sda1")).advice) == 1
+
+
+def test_a_node_that_shows_no_disks_tells_nothing_about_names(scene: Scene) -> None:
+    scene.pod("shop")
+    assert decide(scene, DISK).advice == ()
 
 
 def test_nothing_is_written_on_a_node_that_shows_no_queues(node: Scene) -> None:
