@@ -1,4 +1,4 @@
-"""`ReplayNode`: a recorded past as a node, so that other policies can be asked what they would do.
+"""A recorded past as a node, so that other policies can be asked what they would do: `memqos journal`.
 
 `observe` gives the recorded snapshots one after another, `wait` goes on to the next and ends with
 "stop" after the last. The past does not change: `apply` answers as a kernel would, with the value
@@ -12,12 +12,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from memqos.agent.loop import Agent
 from memqos.agent.order import as_kept
+from memqos.agent.originals import Originals
 from memqos.errors import CgroupGone
 from memqos.model.plan import Outcome, Reclaim, Tick, Value, Write
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Snapshot
 from memqos.node import Wake
+from memqos.policy.ladder import ladder
+from memqos.policy.settings import Settings
+
+
+def decided_anew(ticks: Iterable[Tick], settings: Settings) -> Iterator[Tick]:
+    """Yield each recorded turn with what an agent with these settings would have decided in it.
+
+    Raises `ValueError` when there is none.
+    """
+    past = ReplayNode(ticks)
+    nowhere = Originals(None, past.tick.snapshot.boot_id)
+    agent = Agent(past, ladder(settings), past.pods, nowhere, dry_run=True, io_limited=settings.io.enabled)
+    while True:
+        yield agent.tick(past.tick.woken_by)
+        if past.wait(0).reason == "stop":
+            return
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from memqos.linux.node import LinuxNode
 from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, PodStatus
 from memqos.linux.shelter import Shelter
 from memqos.linux.signals import handled
-from memqos.model.plan import Advice, Evicted, Outcome, Stand, Tick
+from memqos.model.plan import Advice, Evicted, Outcome, Stand, Tick, Value
 from memqos.model.pods import Pod
 from memqos.node import Node
 from memqos.policy.ladder import ladder
@@ -112,6 +112,7 @@ class Session:
         self._dry_run = dry_run
         self._seconds = seconds
         self._writes: deque[Outcome] = deque(maxlen=_REMEMBERED)
+        self._imagined: dict[tuple[str, str], Value] = {}
         self._advice: deque[Advice] = deque(maxlen=_REMEMBERED)
         self._evicted: deque[Evicted] = deque(maxlen=_REMEMBERED)
         self._stands: tuple[Stand, ...] = ()
@@ -200,7 +201,13 @@ class Session:
             return None
 
     def _see(self, tick: Tick) -> None:
-        self._writes.extend(outcome for outcome in tick.outcomes if outcome.status not in ("kept", "waiting"))
+        for outcome in tick.outcomes:
+            write = outcome.write
+            if outcome.status in ("kept", "waiting") or self._imagined.get(write.target) == write.value:
+                continue
+            if outcome.status == "dry-run":
+                self._imagined[write.target] = write.value
+            self._writes.append(outcome)
         self._writes.extend(tick.underway.ended)
         self._evicted.extend(
             one for one in tick.evicted if one.status != "leaving" and one not in self._evicted

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "run": "Manage the pods of this node's kubelet, or run pods from manifests and manage them.",
     "plan": "Show what memqos would write here, and why; write nothing.",
     "pods": "Show who holds what: memory, swap, limits, headroom, pressure.",
+    "journal": "Show what an agent did, and why, or what another policy would have decided.",
     "simulate": "Play a scenario on the simulated kernel, without root.",
     "lab": "Try pods, and run experiments, on real kernels in a virtual machine.",
     "workload": "Do to real memory and files what a workload file says.",

@@ -60,9 +60,12 @@ def tick_lines(tick: Tick, last: Tick | None = None) -> Iterator[str]:
     yield from (ended_line(outcome, names) for outcome in tick.underway.ended)
     yield from stand_changes(last.plan.stands if last else (), tick.plan.stands)
     yield from (evicted_line(evicted) for evicted in _news(tick, last))
+    imagined = {one.write.target: one.write.value for one in last.outcomes} if last else {}
     for outcome in tick.outcomes:
         if outcome.status in ("kept", "waiting"):
             continue
+        if outcome.status == "dry-run" and imagined.get(outcome.write.target) == outcome.write.value:
+            continue  # what was not written is wanted at every turn
         write = outcome.write
         subject = names.get(write.cgroup, write.cgroup or "/")
         if outcome.status == "begun":

@@ -135,3 +135,13 @@ def test_a_note_that_stays_true_is_told_once() -> None:
     lost, full = "pods: no such file", "the disk is full"
     ticks = [Tick(NODE, (), Plan(), notes=notes) for notes in ((lost,), (lost, full), (full,), (lost,))]
     assert told(*ticks) == [[f"note: {lost}"], [f"note: {full}"], [], [f"note: {lost}"]]
+
+
+def test_what_a_dry_run_would_write_is_told_when_it_changes() -> None:
+    def wanting(size: int) -> Tick:
+        write = Write("pods/p", "memory.high", size, "it stalls others", "throttle")
+        return Tick(NODE, (POD,), Plan((write,)), (Outcome(write, "dry-run", 64 * MIB),))
+
+    said = told(wanting(8 * MIB), wanting(8 * MIB), wanting(4 * MIB))
+    assert [len(lines) for lines in said] == [1, 0, 1]
+    assert said[2] == ["ns/p: memory.high 64 MiB -> 4 MiB [dry-run]: it stalls others"]
