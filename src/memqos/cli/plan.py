@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import click
 
 from memqos.cli.options import (
     PodSource,
+    Seconds,
     json_option,
     load_settings,
     node_options,
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from memqos.kubelet.config import KubeletConfig
     from memqos.model.pods import PlacedPod
     from memqos.model.snapshot import Snapshot
+    from memqos.model.view import View
 
 
 @click.command("plan")
@@ -33,6 +37,14 @@ if TYPE_CHECKING:
 @click.option(
     "--node-swap", metavar="SIZE", default="0", show_default=True, help="How much swap that node has."
 )
+@click.option(
+    "--seconds",
+    type=Seconds(),
+    default=1.0,
+    show_default=True,
+    metavar="S",
+    help="How long to look at this machine: what stalls, grows or is missed shows over time only.",
+)
 @click.option("--all", "everything", is_flag=True, help="Show knobs that already hold the value, too.")
 @json_option
 def command(
@@ -43,18 +55,19 @@ def command(
     kubelet_config: Path | None,
     node_memory: str | None,
     node_swap: str,
+    seconds: float,
     everything: bool,
     as_json: bool,
 ) -> None:
     """Show what memqos would write on this node, and why; write nothing.
 
-    Pods of --pods that are not running are planned for as if they started now. With --node-memory the plan
-    is for a node of that size, and needs neither root nor cgroup v2 here.
+    It looks at the node for --seconds, and shows what it would do at the last look; `memqos run --dry-run`
+    goes on looking. Pods of --pods that are not running are planned for as if they started now. With
+    --node-memory the plan is for a node of that size, and needs neither root nor cgroup v2 here.
     """
     from memqos.cli.output import Output
     from memqos.model.plan import Evicted
-    from memqos.model.view import View
-    from memqos.policy.compose import decide_once
+    from memqos.policy.compose import decide_last
     from memqos.policy.ladder import ladder, rungs
     from memqos.report.ladder import evictions_table, rungs_of, stands_table
     from memqos.report.plan import advice_table, held, plan_table
@@ -67,9 +80,14 @@ def command(
         )
     if node_memory is not None and not manifests:
         raise InputError("--node-memory needs pods from manifests", remedy="name them with --pods")
-    real = _observed(cgroup_root) if node_memory is None else _imagined(node_memory, node_swap)
-    snapshot, placed = _with(real, source, settings.kubelet.config)
-    plan = decide_once(ladder(settings), View(snapshot, None, placed), io_limited=settings.io.enabled)
+    looks = (
+        _observed(cgroup_root, seconds, settings.agent.interval_seconds)
+        if node_memory is None
+        else iter((_imagined(node_memory, node_swap),))
+    )
+    views = _Views(looks, source, settings.kubelet.config)
+    plan = decide_last(ladder(settings), views, io_limited=settings.io.enabled)
+    real, placed = views.real, views.placed
     writes = plan_table(plan, real, placed, changes_only=not everything)
     ladder_table = stands_table(plan.stands, rungs_of(rungs(settings)))
     evictions = evictions_table(Evicted(each, "dry-run") for each in plan.evictions)
@@ -95,11 +113,35 @@ def command(
     Output(as_json=as_json).tables(document, *tables)
 
 
-def _observed(cgroup_root: str) -> Snapshot:
+class _Views:
+    """What the policies see at each look; `real` and `placed` are the node and its pods at the latest."""
+
+    def __init__(self, looks: Iterator[Snapshot], source: PodSource, config: KubeletConfig) -> None:
+        self._looks, self._source, self._config = looks, source, config
+        self.real: Snapshot
+        self.placed: tuple[PlacedPod, ...] = ()
+
+    def __iter__(self) -> Iterator[View]:
+        from memqos.model.view import View
+
+        last: Snapshot | None = None
+        for real in self._looks:
+            self.real = real
+            snapshot, self.placed = _with(real, self._source, self._config)
+            yield View(snapshot, last, self.placed)
+            last = snapshot
+
+
+def _observed(cgroup_root: str, seconds: float, interval: float) -> Iterator[Snapshot]:
+    """Look at this machine for so long, at least once, every `interval` seconds."""
     from memqos.linux.node import LinuxNode
 
     with LinuxNode(cgroup_root) as node:
-        return node.observe()
+        end = time.monotonic() + seconds
+        yield node.observe()
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, interval))
+            yield node.observe()
 
 
 def _imagined(memory: str, swap: str) -> Snapshot:

@@ -7,7 +7,7 @@ another one would come a turn later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -84,14 +84,19 @@ def foresee(view: View, plan: Plan) -> View:
     return replace(view, now=msgspec.structs.replace(view.now, cgroups=cgroups))
 
 
-def decide_once(policies: Iterable[AnyPolicy], view: View, *, io_limited: bool = True) -> Plan:
-    """Return what the policies, lowest first, want of a node they have never seen before.
+def decide_last(policies: Sequence[AnyPolicy], views: Iterable[View], *, io_limited: bool = True) -> Plan:
+    """Return what the policies, lowest first, want of a node at the last of some looks; the first is new.
 
-    `io_limited`: they limit the I/O of whoever disturbs (`memqos.policy.guard`).
+    None of the earlier plans is carried out. `io_limited`: they limit the I/O of whoever disturbs
+    (`memqos.policy.guard`).
     """
-    plans, now = [], view.now
-    for policy in policies:
-        _, plan = policy.decide(policy.initial(), view)
-        view = foresee(view, plan)
-        plans.append(plan)
-    return refuse(overlay(plans), now, view.now, io_limited=io_limited)
+    memories = [policy.initial() for policy in policies]
+    plan = Plan()
+    for view in views:
+        now, plans = view.now, list[Plan]()
+        for index, policy in enumerate(policies):
+            memories[index], wanted = policy.decide(memories[index], view)
+            view = foresee(view, wanted)
+            plans.append(wanted)
+        plan = refuse(overlay(plans), now, view.now, io_limited=io_limited)
+    return plan

@@ -14,7 +14,7 @@ from msgspec import structs
 from memqos.cli import exits
 from memqos.cli.main import COMMANDS, main
 from memqos.linux.node import LinuxNode
-from memqos.model.snapshot import Disk, IoStat, Snapshot, Swap
+from memqos.model.snapshot import Counters, Disk, IoStat, Pressure, PressureLine, Snapshot, Swap
 from memqos.units import GIB
 
 POD = """
@@ -167,6 +167,36 @@ def test_a_plan_writes_nothing(run, tree: Path, manifest: Path) -> None:  # type
     status, _, _ = run("plan", "--cgroup-root", tree, "--pods", manifest)
     assert status == exits.OK
     assert {path: path.read_text() for path in tree.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(("seconds", "step"), [("0", "calm"), ("0.3", "act")])
+def test_a_plan_knows_what_shows_only_over_time(
+    run, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: str, step: str
+) -> None:  # type: ignore[no-untyped-def]
+    """A pod that runs into its memory.high on a node with memory to spare is lent some, once that is seen."""
+    for path in tree.rglob("memory.high"):
+        path.write_text("8388608\n")
+    observe, looks = LinuxNode.observe, iter(range(1, 9))
+
+    def observed(node: LinuxNode) -> Snapshot:
+        seen, high = observe(node), next(looks)
+        cgroups = {
+            path: structs.replace(
+                cgroup,
+                memory_events=Counters.of({"max": 0, "high": 100 * high, "low": 0}),
+                memory_pressure=Pressure(PressureLine(0, 0, 0, 200_000 * high), PressureLine(0, 0, 0, 0)),
+            )
+            if path
+            else cgroup
+            for path, cgroup in seen.cgroups.items()
+        }
+        meminfo = Counters.of({"MemTotal": 8 * GIB, "MemFree": 7 * GIB, "MemAvailable": 7 * GIB})
+        return structs.replace(seen, cgroups=cgroups, node=structs.replace(seen.node, meminfo=meminfo))
+
+    monkeypatch.setattr(LinuxNode, "observe", observed)
+    _, out, _ = run("plan", "--cgroup-root", tree, "--seconds", seconds, "--json")
+    steps = {each["rung"]: each["step"] for each in json.loads(out)["ladder"]}
+    assert steps["relax"] == step
 
 
 def test_run_wants_to_know_which_pods(run) -> None:  # type: ignore[no-untyped-def]
