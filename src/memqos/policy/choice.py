@@ -32,7 +32,8 @@ from memqos.model.pods import Container, Pod
 from memqos.units import UNLIMITED, parse_bytes
 
 ANNOTATION: Final = "memqos.dev/swap-limit"
-_FAMILY: Final = "memqos.dev/swap"
+DOMAIN: Final = "memqos.dev/"
+FAMILY: Final = f"{DOMAIN}swap"
 
 Limit: TypeAlias = int | Literal["limited"]
 """Bytes (`UNLIMITED` is `max`), or the kubelet's formula."""
@@ -77,9 +78,9 @@ def read_choice(pod: Pod) -> tuple[Choice, tuple[BadChoice, ...]]:
     named: dict[str, Chosen] = {}
     whole: Chosen | None = None
     for key, text in sorted(pod.annotations.items()):
-        if not key.startswith(_FAMILY):
+        if not key.startswith(FAMILY):
             continue
-        source = f"annotation {_short(key)}"
+        source = f"annotation {short(key)}"
         name = key.removeprefix(ANNOTATION + ".")
         if key != ANNOTATION and (name == key or name not in names):
             bad.append(_unknown(source, name if name != key else None, names))
@@ -134,16 +135,16 @@ def _limit(text: str) -> Limit:
         return min(parse_bytes(text), UNLIMITED)
     except QuantityError as error:
         problem = "negative" if "negative" in error.problem else "no size"
-        raise QuantityError(f"{_short(text)!r} is {problem}") from None
+        raise QuantityError(f"{short(text)!r} is {problem}") from None
 
 
 def _unknown(source: str, name: str | None, names: set[str]) -> BadChoice:
     if name is None:
         return BadChoice(source, "memqos knows no such annotation", f"write {ANNOTATION}[.<container>]")
     known = ", ".join(sorted(names)) or "none"
-    return BadChoice(source, f"the pod has no container {_short(name)!r}", f"name one of: {known}")
+    return BadChoice(source, f"the pod has no container {short(name)!r}", f"name one of: {known}")
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """Cut a user's text, so that nobody can fill a journal with it."""
     return text if len(text) <= 80 else text[:77] + "..."

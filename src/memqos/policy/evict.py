@@ -21,7 +21,7 @@ from memqos.policy.evict_cause import Cause, shortage, stall
 from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.rung import Situation
 from memqos.policy.shortage import Outlook, outlook
-from memqos.policy.victims import Candidate, candidates, choose
+from memqos.policy.victims import Candidate, candidates, choose, unheeded
 
 _HOUR_US: Final = 3_600_000_000
 _HASTE: Final = 3
@@ -65,6 +65,17 @@ class Evict:
 
     def decide(self, memory: EvictMemory, situation: Situation) -> tuple[EvictMemory, Plan]:
         """Return whom to end now, with the cause in figures."""
+        memory, plan = self._decide(memory, situation)
+        spares = self.settings.users_may_refuse
+        told = tuple(
+            advice
+            for placed in situation.view.pods
+            if placed.pod.annotations
+            for advice in unheeded(placed.pod, self.name, users_may_refuse=spares)
+        )
+        return memory, replace(plan, advice=(*plan.advice, *told)) if told else plan
+
+    def _decide(self, memory: EvictMemory, situation: Situation) -> tuple[EvictMemory, Plan]:
         now = situation.now_us
         memory = _forget(memory, situation)
         coming = outlook(situation.signals)

@@ -16,12 +16,15 @@ than a quarter of what is needed is passed over, since ending it would help nobo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
 from memqos.kubelet.resources import eviction_memory_request
+from memqos.model.plan import Advice
+from memqos.model.pods import Pod
+from memqos.policy.choice import ANNOTATION, DOMAIN, FAMILY, short
 from memqos.policy.signals import PodSignals
 from memqos.units import format_bytes
 
@@ -68,6 +71,28 @@ def candidates(pods: Iterable[PodSignals], *, users_may_refuse: bool = False) ->
     ]
     found.sort(key=lambda one: (one.pod.importance.priority, one.excess <= 0, -one.worth, one.pod.key))
     return tuple(found)
+
+
+def unheeded(pod: Pod, name: str, *, users_may_refuse: bool) -> Iterator[Advice]:
+    """Yield an advice, signed with `name`, for each annotation of ours that does not do what it seems to.
+
+    Those about swap are `memqos.policy.choice`'s.
+    """
+    for key, text in pod.annotations.items():
+        if not key.startswith(DOMAIN) or key.startswith(FAMILY):
+            continue
+        said = f"annotation {short(key)}"
+        if key != EVICTABLE:
+            remedy = f"write {ANNOTATION} or {EVICTABLE}"
+            yield Advice(pod.key, f"{said}: memqos knows no such annotation", remedy, name)
+        elif text not in ("true", "false"):
+            remedy = 'write "true" or "false"'
+            yield Advice(pod.key, f"{said}: {short(text)!r} is neither true nor false", remedy, name)
+        elif text == "false" and not users_may_refuse:
+            remedy = "ask the admin for evict.usersMayRefuse, or for a higher priority"
+            yield Advice(
+                pod.key, f"{said} does not spare it: the policy does not let users say so", remedy, name
+            )
 
 
 def relief(pod: PodSignals) -> int:

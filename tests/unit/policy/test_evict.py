@@ -314,3 +314,25 @@ def test_whatever_the_pressure_no_one_critical_goes_no_one_twice_and_nobody_with
             assert plan.stands
         told += chosen
         assert len(told) == len(set(told))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "lenient", "said"),
+    [
+        (("evictable", "false"), False, "annotation memqos.dev/evictable does not spare it"),
+        (("evictable", "false"), True, None),
+        (("evictable", "true"), False, None),
+        (("evictable", "no"), True, "annotation memqos.dev/evictable: 'no' is neither true nor false"),
+        (("evict", "false"), True, "annotation memqos.dev/evict: memqos knows no such annotation"),
+        (("swap-limits", "1Mi"), True, None),
+    ],
+)
+def test_an_annotation_that_does_nothing_is_told(
+    scene: Scene, annotation: tuple[str, str], lenient: bool, said: str | None
+) -> None:
+    scene.pod("shop", annotations={f"memqos.dev/{annotation[0]}": annotation[1], "team/owner": "us"})
+    rung = Evict(EvictSettings(users_may_refuse=lenient))
+    _, plan = turn(scene, rung.initial(), rung)
+    assert [(each.subject, each.problem.startswith(said or "")) for each in plan.advice] == (
+        [("default/shop", True)] if said else []
+    )
