@@ -16,6 +16,7 @@ from typing import Any, Final
 from memqos.cluster.fields import At
 from memqos.cluster.names import LABEL, LABEL_RULE, NAME_RULE, SUBDOMAIN, UID
 from memqos.cluster.priority import PriorityClasses, priority_of
+from memqos.cluster.slips import refuse_slips
 from memqos.kubelet.resources import aggregate_requests, is_supported_pod_level
 from memqos.model.pods import Container, Pod, Resources
 
@@ -30,7 +31,8 @@ def pod_from_dict(
 ) -> Pod:
     """Read one Pod, already parsed from YAML or JSON; its `status` is not looked at.
 
-    Without `priorities` the spec's own priority stands, as the API server has resolved it.
+    Without `priorities` the spec's own priority stands, as the API server has resolved it, which has also
+    refused what is misspelt.
     `apiVersion` and `kind` may be absent (items of a PodList), not wrong. A pod without a uid gets
     one that depends on namespace and name alone. Raises `ManifestError` naming `source`, the field
     below `field`, and the remedy.
@@ -41,6 +43,8 @@ def pod_from_dict(
     at.get("apiVersion").one_of(("v1",))
     at.get("kind").one_of(("Pod",))
     metadata, spec = at.get("metadata"), at.get("spec")
+    if priorities is not None:
+        refuse_slips(at)
     name = metadata.get("name").name(SUBDOMAIN, NAME_RULE)
     namespace_at = metadata.get("namespace")
     namespace = namespace_at.name(LABEL, LABEL_RULE) if namespace_at.value not in (None, "") else "default"
