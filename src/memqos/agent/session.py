@@ -161,7 +161,7 @@ class Session:
                 journal = self._beside = Beside(opened)
         agent = Agent(
             node,
-            ladder(self._settings),
+            ladder(self._settings, may_evict=evictor is not None),
             pods,
             originals,
             journal=journal,

@@ -86,7 +86,8 @@ def command(
         else iter((_imagined(node_memory, node_swap),))
     )
     views = _Views(looks, source, settings.kubelet.config)
-    plan = decide_last(ladder(settings), views, io_limited=settings.io.enabled)
+    policies = ladder(settings, may_evict=bool(manifests))
+    plan = decide_last(policies, views, io_limited=settings.io.enabled)
     real, placed = views.real, views.placed
     writes = plan_table(plan, real, placed, changes_only=not everything)
     ladder_table = stands_table(plan.stands, rungs_of(rungs(settings)))

@@ -7,6 +7,10 @@ chosen before the cool-down is over (a shorter one when half of the minimum is g
 pod's own, cut to what the forecast leaves. A pod that outlives it, or is still here when the node runs out of
 memory, is killed. A workload loses at most `per_workload` pods an hour, as with a PodDisruptionBudget; this
 bound is given up only when the kernel, which knows no budgets, would kill next.
+
+Where nobody may end pods (the admin's mode, or a kubelet's node), a person is told which pod it would be. It
+is the same one as long as it is the first to go: advice that nobody follows must not name one pod after
+another, up to the most important.
 """
 
 from __future__ import annotations
@@ -44,19 +48,27 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class EvictMemory:
-    """Since when the cause stands, who was told to go, and whose workload lost a pod when."""
+    """Since when the cause stands, who was told to go, and whose workload lost a pod when.
+
+    `advised`: what a person was told at the last turn, by the pod's uid.
+    """
 
     since_us: int | None = None
     decided_us: int | None = None
     asked: Mapping[str, Asked] = field(default_factory=dict)
     lost: tuple[tuple[int, str], ...] = ()
+    advised: Mapping[str, Advice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Evict:
-    """Evict a pod when the node runs short, or when a more important pod stalls for good."""
+    """Evict a pod when the node runs short, or when a more important pod stalls for good.
+
+    `may_evict`: somebody here carries evictions out.
+    """
 
     settings: EvictSettings = field(default_factory=EvictSettings)
+    may_evict: bool = True
     name: str = "evict"
 
     def initial(self) -> EvictMemory:
@@ -85,20 +97,22 @@ class Evict:
         )
         memory, kills = self._kill(memory, now, hurried=cause is not None and cause.desperate)
         if cause is None:
-            return replace(memory, since_us=None), Plan(evictions=kills, look_in=_look_in(coming))
+            memory = replace(memory, since_us=None, advised={})
+            return memory, Plan(evictions=kills, look_in=_look_in(coming))
         since = memory.since_us if memory.since_us is not None else now
         memory = replace(memory, since_us=since)
         waiting = self._waiting(memory, now, since, cause)
         chosen = () if waiting else self._choose(memory, situation, cause)
-        if self.settings.mode == "Advise":
+        if self.settings.mode == "Advise" or not self.may_evict:
             stand = Stand(self.name, "node", "watch", since, waiting or cause.why)
-            advice = tuple(self._advise(one, cause) for one in chosen)
-            return memory, Plan(advice=advice, stands=(stand,))
-        memory, told = self._tell(memory, now, chosen, cause, coming)
+            advised = {one.pod.placed.pod.uid: self._advise(one, cause, memory) for one in chosen}
+            told = tuple(advised.values()) if waiting or advised else (self._helpless(cause),)
+            return replace(memory, advised=advised), Plan(advice=told, stands=(stand,))
+        memory, ended = self._tell(memory, now, chosen, cause, coming)
         step: Step = "act" if memory.asked else "watch" if waiting else "spent"
         advice = (self._helpless(cause),) if step == "spent" else ()
         stand = Stand(self.name, "node", step, since, waiting or cause.why)
-        return memory, Plan((), advice, (*kills, *told), (stand,), _SOON)
+        return memory, Plan((), advice, (*kills, *ended), (stand,), _SOON)
 
     def _kill(
         self, memory: EvictMemory, now: int, *, hurried: bool
@@ -180,9 +194,15 @@ class Evict:
             grace = min(grace, coming.exhausted_in / 2)
         return 0.0 if cause.desperate or grace < 1 else grace
 
-    def _advise(self, one: Candidate, cause: Cause) -> Advice:
-        problem = f"memqos would evict it for a {cause.kind} of memory"
-        return Advice(one.pod.key, problem, "set evict.mode Evict, or give the node memory", self.name)
+    def _advise(self, one: Candidate, cause: Cause, memory: EvictMemory) -> Advice:
+        """Say why a pod would be evicted, in the figures of when it was first named."""
+        pod = one.pod.placed.pod
+        if (known := memory.advised.get(pod.uid)) is not None:
+            return known
+        by_hand = f"memqos does not run this pod: kubectl delete pod {pod.name} -n {pod.namespace}"
+        remedy = "set evict.mode Evict" if self.may_evict else by_hand
+        problem = f"it would be evicted: {cause.why}; {one.why}"
+        return Advice(pod.key, problem, f"{remedy}, or give the node memory", self.name)
 
     def _helpless(self, cause: Cause) -> Advice:
         remedy = "lower some pods' priority, add memory or swap, or raise evict.perWorkload"

@@ -26,14 +26,14 @@ from memqos.policy.throttle import Throttle
 from memqos.policy.weigh_io import WeighIo
 
 
-def ladder(settings: Settings) -> tuple[AnyPolicy, ...]:
-    """Return the policies that the settings call for, lowest first."""
+def ladder(settings: Settings, *, may_evict: bool = True) -> tuple[AnyPolicy, ...]:
+    """Return the policies that the settings call for, lowest first; `may_evict`: somebody ends pods here."""
     kubelet = (KubeletPolicy(settings.kubelet.config),) if settings.kubelet.write else ()
-    manager = Manager(rungs(settings), settings.watch)
+    manager = Manager(rungs(settings, may_evict=may_evict), settings.watch)
     return (*kubelet, SwapPolicy(settings.swap), manager, HierarchyPolicy(settings.hierarchy))
 
 
-def rungs(settings: Settings) -> tuple[AnyRung, ...]:
+def rungs(settings: Settings, *, may_evict: bool = True) -> tuple[AnyRung, ...]:
     """Return the remedies that the settings allow, the weakest first."""
     found: list[AnyRung] = []
     if settings.protect.enabled:
@@ -53,5 +53,5 @@ def rungs(settings: Settings) -> tuple[AnyRung, ...]:
         swap = settings.swap
         found.append(Relax(settings.relax, swap.maximum_per_pod, swap.budget, swap.reserve))
     if settings.evict.mode != "Off":
-        found.append(Evict(settings.evict))
+        found.append(Evict(settings.evict, may_evict))
     return tuple(found)

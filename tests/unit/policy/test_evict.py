@@ -225,6 +225,35 @@ def test_a_mode_that_advises_ends_nobody(short: Scene) -> None:
     assert plan.advice[0].subject == "default/batch"
 
 
+def test_where_nobody_may_evict_the_same_pod_is_named_as_long_as_it_is_the_first_to_go(short: Scene) -> None:
+    rung = Evict(EvictSettings(confirm_seconds=0), may_evict=False)
+    memory, told = rung.initial(), []
+    for _ in range(60):
+        memory, plan = turn(short, memory, rung)
+        assert plan.evictions == ()
+        told.extend(advice for advice in plan.advice if advice not in told)
+    (advice,) = told
+    assert advice.subject == "default/batch"
+    assert "the node's minimum is 41 MiB; priority -10, Burstable, holds 100 MiB" in advice.problem
+    assert advice.remedy == (
+        "memqos does not run this pod: kubectl delete pod batch -n default, or give the node memory"
+    )
+    short.gone("batch")
+    hold(short, "leak", 514 * MIB)
+    memory, plan = turn(short, memory, rung)
+    assert [advice.subject for advice in plan.advice] == ["default/leak"]
+
+
+def test_where_nobody_may_evict_and_nobody_would_help_that_is_told(scene: Scene) -> None:
+    scene.pod("shop", priority=2_000_000_000)
+    hold(scene, "shop", 900 * MIB)
+    scene.situation()
+    hold(scene, "shop", 1010 * MIB)
+    rung = Evict(EvictSettings(confirm_seconds=0), may_evict=False)
+    _, plan = turn(scene, rung.initial(), rung)
+    assert ["no pod that may be evicted would help" in advice.problem for advice in plan.advice] == [True]
+
+
 def test_the_annotation_spares_a_pod_only_where_the_admin_lets_it(short: Scene) -> None:
     refusing = [
         replace(one, pod=replace(one.pod, annotations={"memqos.dev/evictable": "false"}))
