@@ -9,7 +9,8 @@ limit it waits instead, longer the further it is over, and the disk gets the tim
 A container in which much waits to be written back gets a `memory.high` `margin_percent` below its limit,
 which costs it that much memory while it writes. The value is never one that reclaim could not bring the
 container down to: there `memory.high` would stop the program for good, and it is better that the limit kills
-it.
+it. A hold that was given up for that does not begin again within `_AGAIN_US`: a program at that edge is not
+to be held and let go at every look.
 
 On a real 7.2 a program that wrote and read files of 96 MiB under 48 MiB, without swap and beside a
 disk of 16 MiB/s (e12's writer), was OOM-killed in 5 of 9 runs under the kubelet, most within 6 s; in none of
@@ -39,6 +40,8 @@ _LEAST_LIMIT: Final = 16 * MIB
 _MUCH_TO_WRITE: Final = 8
 _TO_WRITE: Final = Lines("file_dirty", "file_writeback")
 _NEAR: Final = 0.9
+_AGAIN_US: Final = 10_000_000
+"""As long as the other rungs wait until they loosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,10 @@ class EaseSettings:
 
 
 class Hold(Struct, frozen=True):
-    """One container: its memory.high, what was there, since when, when there last was a reason, and which."""
+    """One container: its memory.high, what was there, since when, when there last was a reason, and which.
+
+    `left_us` is when it was given up because it could not be brought down to that; then it only waits.
+    """
 
     inode: int
     high: int
@@ -75,6 +81,7 @@ class Hold(Struct, frozen=True):
     since_us: int
     reason_us: int
     why: str
+    left_us: int | None = None
 
 
 EaseMemory = Mapping[str, Hold]
@@ -100,6 +107,8 @@ class Ease:
             if hold is None:
                 continue
             holds[cgroup.path] = hold
+            if hold.left_us is not None:
+                continue
             writes.append(Write(cgroup.path, "memory.high", hold.high, hold.why, self.name, hold.inode))
             if (cgroup.memory_current or 0) >= hold.high * _NEAR:
                 stands.append(Stand(self.name, key, "act", hold.since_us, hold.why))
@@ -108,6 +117,10 @@ class Ease:
     def _hold(self, before: Hold | None, cgroup: Cgroup, situation: Situation) -> Hold | None:
         limit, now = cgroup.memory_max or 0, situation.now_us
         if before is not None and before.inode != cgroup.inode:
+            before = None
+        if before is not None and before.left_us is not None:
+            if now - before.left_us < _AGAIN_US:
+                return before
             before = None
         reason = sum(_TO_WRITE.of(cgroup.memory_stat)) * _MUCH_TO_WRITE > limit
         if not reason and (before is None or now - before.reason_us >= self.settings.dwell_seconds * 1e6):
@@ -123,8 +136,10 @@ class Ease:
         node = situation.view.now.node
         margin = int(limit * self.settings.margin_percent / 100)
         high = page_floor(limit - margin, node.page_size)
-        if theirs <= high or unreclaimable(cgroup, node.meminfo.get("SwapFree", 0)) > high - margin:
+        if theirs <= high:
             return None
+        if unreclaimable(cgroup, node.meminfo.get("SwapFree", 0)) > high - margin:
+            return None if before is None else replace(before, left_us=now)
         if before is not None and before.high == high:
             return replace(before, reason_us=now) if reason else before
         why = (

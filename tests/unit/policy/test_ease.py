@@ -1,6 +1,9 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from memqos.model.plan import Plan
 from memqos.policy.ease import Ease, EaseSettings
@@ -120,3 +123,43 @@ def test_a_limit_that_is_resized_in_place_takes_the_hold_along(writing: Scene) -
     assert high(plan) == 57 * MIB
     writing.cgroups["kubepods/dd/app"]["memory_max"] = 80 * MIB
     assert high(decide(writing, memory)[1]) == 76 * MIB
+
+
+def held_after(scene: Scene, memory: Any, seconds: float = 1.0) -> tuple[Any, bool]:
+    """Decide, and give back what is not held any more, as the enforcer does."""
+    memory, plan = decide(scene, memory, seconds)
+    if high(plan) is None:
+        scene.cgroups["kubepods/dd/app"]["memory_high"] = UNLIMITED
+    return memory, high(plan) is not None
+
+
+def test_a_program_at_the_edge_is_not_held_and_let_go_at_every_look(writing: Scene) -> None:
+    memory, held = None, []
+    for kept in (89, 91, *(89,) * 9, 91, 91):
+        write_back(writing, 14, anon=kept * MIB)
+        writing.cgroups["kubepods/dd/app"]["memory_current"] = 99 * MIB
+        memory, holds = held_after(writing, memory)
+        held.append(holds)
+    assert held == [True, *(False,) * 10, False, False]
+    write_back(writing, 14, anon=89 * MIB)
+    assert high(decide(writing, memory)[1]) == 95 * MIB
+
+
+@given(st.lists(st.tuples(st.integers(60, 99), st.booleans(), st.sampled_from((0.2, 1.0, 4.0))), max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_it_does_a_hold_given_up_does_not_begin_again_at_once(
+    new_scene: Callable[[], Scene], looks: list[tuple[int, bool, float]]
+) -> None:
+    scene = new_scene()
+    scene.pod("dd", limit=100 * MIB, memory_current=99 * MIB)
+    memory: Any = None
+    left_us, was = None, False
+    for kept, writes, seconds in looks:
+        write_back(scene, 14 if writes else 0, anon=kept * MIB)
+        memory, holds = held_after(scene, memory, seconds)
+        assert not holds or kept <= 90
+        if holds and not was and left_us is not None:
+            assert scene.time_us - left_us >= 10_000_000
+        if was and not holds:
+            left_us = scene.time_us
+        was = holds
