@@ -8,6 +8,10 @@ pod's own, cut to what the forecast leaves. A pod that outlives it, or is still 
 memory, is killed. A workload loses at most `per_workload` pods an hour, as with a PodDisruptionBudget; this
 bound is given up only when the kernel, which knows no budgets, would kill next.
 
+With `unit` Container the container that holds most of it is killed first, once an hour, and started again
+where it is, as after an OOM kill; only if that was not enough does the pod go. No budget counts that, as a
+PodDisruptionBudget does not.
+
 Where nobody may end pods (the admin's mode, or a kubelet's node), a person is told which pod it would be. It
 is the same one as long as it is the first to go: advice that nobody follows must not name one pod after
 another, up to the most important.
@@ -25,7 +29,7 @@ from memqos.policy.evict_cause import Cause, shortage, stall
 from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.rung import Situation
 from memqos.policy.shortage import Outlook, outlook
-from memqos.policy.victims import Candidate, candidates, choose, unheeded
+from memqos.policy.victims import Candidate, bulk, candidates, choose, unheeded
 
 _HOUR_US: Final = 3_600_000_000
 _HASTE: Final = 3
@@ -50,7 +54,8 @@ class Asked:
 class EvictMemory:
     """Since when the cause stands, who was told to go, and whose workload lost a pod when.
 
-    `advised`: what a person was told at the last turn, by the pod's uid.
+    `advised`: what a person was told at the last turn, by the pod's uid; `restarted`: when a container of a
+    pod was killed.
     """
 
     since_us: int | None = None
@@ -58,6 +63,7 @@ class EvictMemory:
     asked: Mapping[str, Asked] = field(default_factory=dict)
     lost: tuple[tuple[int, str], ...] = ()
     advised: Mapping[str, Advice] = field(default_factory=dict)
+    restarted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ class Evict:
             advised = {one.pod.placed.pod.uid: self._advise(one, cause, memory) for one in chosen}
             told = tuple(advised.values()) if waiting or advised else (self._helpless(cause),)
             return replace(memory, advised=advised), Plan(advice=told, stands=(stand,))
-        memory, ended = self._tell(memory, now, chosen, cause, coming)
+        memory, ended = self._tell(memory, situation, chosen, cause, coming)
         step: Step = "act" if memory.asked else "watch" if waiting else "spent"
         advice = (self._helpless(cause),) if step == "spent" else ()
         stand = Stand(self.name, "node", step, since, waiting or cause.why)
@@ -131,23 +137,42 @@ class Evict:
         return replace(memory, asked=asked), kills
 
     def _tell(
-        self, memory: EvictMemory, now: int, chosen: tuple[Candidate, ...], cause: Cause, coming: Outlook
+        self,
+        memory: EvictMemory,
+        situation: Situation,
+        chosen: tuple[Candidate, ...],
+        cause: Cause,
+        coming: Outlook,
     ) -> tuple[EvictMemory, tuple[Eviction, ...]]:
         """Return the evictions of those chosen, and the memory of having told them."""
         if not chosen:
             return memory, ()
-        asked, told = dict(memory.asked), []
+        now, told = situation.now_us, list[Eviction]()
+        asked, restarted, lost = dict(memory.asked), dict(memory.restarted), list(memory.lost)
         for one in chosen:
             pod, grace = one.pod.placed.pod, self._grace(one, cause, coming)
             why = f"{cause.why}; {one.why}"
+            container = self._container(one, memory, situation)
+            if container is not None:
+                told.append(Eviction(pod.uid, pod.key, why, self.name, container, 0.0))
+                restarted[pod.uid] = now
+                continue
             told.append(Eviction(pod.uid, pod.key, why, self.name, grace=grace))
             asked[pod.uid] = Asked(pod.key, why, now + int(grace * 1e6), killed=grace == 0)
-        lost = tuple((now, _workload(one.pod.placed.pod)) for one in chosen)
-        return replace(memory, decided_us=now, asked=asked, lost=memory.lost + lost), tuple(told)
+            lost.append((now, _workload(pod)))
+        after = replace(memory, decided_us=now, asked=asked, lost=tuple(lost), restarted=restarted)
+        return after, tuple(told)
+
+    def _container(self, one: Candidate, memory: EvictMemory, situation: Situation) -> str | None:
+        """Return the container to kill; `None` when the whole pod is to go."""
+        pod = one.pod.placed.pod
+        if self.settings.unit != "Container" or pod.restart_policy == "Never" or pod.uid in memory.restarted:
+            return None
+        return bulk(one.pod, situation.view.now.cgroups)
 
     def _waiting(self, memory: EvictMemory, now: int, since: int, cause: Cause) -> str:
         """Return why nobody is chosen at this turn; empty when somebody may be."""
-        if cause.desperate and not memory.asked:
+        if cause.desperate and not memory.asked and not memory.restarted:
             return ""
         if memory.asked and cause.kind == "stall":
             return f"{cause.why}; a pod is on its way out"
@@ -216,7 +241,10 @@ def _forget(memory: EvictMemory, situation: Situation) -> EvictMemory:
     here = {placed.pod.uid for placed in situation.view.pods}
     asked = {uid: one for uid, one in memory.asked.items() if uid in here and uid not in underway.refused}
     lost = tuple((at_us, workload) for at_us, workload in memory.lost if now - at_us < _HOUR_US)
-    return replace(memory, asked=asked, lost=lost)
+    restarted = {
+        uid: at_us for uid, at_us in memory.restarted.items() if uid in here and now - at_us < _HOUR_US
+    }
+    return replace(memory, asked=asked, lost=lost, restarted=restarted)
 
 
 def _look_in(coming: Outlook) -> float | None:

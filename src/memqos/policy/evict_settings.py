@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from memqos.policy.setting import setting
 
 EvictMode: TypeAlias = Literal["Evict", "Advise", "Off"]
+EvictUnit: TypeAlias = Literal["Pod", "Container"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,12 @@ class EvictSettings:
         "Evict",
         "Evict pods, only report which pod memqos would evict (Advise), or neither (Off).",
         "the kernel's OOM killer and the kubelet end pods, too, but later and knowing less",
+    )
+    unit: EvictUnit = setting(
+        "Pod",
+        "What is ended: the pod, or first the one container that holds most of what the pod's end would "
+        "free (Container). It is started again as restartPolicy says; if it was not enough, the pod goes.",
+        "as the kubelet does; a container that is started again on the same node mostly grows again",
     )
     minimum_percent: float = setting(
         4.0,

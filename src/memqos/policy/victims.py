@@ -16,7 +16,7 @@ than a quarter of what is needed is passed over, since ending it would help nobo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -24,12 +24,16 @@ from typing import Final
 from memqos.kubelet.resources import eviction_memory_request
 from memqos.model.plan import Advice
 from memqos.model.pods import Pod
+from memqos.model.snapshot import Cgroup
 from memqos.policy.choice import ANNOTATION, DOMAIN, FAMILY, short
 from memqos.policy.signals import PodSignals
+from memqos.policy.stat import Lines
 from memqos.units import format_bytes
 
 EVICTABLE: Final = "memqos.dev/evictable"
 _LEAST: Final = 4
+_BULK: Final = 0.75
+_CACHE: Final = Lines("file", "shmem", "file_dirty", "file_writeback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,21 @@ def relief(pod: PodSignals) -> int:
     Clean page cache is no relief: it can be had while the pod lives.
     """
     return pod.current - pod.clean_cache + pod.swap
+
+
+def bulk(pod: PodSignals, cgroups: Mapping[str, Cgroup]) -> str | None:
+    """Return the container that holds nearly all of what the pod's end would free; `None` when none does."""
+    least = relief(pod) * _BULK
+    for name, path in pod.placed.containers.items():
+        cgroup = cgroups.get(path)
+        if cgroup is None:
+            continue
+        file, shmem, dirty, writeback = _CACHE.of(cgroup.memory_stat)
+        clean = max(0, file - shmem - dirty - writeback)
+        held = max(0, (cgroup.memory_current or 0) - clean) + (cgroup.memory_swap_current or 0)
+        if held and held >= least:
+            return name
+    return None
 
 
 def choose(ranked: Sequence[Candidate], deficit: int) -> tuple[Candidate, ...]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from memqos.model.plan import Plan, Stand, Underway
 from memqos.policy.evict import Evict, EvictMemory
-from memqos.policy.evict_settings import EvictSettings
+from memqos.policy.evict_settings import EvictSettings, EvictUnit
 from memqos.units import GIB, MIB
 
 Scene = Any
@@ -317,13 +317,14 @@ def test_gentler_rungs_get_their_time(busy: Scene) -> None:
 @given(
     sizes=st.lists(st.tuples(st.integers(0, 1000), st.floats(0.2, 5.0)), min_size=1, max_size=40),
     minimum=st.floats(1, 20),
+    unit=st.sampled_from(("Pod", "Container")),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_the_pressure_no_one_critical_goes_no_one_twice_and_nobody_without_a_cause(
-    sizes: list[tuple[int, float]], minimum: float, new_scene: Callable[[], Scene]
+    sizes: list[tuple[int, float]], minimum: float, unit: EvictUnit, new_scene: Callable[[], Scene]
 ) -> None:
     scene = new_scene()
-    rung = Evict(EvictSettings(minimum_percent=minimum))
+    rung = Evict(EvictSettings(minimum_percent=minimum, unit=unit))
     scene.pod("dns", priority=2_000_000_001)
     for name in ("a", "b", "c"):
         scene.pod(name, priority=len(name))
@@ -332,11 +333,14 @@ def test_whatever_the_pressure_no_one_critical_goes_no_one_twice_and_nobody_with
     for size, seconds in sizes:
         for share, name in enumerate(("a", "b", "c"), 1):
             hold(scene, name, size * MIB * share // 6)
+            hold(scene, f"{name}/app", size * MIB * share // 6)
         situation = scene.situation(seconds)
         memory, plan = rung.decide(memory, situation)
         assert all(one.pod != "default/dns" for one in plan.evictions)
         chosen = [
-            one.uid for one in plan.evictions if not one.why.endswith(("its grace is over", "wait for it"))
+            (one.uid, one.container)
+            for one in plan.evictions
+            if not one.why.endswith(("its grace is over", "wait for it"))
         ]
         if chosen:
             assert situation.view.now.node.meminfo["MemAvailable"] < GIB * 0.9
@@ -365,3 +369,48 @@ def test_an_annotation_that_does_nothing_is_told(
     assert [(each.subject, each.problem.startswith(said or "")) for each in plan.advice] == (
         [("default/shop", True)] if said else []
     )
+
+
+BY_CONTAINER = Evict(EvictSettings(confirm_seconds=0, unit="Container"))
+
+
+def inside(scene: Scene, name: str, anon: int) -> None:
+    """Let a pod's container `app` hold so much of it."""
+    hold(scene, f"{name}/app", anon)
+
+
+def test_the_container_that_holds_most_of_it_is_killed_and_if_that_was_not_enough_the_pod_goes(
+    short: Scene,
+) -> None:
+    inside(short, "batch", 90 * MIB)
+    memory, plan = turn(short, BY_CONTAINER.initial(), BY_CONTAINER)
+    assert [(each.pod, each.container) for each in plan.evictions] == [("default/batch", "app")]
+    memory, plan = turn(short, memory, BY_CONTAINER, seconds=0.5)  # the effect is awaited
+    assert plan.evictions == ()
+    memory, plan = turn(short, memory, BY_CONTAINER, seconds=3.0)
+    assert [(each.pod, each.container) for each in plan.evictions] == [("default/batch", None)]
+
+
+def test_without_a_container_that_holds_most_of_it_or_one_to_start_again_the_pod_goes(short: Scene) -> None:
+    inside(short, "batch", 70 * MIB)
+    (told,) = turn(short, BY_CONTAINER.initial(), BY_CONTAINER)[1].evictions
+    assert told.container is None
+    inside(short, "batch", 100 * MIB)
+    short.pods = [replace(one, pod=replace(one.pod, restart_policy="Never")) for one in short.pods]
+    (told,) = turn(short, BY_CONTAINER.initial(), BY_CONTAINER)[1].evictions
+    assert told.container is None
+
+
+def test_page_cache_that_can_be_dropped_is_no_part_of_what_a_container_holds(short: Scene) -> None:
+    short.change("batch/app", memory_current=95 * MIB, memory_stat={"anon": 20 * MIB, "file": 75 * MIB})
+    (told,) = turn(short, BY_CONTAINER.initial(), BY_CONTAINER)[1].evictions
+    assert told.container is None
+
+
+def test_a_container_may_be_killed_again_after_an_hour_and_by_default_the_pod_goes(short: Scene) -> None:
+    inside(short, "batch", 100 * MIB)
+    assert turn(short, EASY.initial())[1].evictions[0].container is None
+    memory, _ = turn(short, BY_CONTAINER.initial(), BY_CONTAINER)
+    short.situation(3600.0)
+    memory, plan = turn(short, memory, BY_CONTAINER)
+    assert [each.container for each in plan.evictions] == ["app"]
