@@ -16,9 +16,11 @@ Measures = dict[str, float | None]
 
 
 @cache
-def measured(name: str, variant: str, kernel: str = "6.12", *, guest: bool = False) -> Measures:
+def measured(
+    name: str, variant: str, kernel: str = "6.12", *, guest: bool = False, seed: int = 1
+) -> Measures:
     (experiment,) = find_experiments([name])
-    recording = record(experiment, play(experiment, variant), kernel, guest=guest)
+    recording = record(experiment, play(experiment, variant), kernel, guest=guest, seed=seed)
     return {each.name: each.value for each in evaluate_variant(experiment, recording).measures}
 
 
@@ -79,15 +81,18 @@ def test_a_kubelet_that_looks_every_ten_seconds_is_late_at_each_of_them():
 def test_fifty_small_ones_do_not_stop_the_protected_timer():
     # a real node's kubelet leaves it waiting for 13 s (docs/experiments.md), of which 0.2 to 0.5 s are not
     # its emulated processor's; here, as slow as a guest, it is less: who reads ahead from swap inside
-    # reclaim frees far more than it must, and the node is short for less long
-    late = {}
-    for name in ("kubelet", "memqos"):
-        found = measured("e11", name, guest=True)
-        assert found["gap"] is not None
-        assert found["alone_gap"] is not None
-        late[name] = found["gap"] - found["alone_gap"]
-    assert late["kubelet"] > 0.05
+    # reclaim frees far more than it must, and the node is short for less long. How long is chance
+    # (0.04 to 0.15 s), so several seeds count
+    late = dict.fromkeys(("kubelet", "memqos"), 0.0)
+    for name in late:
+        for seed in (1, 2, 3):
+            found = measured("e11", name, guest=True, seed=seed)
+            assert found["gap"] is not None
+            assert found["alone_gap"] is not None
+            late[name] += found["gap"] - found["alone_gap"]
+    assert late["kubelet"] > 0.15
     assert late["memqos"] < late["kubelet"] / 10
+    assert measured("e11", "memqos", guest=True)["oom_kills"] == 0
 
 
 @pytest.mark.parametrize("manager", ["kubelet", "oomd", "memqos"])
