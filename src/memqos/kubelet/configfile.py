@@ -1,12 +1,14 @@
 """Read a kubelet's configuration: `kubelet.yaml`, or what its `/configz` serves.
 
 `config_from_dict` takes the parsed document, checks what decides about memory as the kubelet does
-(pkg/kubelet/apis/config/validation/validation.go), and ignores the rest.
+(pkg/kubelet/apis/config/validation/validation.go), and ignores the rest; but what all but has the name of
+such a field is misspelt, and would be ignored without a word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Final, TypeVar, get_args
 
 from memqos.errors import InputError
@@ -26,6 +28,8 @@ from memqos.units import Quantity, parse_quantity
 _T = TypeVar("_T")
 _Reader = Callable[[object], object]
 
+_NEAR: Final = 0.9
+"""So alike (difflib's ratio) are `swapBehaviour` and `swapBehavior`; no two fields of a kubelet's are."""
 ENFORCEABLE: Final = (
     "pods",
     "kube-reserved",
@@ -101,12 +105,25 @@ def _document(document: object) -> Mapping[str, Any]:
         raise InputError("is not a mapping", remedy="write a KubeletConfiguration")
     kind = document.get("kind", "KubeletConfiguration")
     if kind != "KubeletConfiguration":
-        raise InputError(f"{kind!r} is not KubeletConfiguration", field="kind")
+        remedy = "give the kubelet's own configuration file, or what its /configz serves"
+        raise InputError(f"{kind!r} is not KubeletConfiguration", field="kind", remedy=remedy)
+    _refuse_slips(document, (*FIELDS, "featureGates", "memorySwap", "cgroupsPerQOS"))
     if document.get("cgroupsPerQOS") is False:
         raise InputError(
             "without QoS cgroups there is nothing to manage", field="cgroupsPerQOS", remedy="set it to true"
         )
     return document
+
+
+def _refuse_slips(found: Iterable[object], known: tuple[str, ...], inside: str = "") -> None:
+    """Raise `InputError` for a key that differs from a known one by a letter or two, or by case."""
+    small = {name.lower(): name for name in known}
+    for key in found:
+        if isinstance(key, str) and key not in known:
+            near = get_close_matches(key.lower(), small, n=1, cutoff=_NEAR)
+            if near:
+                field = f"{inside}.{key}" if inside else key
+                raise InputError("is no such field", field=field, remedy=f"did you mean {small[near[0]]}?")
 
 
 def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,12 +133,14 @@ def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
         if document.get(name) is not None:
             values[field] = _at(name, read, document[name])
     gates = _at("featureGates", _mapping(_boolean), document.get("featureGates") or {})
+    _refuse_slips(gates, ("MemoryQoS", "PodLevelResources"), "featureGates")
     for gate, field in (("MemoryQoS", "memory_qos"), ("PodLevelResources", "pod_level_resources")):
         if gate in gates:
             values[field] = gates[gate]
     swap = document.get("memorySwap") or {}
     if not isinstance(swap, Mapping):
         raise InputError("is not a mapping", field="memorySwap", remedy="write {swapBehavior: LimitedSwap}")
+    _refuse_slips(swap, ("swapBehavior",), "memorySwap")
     values["swap_behavior"] = _at(
         "memorySwap.swapBehavior", _choice(SwapBehavior), swap.get("swapBehavior") or ""
     )

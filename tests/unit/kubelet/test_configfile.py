@@ -138,3 +138,53 @@ documents = st.dictionaries(
 def test_any_document_is_read_or_refused_in_words(document, version):
     with contextlib.suppress(InputError):
         parse_thresholds(config_from_dict(document, version=version))
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (
+            {"memoryThrotlingFactor": 0.5},
+            "memoryThrotlingFactor: is no such field; did you mean memoryThrottling",
+        ),
+        (
+            {"memorySwap": {"swapBehaviour": "LimitedSwap"}},
+            "memorySwap.swapBehaviour: is no such field; did you",
+        ),
+        ({"memoryswap": {}}, "k.yaml: memoryswap: is no such field; did you mean memorySwap?"),
+        (
+            {"featureGates": {"MemoryQOS": True}},
+            "featureGates.MemoryQOS: is no such field; did you mean MemoryQoS",
+        ),
+        (
+            {"kind": "Pod"},
+            "kind: 'Pod' is not KubeletConfiguration; give the kubelet's own configuration file",
+        ),
+    ],
+)
+def test_a_misspelt_field_is_not_ignored(document, said):
+    with pytest.raises(InputError) as caught:
+        config_from_dict(document, source="k.yaml")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "systemCgroups",
+        "kubeletCgroups",
+        "reservedMemory",
+        "qosReserved",
+        "reservedSystemCPUs",
+        "memoryManagerPolicy",
+        "cpuManagerPolicy",
+        "failCgroupV1",
+        "kernelMemcgNotification",
+        "shutdownGracePeriod",
+        "shutdownGracePeriodCriticalPods",
+        "enableControllerAttachDetach",
+        "imagePullCredentialsVerificationPolicy",
+    ],
+)
+def test_another_field_of_a_kubelet_that_looks_a_little_like_one_is_ignored(name):
+    assert config_from_dict({name: "whatever"}) == config_from_dict({})
