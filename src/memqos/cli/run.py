@@ -119,6 +119,20 @@ def command(
     }
     shown = [containers] if manifests else []
     shown += [each for each in (stands, evictions) if each.rows]
-    output.tables(document, *shown, writes)
-    failed = any(each.status == "failed" for each in report.restored)
+    failed = [each for each in report.restored if each.status == "failed"]
+    left = [outcomes_table(failed, title="Not put back")] if failed else []
+    output.tables(document, *shown, writes, *left)
+    if failed:
+        click.echo(
+            f"memqos: {len(failed)} values could not be put back; when the cause is gone: "
+            f"memqos restore --state {state}",
+            err=True,
+        )
+    elif report.restored:
+        back, others = (
+            sum(each.status in statuses for each in report.restored)
+            for statuses in (("written", "kept"), ("overwritten",))
+        )
+        theirs = f", {others} left as somebody else set them" if others else ""
+        output.line(f"{back} values were put back{theirs}")
     ctx.exit(exits.NODE_REFUSED if failed else exits.OK)

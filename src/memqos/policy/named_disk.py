@@ -6,7 +6,7 @@ are. The usual slip is a partition's name: the kernel limits and schedules whole
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -28,12 +28,12 @@ def named_disks(disks: Iterable[DiskSettings], now: Snapshot) -> dict[str, DiskS
     return found
 
 
-def lost_names(disks: Iterable[DiskSettings], now: Snapshot, name: str) -> tuple[Advice, ...]:
+def lost_names(disks: Collection[DiskSettings], now: Snapshot, name: str) -> tuple[Advice, ...]:
     """Return an advice, signed with `name`, for each of `disks` that fits none on the node.
 
     A node that shows no disks, as one that is only imagined, tells nothing about names.
     """
-    there = sorted(now.node.disks[device].name for device in _whole(now))
+    there = sorted(now.node.disks[device].name for device in _whole(now)) if disks else []
     if not there:
         return ()
     named = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")

@@ -14,6 +14,7 @@ from msgspec import structs
 from memqos.cli import exits
 from memqos.cli.main import COMMANDS, main
 from memqos.linux.node import LinuxNode
+from memqos.model.plan import Outcome, Write
 from memqos.model.snapshot import Counters, Disk, IoStat, Pressure, PressureLine, Snapshot, Swap
 from memqos.units import GIB
 
@@ -306,6 +307,22 @@ def test_run_manages_without_a_journal_where_there_can_be_none(
     assert status == exits.OK
     assert report["ticks"] > 0
     assert any("it keeps no journal: " in each["problem"] for each in report["advice"])
+
+
+def test_what_cannot_be_put_back_is_named_with_the_command_that_tries_again(
+    run, tree: Path, kubelet_pods: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    left = Outcome(Write("kubepods", "memory.low", 0, "it held 0 B"), "failed", error="Read-only file system")
+    arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--state", tmp_path / "s"]
+    status, out, err = run("run", *arguments, "--seconds", "0")
+    assert (status, err) == (exits.OK, "")
+    assert out.endswith("2 values were put back\n")
+    monkeypatch.setattr("memqos.agent.loop.restore", lambda node, originals: (left,))
+    status, out, err = run("run", *arguments, "--seconds", "0")
+    assert status == exits.NODE_REFUSED
+    assert "Not put back:" in out
+    assert "Read-only file system" in out
+    assert err.endswith(f"memqos restore --state {tmp_path}/s\n")
 
 
 @pytest.fixture
