@@ -29,9 +29,9 @@ def settings_page() -> str:
     columns = [Column(key, key) for key in ("field", "default", "unit", "what it is", "why this default")]
     head = (
         "# MemoryPolicy\n\nThe admin's policy: `kind: MemoryPolicy`, `apiVersion: memqos.dev/v1alpha1`, "
-        "given to `memqos run` and `memqos plan` with `--policy FILE`. Every setting is a field of `spec` "
-        "and may be left out; [`examples/policy.yaml`](../examples/policy.yaml) is a whole document, and "
-        "`memorypolicy.schema.json` its schema. Written by `make docs`.\n\n"
+        "given to `memqos run`, `plan`, `doctor` and `journal` with `--policy FILE`. Every setting is a "
+        "field of `spec` and may be left out; [`examples/policy.yaml`](../examples/policy.yaml) is a whole "
+        "document, and `memorypolicy.schema.json` its schema. Written by `make docs`.\n\n"
     )
     return head + table(columns, _settings(Settings, "")).markdown() + "\n"
 

@@ -23,6 +23,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 KERNELS: Final = ("6.1", "6.12", "7.2")
 """The laboratory's kernels, and the simulator's."""
 
+NAME_PODS: Final = (
+    "give --pods PATH (manifests: memqos runs them), or --kubelet-pods FILE (a kubelet runs them: "
+    "kubectl get --raw /api/v1/nodes/NODE/proxy/pods > FILE)"
+)
+"""Without them there is nothing to decide about."""
+
 STATE: Final = Path("/run/memqos")
 """Where an agent keeps what it must put back: gone with a reboot, as what it wrote is."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from memqos.cli.options import (
+    NAME_PODS,
     PodSource,
     Seconds,
     json_option,
@@ -80,6 +81,9 @@ def command(
         )
     if node_memory is not None and not manifests:
         raise InputError("--node-memory needs pods from manifests", remedy="name them with --pods")
+    if not manifests and kubelet_pods is None:
+        # the cgroup tree tells that there are pods, and nothing of what they asked for
+        raise InputError("no pods are named", remedy=NAME_PODS)
     looks = (
         _observed(cgroup_root, seconds, settings.agent.interval_seconds)
         if node_memory is None

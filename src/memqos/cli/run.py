@@ -9,6 +9,7 @@ import click
 
 from memqos.cli import exits
 from memqos.cli.options import (
+    NAME_PODS,
     PodSource,
     Seconds,
     json_option,
@@ -81,7 +82,7 @@ def command(
 
     source = PodSource(manifests, kubelet_pods)
     if not manifests and kubelet_pods is None:
-        raise InputError("no pods are named", remedy="give --pods (run them) or --kubelet-pods (manage them)")
+        raise InputError("no pods are named", remedy=NAME_PODS)
     pods = source.load()
     output = Output(as_json=as_json)
     settings = load_settings(policy, kubelet_config)

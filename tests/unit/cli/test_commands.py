@@ -76,6 +76,16 @@ def manifest(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def kubelet_pods(tmp_path: Path) -> Path:
+    """The pod of `tree`, as its kubelet reports it."""
+    uid = "6c1a4e95-6bb6-11e6-bc26-28d2444e470d"
+    pod = {"metadata": {"name": "ledger", "uid": uid}, "spec": {"containers": [{"name": "main"}]}}
+    path = tmp_path / "pods.json"
+    path.write_text(json.dumps({"kind": "PodList", "items": [pod]}))
+    return path
+
+
 def test_help_names_every_command_and_every_exit_code(run) -> None:  # type: ignore[no-untyped-def]
     status, out, _ = run("--help")
     assert status == exits.OK
@@ -172,7 +182,7 @@ def test_a_plan_writes_nothing(run, tree: Path, manifest: Path) -> None:  # type
 
 @pytest.mark.parametrize(("seconds", "step"), [("0", "calm"), ("0.3", "act")])
 def test_a_plan_knows_what_shows_only_over_time(
-    run, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: str, step: str
+    run, tree: Path, kubelet_pods: Path, monkeypatch: pytest.MonkeyPatch, seconds: str, step: str
 ) -> None:  # type: ignore[no-untyped-def]
     """A pod that runs into its memory.high on a node with memory to spare is lent some, once that is seen."""
     for path in tree.rglob("memory.high"):
@@ -195,15 +205,18 @@ def test_a_plan_knows_what_shows_only_over_time(
         return structs.replace(seen, cgroups=cgroups, node=structs.replace(seen.node, meminfo=meminfo))
 
     monkeypatch.setattr(LinuxNode, "observe", observed)
-    _, out, _ = run("plan", "--cgroup-root", tree, "--seconds", seconds, "--json")
+    arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods]
+    _, out, _ = run("plan", *arguments, "--seconds", seconds, "--json")
     steps = {each["rung"]: each["step"] for each in json.loads(out)["ladder"]}
     assert steps["relax"] == step
 
 
-def test_run_wants_to_know_which_pods(run) -> None:  # type: ignore[no-untyped-def]
-    status, _, err = run("run")
-    assert status == exits.BAD_INPUT
-    assert "--pods" in err
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_who_decides_about_pods_wants_to_know_which(run, command: str) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run(command)
+    assert (status, out) == (exits.BAD_INPUT, "")
+    assert err.startswith("memqos: no pods are named; give --pods PATH")
+    assert "kubectl get --raw /api/v1/nodes/NODE/proxy/pods" in err
 
 
 def test_run_says_so_when_the_kubelets_pods_cannot_be_read(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -273,16 +286,6 @@ def test_a_machine_without_cgroup_v2_is_told_before_the_agent_protects_itself(
     )
     assert (status, out) == (exits.CANNOT_HERE, "")
     assert err.count("\n") == 1
-
-
-@pytest.fixture
-def kubelet_pods(tmp_path: Path) -> Path:
-    """The pod of `tree`, as its kubelet reports it."""
-    uid = "6c1a4e95-6bb6-11e6-bc26-28d2444e470d"
-    pod = {"metadata": {"name": "ledger", "uid": uid}, "spec": {"containers": [{"name": "main"}]}}
-    path = tmp_path / "pods.json"
-    path.write_text(json.dumps({"kind": "PodList", "items": [pod]}))
-    return path
 
 
 def test_run_ends_at_once_where_it_may_write_nothing(
