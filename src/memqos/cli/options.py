@@ -173,13 +173,14 @@ class PodSource:
     """Where pods come from: one of the two, or, with neither, the cgroup tree.
 
     A kubelet's list is read again when its file changes; a pod in it that cannot be read costs only
-    itself and is told on stderr.
+    itself and is told on stderr, as is, once, a list none of whose running pods is here: another node's.
     """
 
     manifests: tuple[Path, ...]
     kubelet_pods: Path | None
     _read_at: int = -1
     _pods: tuple[Pod, ...] = ()
+    _strange: bool = False
 
     def load(self) -> tuple[Pod, ...]:
         """Read the pods; raises `ManifestError`, and `InputError` when both sources are named."""
@@ -217,9 +218,24 @@ class PodSource:
         from memqos.cluster.discover import discover
         from memqos.cluster.placement import place
 
-        if self.manifests or self.kubelet_pods:
-            return place(self.load(), snapshot.cgroups)
-        return discover(snapshot.cgroups)
+        if not (self.manifests or self.kubelet_pods):
+            return discover(snapshot.cgroups)
+        placed = place(self.load(), snapshot.cgroups)
+        if self.kubelet_pods is not None:
+            self._doubt(placed)
+        return placed
+
+    def _doubt(self, placed: tuple[PlacedPod, ...]) -> None:
+        """Say so when nothing of a kubelet's list is here."""
+        running = [each for each in placed if each.pod.phase == "Running"]
+        strange = bool(running) and all(each.cgroup is None for each in running)
+        if strange and not self._strange:
+            click.echo(
+                f"memqos: {self.kubelet_pods}: none of its {len(running)} running pods has a cgroup here; "
+                "see that it is the list of this node's kubelet, and that --cgroup-root is right",
+                err=True,
+            )
+        self._strange = strange
 
 
 def load_settings(policy: Path | None, kubelet_config: Path | None) -> Settings:

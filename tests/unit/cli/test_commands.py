@@ -328,6 +328,25 @@ def test_what_cannot_be_put_back_is_named_with_the_command_that_tries_again(
     assert err.endswith(f"memqos restore --state {tmp_path}/s\n")
 
 
+def test_a_list_of_another_node_is_told_once(run, tree: Path, kubelet_pods: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--seconds", "0.3"]
+    document = json.loads(kubelet_pods.read_text())
+    document["items"][0]["status"] = {"phase": "Running"}
+    kubelet_pods.write_text(json.dumps(document))
+    assert run("plan", *arguments)[2] == ""
+    document["items"][0]["metadata"]["uid"] = "another"
+    kubelet_pods.write_text(json.dumps(document))
+    said = "none of its 1 running pods has a cgroup here; see that it is the list of this node's kubelet"
+    assert run("plan", *arguments)[2].count(said) == 1
+    policy = tmp_path / "often.yaml"
+    policy.write_text(
+        "apiVersion: memqos.dev/v1alpha1\nkind: MemoryPolicy\nspec: {agent: {intervalSeconds: 0.1}}\n"
+    )
+    _, out, err = run("run", *arguments, "--policy", policy, "--state", tmp_path / "s", "--json")
+    assert json.loads(out)["ticks"] > 1
+    assert err.count(said) == 1
+
+
 @pytest.fixture
 def state(run, tree: Path, kubelet_pods: Path, tmp_path: Path) -> Path:  # type: ignore[no-untyped-def]
     """The state directory of an agent that ran once: the pod of `tree` chose nothing."""
