@@ -87,6 +87,12 @@ class Operations:
             seconds = FOREVER if action.seconds is None else action.seconds
             yield [{k.P_OP: k.OP_SLEEP, k.P_NS: min(1 << 62, round(seconds * SECOND))}]
 
+    def unmap(self) -> list[Row]:
+        """Give back every region and mapping that there still is."""
+        held = [each.obj if each.mapping < 0 else each.mapping for each in self._regions.values()]
+        self._regions.clear()
+        return [{k.P_OP: k.OP_FREE, k.P_OBJ: obj, k.P_FIRST: 0} for obj in held]
+
     def _row(self, op: int, obj: int, count: int, rate: int | None = None) -> Row:
         row = {
             k.P_OP: op,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from memqos.sim.files import Files
 from memqos.sim.job import Job
@@ -72,6 +73,16 @@ class Process:
             self._doing = None
             if own.pages:
                 yield own.after(region, step.action) + own.between(region, step.action, self._seen)
+        if places := own.ending():
+            yield [*self._operations.unmap(), self._end(region, places)]
+
+    def _end(self, region: int, places: list[int]) -> Row:
+        """Go through its own pages once more, as an interpreter does before it exits."""
+        at = self.machine.table(len(places))
+        tab: Any = self.machine.m.tab
+        tab[at : at + len(places)] = places
+        row = self.job.own.end(region, at, len(places))
+        return row | {k.P_NS: row[k.P_NS] * self.machine.costs.program}
 
     def interrupted(self) -> None:
         """Be told to stop: leave a result of what is done of the present phase, as the real program does."""

@@ -11,10 +11,10 @@ from memqos.sim import own
 from memqos.sim.files import Files
 from memqos.sim.job import Job
 from memqos.sim.kernels import layout as k
-from memqos.sim.machine import PAGE
+from memqos.sim.machine import PAGE, SECOND
 from memqos.sim.process import Process
 from memqos.units import KIB, MIB
-from memqos.workload.spec import Hold, Order, Phase, ReadFile, Repeat, Touch, Workload, WriteFile
+from memqos.workload.spec import Allocate, Hold, Order, Phase, ReadFile, Repeat, Touch, Workload, WriteFile
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,31 @@ def test_the_buffer_is_there_before_the_file_is_emptied_and_gone_after_it_is_wri
 def test_what_a_program_works_with_all_the_time_is_not_what_it_touched_first() -> None:
     rows = own.WORKLOAD.begin(3)
     assert [row[k.P_OP] for row in rows] == [k.OP_TOUCH, k.OP_BEGIN]
+
+
+def test_an_interpreter_goes_through_its_pages_once_more_when_its_regions_are_gone(
+    bench: Callable[..., Any],
+) -> None:
+    node = bench("6.12")
+    node.group("a")
+    work = Workload((Allocate("heap", MIB), Touch("heap", write=True)))
+    process = Process(node.machine, Files(node.machine, {}), "a", Job(work, own=own.Own(pages=64, last=60)))
+    held = []
+    while process.alive:
+        for _, kind, _, _ in node.machine.advance(node.machine.now + SECOND):
+            if kind == k.EV_MARK and process.alive:
+                held.append((node.get("a", k.N_ANON), int(node.machine.m.task[process.task, k.T_ACCESSES])))
+                process.go_on()
+    before = 64 + MIB // PAGE
+    assert held[-2][0] == before
+    assert held[-1] == (64, held[-2][1] + 60)
+
+
+def test_its_end_meets_each_page_once_and_never_three_neighbours_in_a_row() -> None:
+    order = own.WORKLOAD.ending()
+    assert sorted(order) == list(range(own.WORKLOAD.last))
+    assert all(b - a != 1 or c - b != 1 for a, b, c in zip(order, order[1:], order[2:], strict=False))
+    assert own.PYTHON.ending() == own.NOTHING.ending() == []
 
 
 def test_a_phase_that_draws_by_a_power_law_makes_its_table_first_and_a_buffer_behind_it() -> None:
