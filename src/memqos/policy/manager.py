@@ -2,7 +2,8 @@
 
 The figures (`memqos.policy.signals`) and the troubles (`memqos.policy.trouble`) are computed once and are the
 same for all rungs. Each rung sees the node as the rungs below will leave it, and what state these are in.
-When a rung raises an error, the values it last asked for are kept, and an advice says so.
+When a rung raises an error, the values it last asked for are kept, and an advice says so. A pod that no rung
+can help, because its own limit is too small, is told to a person (`memqos.policy.outgrown`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from memqos.model.plan import Advice, Plan
 from memqos.model.view import View
 from memqos.policy.compose import foresee, overlay
 from memqos.policy.history import History
+from memqos.policy.outgrown import Outgrown, outgrown_advice, outgrown_after
 from memqos.policy.rung import AnyRung, Situation
 from memqos.policy.signals import Signals
 from memqos.policy.trouble import Troubles, WatchSettings
@@ -27,6 +29,7 @@ class ManagerMemory:
     troubles: Troubles
     memories: tuple[Any, ...]
     held: tuple[Plan, ...]
+    outgrown: Outgrown = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Manager:
         signals = Signals.of(view, history)
         troubles = memory.troubles.after(signals, self.watch)
         situation = Situation(view, signals, troubles)
+        outgrown = outgrown_after(memory.outgrown, situation, self.watch)
+        told = Plan(advice=outgrown_advice(outgrown, situation))
         memories: list[Any] = []
         plans: list[Plan] = []
         for rung, before, last in zip(self.rungs, memory.memories, memory.held, strict=True):
@@ -62,7 +67,8 @@ class Manager:
             view = foresee(situation.view, plan)
             held = situation.held | {write.target for write in plan.writes}
             situation = Situation(view, signals, troubles, (*situation.stands, *plan.stands), held)
-        return ManagerMemory(history, troubles, tuple(memories), tuple(plans)), overlay(plans)
+        after = ManagerMemory(history, troubles, tuple(memories), tuple(plans), outgrown)
+        return after, overlay([*plans, told])
 
 
 def _ask(rung: AnyRung, memory: Any, held: Plan, situation: Situation) -> tuple[Any, Plan]:
