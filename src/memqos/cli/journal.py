@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 def command(state: Path, policy: Path | None, last: float | None, about: str | None, as_json: bool) -> None:
     """Show what an agent recorded: each write, step, eviction and note, with its time and its reason.
 
-    It reads the journal in --state, also while an agent writes it, and changes nothing. Times are UTC; those
-    of another boot are counted from that boot.
+    It reads the journal in --state, also while an agent writes it, and changes nothing; or a directory of a
+    journal's files, such as `memqos lab try` leaves. Times are UTC; those of another boot are counted from
+    that boot.
 
     With --policy another policy is asked about the same past, turn by turn. The past stays what it was: a pod
     that this policy would have slowed down goes on as recorded. What would have come of it shows in
@@ -43,7 +44,7 @@ def command(state: Path, policy: Path | None, last: float | None, about: str | N
     from memqos.report.past import Past
 
     settings = load_settings(policy, None) if policy is not None else None
-    turns: Iterable[Tick] = _turns(state / "journal")
+    turns: Iterable[Tick] = _turns(state)
     past = Past.of(turns if settings is None else decided_anew(turns, settings))
     lines = past.lines if last is None else past.lately(last)
     shown = [line for line in lines if about is None or about in line.text]
@@ -70,11 +71,13 @@ def _clock() -> Clock:
     return Clock(boot_id, time.time() - time.monotonic())
 
 
-def _turns(directory: Path) -> Iterator[Tick]:
+def _turns(state: Path) -> Iterator[Tick]:
     """Yield the recorded turns; raises `InputError` where there is none."""
-    from memqos.agent.journal import read
+    from memqos.agent.journal import read, segments
 
-    found = False
+    found, directory = False, state / "journal"
+    if not directory.exists() and segments(state):
+        directory = state
     for tick in read(directory):
         found = True
         yield tick

@@ -138,14 +138,15 @@ class _Views:
 
 
 def _observed(cgroup_root: str, seconds: float, interval: float) -> Iterator[Snapshot]:
-    """Look at this machine for so long, at least once, every `interval` seconds."""
+    """Look at this machine once, and again every `interval` seconds until so many have passed."""
     from memqos.linux.node import LinuxNode
 
     with LinuxNode(cgroup_root) as node:
-        end = time.monotonic() + seconds
         yield node.observe()
-        while (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, interval))
+        while seconds > 0:
+            pause = min(seconds, interval)
+            time.sleep(pause)
+            seconds -= pause
             yield node.observe()
 
 

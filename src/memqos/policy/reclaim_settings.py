@@ -46,7 +46,7 @@ class ReclaimSettings:
     )
     swap_writes_per_day: int = setting(
         64 * GIB,
-        "The most that is written to swap a day, for all pods.",
+        "The most that is written to swap a day, for all pods, as far as this run of the agent knows.",
         "a quarter of a 240 GB SSD's daily write allowance at one drive write a day",
         unit="bytes",
         least=0,

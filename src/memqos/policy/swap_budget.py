@@ -23,7 +23,8 @@ class SwapBudget:
     """What is left, in bytes; `tokens` are this second's, `spent` this day's (of the node's clock).
 
     In any stretch of s seconds at most (s + 1) times `per_second` is taken, and never more than `per_day` in
-    a day since boot. `paced_us` is when the pace last changed.
+    a day since boot; an agent that is started anew knows nothing of what was spent before. `paced_us` is when
+    the pace last changed.
     """
 
     per_second: int

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from memqos.cli import exits
 from memqos.cli.main import COMMANDS, main
+from memqos.cli.options import PodSource
 from memqos.linux.node import LinuxNode
 from memqos.model.plan import Outcome, Write
 from memqos.model.snapshot import Counters, Disk, IoStat, Pressure, PressureLine, Snapshot, Swap
@@ -328,23 +329,24 @@ def test_what_cannot_be_put_back_is_named_with_the_command_that_tries_again(
     assert err.endswith(f"memqos restore --state {tmp_path}/s\n")
 
 
-def test_a_list_of_another_node_is_told_once(run, tree: Path, kubelet_pods: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--seconds", "0.3"]
-    document = json.loads(kubelet_pods.read_text())
-    document["items"][0]["status"] = {"phase": "Running"}
-    kubelet_pods.write_text(json.dumps(document))
-    assert run("plan", *arguments)[2] == ""
-    document["items"][0]["metadata"]["uid"] = "another"
-    kubelet_pods.write_text(json.dumps(document))
+def test_a_list_of_another_node_is_told_once(
+    tree: Path, kubelet_pods: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(uid: str, looks: int = 1) -> str:
+        document = json.loads(kubelet_pods.read_text())
+        document["items"][0]["metadata"]["uid"] = uid
+        document["items"][0]["status"] = {"phase": "Running"}
+        kubelet_pods.write_text(json.dumps(document))
+        source = PodSource((), kubelet_pods)
+        for _ in range(looks):
+            source.placed(snapshot)
+        return capsys.readouterr().err
+
+    with LinuxNode(str(tree)) as node:
+        snapshot = node.observe()
+    assert told("6c1a4e95-6bb6-11e6-bc26-28d2444e470d") == ""
     said = "none of its 1 running pods has a cgroup here; see that it is the list of this node's kubelet"
-    assert run("plan", *arguments)[2].count(said) == 1
-    policy = tmp_path / "often.yaml"
-    policy.write_text(
-        "apiVersion: memqos.dev/v1alpha1\nkind: MemoryPolicy\nspec: {agent: {intervalSeconds: 0.1}}\n"
-    )
-    _, out, err = run("run", *arguments, "--policy", policy, "--state", tmp_path / "s", "--json")
-    assert json.loads(out)["ticks"] > 1
-    assert err.count(said) == 1
+    assert told("another", looks=3).count(said) == 1
 
 
 @pytest.fixture
@@ -362,6 +364,7 @@ def test_the_journal_tells_what_was_done_and_why(run, state: Path) -> None:  # t
     assert "memory.swap.max max -> 0 B: default/ledger gets the default, no swap: it chose nothing" in line
     status, out, _ = run("journal", "--state", state, "--last", "60", "--json")
     document = json.loads(out)
+    assert run("journal", "--state", state / "journal", "--last", "60", "--json")[1] == out
     assert document["turns"] > 0
     assert line in [f"{each['time']}  {each['text']}" for each in document["lines"]]
 
