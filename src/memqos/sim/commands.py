@@ -1,15 +1,17 @@
 """Command lines the simulator understands, and what each does to memory and files.
 
 =====================  ==================================================================================
-md5sum FILE            reads by 32 KiB at 5.67 µs of CPU a page (measured: 5.949 s of user time for 4 GiB)
-sha256sum FILE         the same at 10 µs a page
+md5sum FILE...         reads by 32 KiB at 5.67 µs of CPU a page (measured: 5.949 s of user time for 4 GiB)
+sha256sum FILE...      the same at 10 µs a page
 cat FILE...            reads by 128 KiB
-dd if= of= bs= count=  reads `if` (or zeroes), writes `of` (or throws away); sizes as dd has them; conv=fsync
+dd if= of= bs= count=  reads `if` to its end at most, or writes zeroes to `of`; sizes as dd has them;
+                       conv=fsync and fdatasync, noerror, sync
 sleep SECONDS          sleeps; `infinity` for ever; suffixes s, m, h, d
 stress-ng --vm N --vm-bytes SIZE [--vm-keep] [--vm-hang S] [--timeout S]
                        N processes that write their memory page by page, then read it; with --vm-keep the
                        same memory again and again, else mapped anew; hang 0 is for ever. A killed one is
-                       started again, as stress-ng does; after the timeout all of them end with 0
+                       started again, as stress-ng does; after the timeout all of them end with 0. What
+                       only says more or less is understood: -v, -q, --metrics-brief, --times, ...
 memqos workload FILE   the phases of the file (`memqos.workload.spec`)
 python3 -m memqos.lab.load mib= step= every= passes= pause= delay=
                        the laboratory's own program that holds memory
@@ -24,17 +26,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from memqos.errors import ExperimentError
 from memqos.sim import own
 from memqos.sim.job import Job
-from memqos.sim.words import inner_of, is_number, seconds_of, size_of
+from memqos.sim.stress import stress
+from memqos.sim.words import inner_of, seconds_of, size_of
 from memqos.units import MIB
 from memqos.workload.spec import (
-    PAGE,
     Allocate,
-    Free,
     Hold,
     MapFile,
     Phase,
@@ -47,11 +47,19 @@ from memqos.workload.spec import (
     WriteFile,
 )
 
-_MOST_WORKERS = 4096
-"""STRESS_PROCS_MAX of stress-ng."""
-
 KNOWN = "md5sum, sha256sum, cat, dd, sleep, stress-ng --vm, memqos workload"
 
+_USAGE = {
+    "md5sum": "md5sum FILE...",
+    "sha256sum": "sha256sum FILE...",
+    "cat": "cat FILE...",
+    "dd": "dd if=FILE of=/dev/null bs=SIZE, or dd if=/dev/zero of=FILE bs=SIZE count=N, with conv=fsync "
+    "or fdatasync",
+    "sleep": "sleep SECONDS",
+    "stress-ng": "stress-ng --vm N --vm-bytes SIZE with --vm-keep, --vm-hang S, --vm-method, --vm-populate, "
+    "--timeout S; no percentages",
+}
+"""What of a program is understood, for who wrote more than that."""
 
 TMPFS = ("/dev/shm/", "/run/", "/tmp/")  # noqa: S108 - where nodes and container images mount one
 
@@ -104,15 +112,20 @@ def _read(argv: Sequence[str], workloads: Mapping[str, Workload] | None) -> Job:
     job = parser(list(argv[1:])) if parser else None
     if job is None:
         problem = f"the command {shlex.join(argv)!r} is not simulated"
-        raise ExperimentError(problem, remedy=f"write one of {KNOWN}")
+        raise ExperimentError(problem, remedy=f"write {_USAGE.get(name, f'one of {KNOWN}')}")
     return job
+
+
+_HOW = ("-b", "--binary", "-t", "--text", "-z", "--zero", "--tag")
+"""Options that change what is printed."""
 
 
 def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
     def parse(args: list[str]) -> Job | None:
-        if len(args) != 1 or args[0].startswith("-"):
+        paths = [arg for arg in args if arg not in _HOW]
+        if not paths or any(path.startswith("-") for path in paths):
             return None
-        workload = Workload((ReadFile(args[0], block=32 << 10),))
+        workload = Workload(tuple(ReadFile(path, block=32 << 10) for path in paths))
         return Job(workload, page_ns, fadvise=True, own=own.plain(32 << 10))
 
     return parse
@@ -124,9 +137,15 @@ def _cat(args: list[str]) -> Job | None:
     return Job(Workload(tuple(ReadFile(arg) for arg in args)), 100, fadvise=True, own=own.plain(128 << 10))
 
 
+_SYNC = {"fsync", "fdatasync"}
+_CONV = {"noerror", "sync"}
+"""Conversions that leave the pages as they are; `notrunc` writes over what is cached, `sparse` nothing."""
+
+
 def _dd(args: list[str]) -> Job | None:
     options = dict(arg.partition("=")[::2] for arg in args)
-    if set(options) - {"if", "of", "bs", "count", "conv", "status"}:
+    made = set(options["conv"].split(",")) if "conv" in options else set()
+    if set(options) - {"if", "of", "bs", "count", "conv", "status"} or made - _CONV - _SYNC:
         return None
     block = size_of(options.get("bs", "512"), dd=True)
     count = size_of(options["count"], dd=True) if "count" in options else None
@@ -141,8 +160,8 @@ def _dd(args: list[str]) -> Job | None:
     if target != "/dev/null":
         if size is None or not zero:
             return None
-        phases.append(WriteFile(target, size, block=block, sync="fsync" in options.get("conv", "")))
-    return Job(Workload(tuple(phases)), 200, own=own.plain(block)) if phases else None
+        phases.append(WriteFile(target, size, block=block, sync=bool(made & _SYNC)))
+    return Job(Workload(tuple(phases)), 200, own=own.plain(block), to_end=True) if phases else None
 
 
 def _sleep(args: list[str]) -> Job | None:
@@ -152,36 +171,6 @@ def _sleep(args: list[str]) -> Job | None:
     if not times or None in times:
         return None
     return Job(Workload((Sleep(sum(time for time in times if time)),)), own=own.plain(0))
-
-
-def _stress(args: list[str]) -> Job | None:
-    options: dict[str, str] = {}
-    rest = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--") else [arg])]
-    while rest:
-        name = rest.pop(0)
-        name = {"-m": "--vm", "-t": "--timeout"}.get(name, name)
-        options[name] = "" if name in ("--vm-keep", "--vm-populate") else (rest.pop(0) if rest else "?")
-    known = {"--vm", "--vm-bytes", "--vm-keep", "--vm-hang", "--vm-populate", "--timeout", "--vm-method"}
-    if set(options) - known:
-        return None
-    number = options.get("--vm", "")
-    size = size_of(options.get("--vm-bytes", "256m"))
-    hang = seconds_of(options["--vm-hang"]) if "--vm-hang" in options else -1.0
-    timeout = seconds_of(options.get("--timeout", "0"))  # without one it is a day
-    if not is_number(number) or not 0 < int(number) <= _MOST_WORKERS or not size:
-        return None
-    if hang is None or timeout is None:
-        return None
-    # each has its share, of whole pages and one at least (stress-vm.c, MIN_VM_BYTES)
-    size = max(PAGE, size // int(number) // PAGE * PAGE)
-    pause: tuple[Phase, ...] = () if hang < 0 else (Hold(),) if hang == 0 else (Sleep(hang),)
-    once: tuple[Phase, ...] = (Touch("vm", write=True), *pause, Touch("vm"))
-    if "--vm-keep" in options:
-        phases: tuple[Phase, ...] = (Allocate("vm", size), Repeat(once))
-    else:
-        phases = (Repeat((Allocate("vm", size), *once, Free("vm"))),)
-    job = Job(Workload(phases), 400, processes=int(number), respawn=True)
-    return replace(job, timeout=timeout or None)
 
 
 def _load(args: list[str]) -> Job | None:
@@ -223,6 +212,6 @@ _PARSERS: dict[str, Callable[[list[str]], Job | None]] = {
     "cat": _cat,
     "dd": _dd,
     "sleep": _sleep,
-    "stress-ng": _stress,
+    "stress-ng": stress,
     "memqos.lab.load": _load,
 }

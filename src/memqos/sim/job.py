@@ -16,7 +16,8 @@ class Job:
     `fadvise`: it announces sequential reading (POSIX_FADV_SEQUENTIAL), which doubles the readahead.
     It ends with `refused` when it maps more than all memory and swap (vm.overcommit_memory=0: mm/util.c,
     `__vm_enough_memory`). It prints its `results` as JSON lines, or what it `says` after its n-th touch
-    phase. After `timeout` seconds all of its processes end with 0.
+    phase. After `timeout` seconds all of its processes end with 0. `to_end`: it stops at a file's end,
+    however much it was told to read; a workload goes on at the begin.
     """
 
     workload: Workload
@@ -29,3 +30,4 @@ class Job:
     own: Own = NOTHING
     refused: int = 1
     timeout: float | None = None
+    to_end: bool = False

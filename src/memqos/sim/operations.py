@@ -184,7 +184,9 @@ class Operations:
     def wanted(self, action: ReadFile) -> int:
         """Bytes that a phase reads of its file, in all its passes."""
         size = self._files.sizes[action.path]
-        return action.bytes if action.bytes is not None else size * action.passes
+        if action.bytes is None:
+            return size * action.passes
+        return min(action.bytes, size) if self._job.to_end else action.bytes
 
 
 def unit_of(action: ReadFile) -> int:

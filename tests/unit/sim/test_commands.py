@@ -79,7 +79,6 @@ def test_a_workload_file_is_looked_up_by_its_path() -> None:
     "command",
     [
         "nginx -g off",
-        "md5sum",
         "md5sum -c sums",
         "sleep soon",
         "sleep -1",
@@ -94,17 +93,38 @@ def test_a_workload_file_is_looked_up_by_its_path() -> None:
         "stress-ng --vm ²",
         "stress-ng --vm 5000",
         "stress-ng --vm 1 --timeout -5",
+        "stress-ng --vm 1 --vm-bytes 80%",
         "dd if=/data/a count=²",
-        "dd of=/data/x",
+        "dd if=/dev/zero of=/data/x count=8 conv=sparse",
+        "dd if=/data/a iflag=direct",
         "stress-ng --cpu 2",
         "sh -c nginx",
         "cat",
     ],
 )
-def test_an_unknown_command_is_named(command: str) -> None:
-    with pytest.raises(ExperimentError, match="is not simulated; write one of md5sum") as caught:
-        understand(shlex.split(command))
-    assert shlex.split(command)[-1] in str(caught.value)
+def test_an_unknown_command_is_named_with_what_is_understood(command: str) -> None:
+    words = shlex.split(command)
+    with pytest.raises(ExperimentError, match="is not simulated; write ") as caught:
+        understand(words)
+    assert words[-1] in str(caught.value)
+    known = {"md5sum", "sleep", "dd", "cat", "stress-ng"}
+    assert caught.value.remedy.startswith(f"write {words[0] if words[0] in known else 'one of md5sum'}")
+
+
+@pytest.mark.parametrize("conv", ["fsync", "fdatasync", "noerror,fdatasync"])
+def test_dd_waits_for_the_disk_when_it_is_told_to(conv: str) -> None:
+    job = understand(shlex.split(f"dd if=/dev/zero of=/data/x bs=1M count=24 conv={conv}"))
+    assert job.workload.phases == (WriteFile("/data/x", 24 * MIB, block=MIB, sync=True),)
+
+
+def test_sums_of_several_files_read_one_after_another() -> None:
+    job = understand(shlex.split("md5sum -b /data/a /data/b"))
+    assert job.workload.phases == (ReadFile("/data/a", block=32 << 10), ReadFile("/data/b", block=32 << 10))
+
+
+def test_what_stress_ng_says_is_not_what_it_does() -> None:
+    plain = shlex.split("stress-ng --vm 1 --vm-bytes 64M --timeout 5s")
+    assert understand([*plain, "--metrics-brief", "-q"]) == understand(plain)
 
 
 def test_a_shell_may_throw_away_what_the_command_prints() -> None:

@@ -87,6 +87,13 @@ def test_a_reader_below_its_limit_reads_its_file_once_more_than_memory_holds() -
     assert seen.pod.memory_peak == 8 * MIB
 
 
+def test_dd_stops_at_the_end_of_its_file_however_much_it_may_read() -> None:
+    played = Played(pod("a", "dd if=/data/f of=/dev/null bs=1M count=40"), files={"/data/f": 8 * MIB})
+    assert played.phase == "Succeeded"
+    assert played.moved("rbytes") == 8 * MIB
+    assert played.results[0].bytes_read == 8 * MIB
+
+
 def test_a_command_that_is_not_simulated_is_named_with_its_pod() -> None:
     with pytest.raises(ExperimentError, match="a/main: the command 'nginx' is not simulated"):
         Played(pod("a", "nginx"))
