@@ -16,6 +16,7 @@ class Files:
         self.disk = disk
         self.sizes = dict(sizes)
         self.objects = {path: machine.file(size, disk) for path, size in sizes.items()}
+        self._made: dict[tuple[str, int], int] = {}
 
     def find(self, path: str) -> int:
         """The object of a file that exists; raises `ExperimentError`."""
@@ -26,9 +27,13 @@ class Files:
     def truncate(self, path: str, size: int) -> int:
         """Empty a file or create it, with room for `size` bytes."""
         self.sizes[path] = size
+        pages = -(-size // PAGE)
         if path in self.objects:
-            self.machine.free_object(self.objects[path])
-            if self.machine.pages_of(self.objects[path]) == -(-size // PAGE):
-                return self.objects[path]
-        self.objects[path] = self.machine.file(size, self.disk)
+            old = self.objects[path]
+            self.machine.free_object(old)
+            self._made[path, self.machine.pages_of(old)] = old
+        # a file that is written with the same size again lies where it lay, so that memory here does not grow
+        if (path, pages) not in self._made:
+            self._made[path, pages] = self.machine.file(size, self.disk)
+        self.objects[path] = self._made[path, pages]
         return self.objects[path]

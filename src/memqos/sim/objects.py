@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from memqos.errors import ExperimentError
 from memqos.sim.arrays import PAGE, Arrays
 from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
+
+_WRITTEN_NS = 1_000_000_000
+"""By then a write to swap that was under way when its region went has ended."""
 
 
 class Objects(Arrays):
@@ -22,6 +27,7 @@ class Objects(Arrays):
         super().__init__(profile, spec, costs)
         self.pages = 0
         self._table_end = 0
+        self._unmapped: dict[int, int] = {}
 
     def order(self, what: int, a: int = 0, b: int = 0, c: int = 0) -> int:
         """Have the compiled kernels do something (`kernels.control`)."""
@@ -77,11 +83,40 @@ class Objects(Arrays):
 
     def region(self, task: int, size: int, *, zero: bool = False) -> int:
         """Map anonymous memory into a task; nothing is charged until it is touched."""
-        o = self._add_object(k.ANON_OBJ, size, 512)
+        o = self._spare(-(-size // PAGE))
+        if o < 0:
+            o = self._add_object(k.ANON_OBJ, size, 512)
+        self.m.obj[o, k.O_KIND] = k.ANON_OBJ
         self.m.obj[o, k.O_TASK] = task
         self.m.obj[o, k.O_MAPCG] = self.m.task[task, k.T_CG]
         self.m.obj[o, k.O_ZERO] = int(zero)
         return o
+
+    def unmapped(self, o: int) -> None:
+        """A region was munmapped whole: nothing is left of it, and its place may be given to another."""
+        self.m.obj[o, k.O_KIND] = k.GONE
+        self._unmapped[o] = int(self.m.g[k.NOW])
+
+    def _spare(self, pages: int) -> int:
+        """The place of a region of so many pages that is gone, emptied; -1 when there is none.
+
+        Without this a program that maps its memory anew all the time, as stress-ng does, and one that is
+        started again and again, would need ever more of this machine's memory.
+        """
+        table: Any = self.m.obj
+        obj = table[: self.m.g[k.NOBJ]]
+        for o in np.flatnonzero((obj[:, k.O_KIND] == k.GONE) & (obj[:, k.O_PAGES] == pages)):
+            base, task = int(obj[o, k.O_BASE]), int(obj[o, k.O_TASK])
+            since = self._unmapped.get(int(o), int(self.m.task[task, k.T_ENDED]))
+            if self.m.blk[base >> 9, k.B_OBJ] != o:
+                continue  # a mapping, which lies where its file does
+            if self.spec.swap and self.m.g[k.NOW] - since < _WRITTEN_NS:
+                continue
+            self._unmapped.pop(int(o), None)
+            obj[o] = 0
+            obj[o, k.O_BASE], obj[o, k.O_PAGES] = base, pages
+            return int(o)
+        return -1
 
     def mapping(self, task: int, file: int, size: int) -> int:
         """Map the first bytes of a file, shared, into a task; return the mapping's object number."""

@@ -73,12 +73,7 @@ class Operations:
             row[k.P_CHUNK] = max(1, action.block // PAGE)
             yield [row, {k.P_OP: k.OP_SYNC, k.P_OBJ: obj}] if action.sync else [row]
         elif isinstance(action, Free):
-            region_ = self._regions[action.region]
-            keep = 0 if action.size is None else region_.pages - action.size // PAGE
-            if action.size is None:
-                del self._regions[action.region]
-            mapped = region_.obj if region_.mapping < 0 else region_.mapping
-            yield [{k.P_OP: k.OP_FREE, k.P_OBJ: mapped, k.P_FIRST: max(0, keep)}]
+            yield from self._free(action)
         elif isinstance(action, Requests):
             yield from self._requests(step, action, tell)
         elif isinstance(action, Sleep):
@@ -92,6 +87,16 @@ class Operations:
         held = [each.obj if each.mapping < 0 else each.mapping for each in self._regions.values()]
         self._regions.clear()
         return [{k.P_OP: k.OP_FREE, k.P_OBJ: obj, k.P_FIRST: 0} for obj in held]
+
+    def _free(self, action: Free) -> Iterator[list[Row]]:
+        region = self._regions[action.region]
+        keep = 0 if action.size is None else region.pages - action.size // PAGE
+        if action.size is None:
+            del self._regions[action.region]
+        mapped = region.obj if region.mapping < 0 else region.mapping
+        yield [{k.P_OP: k.OP_FREE, k.P_OBJ: mapped, k.P_FIRST: max(0, keep)}]
+        if action.size is None and region.mapping < 0:
+            self._machine.unmapped(region.obj)
 
     def _row(self, op: int, obj: int, count: int, rate: int | None = None) -> Row:
         row = {

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -92,6 +92,41 @@ def test_dd_stops_at_the_end_of_its_file_however_much_it_may_read() -> None:
     assert played.phase == "Succeeded"
     assert played.moved("rbytes") == 8 * MIB
     assert played.results[0].bytes_read == 8 * MIB
+
+
+def anew(times: int) -> tuple[Action | Repeat, ...]:
+    """Memory that is mapped and touched anew, and a file written anew in two sizes, so many times."""
+    phases = (
+        Allocate("heap", 16 * MIB),
+        Touch("heap", write=True),
+        Free("heap"),
+        WriteFile("/data/log", 4 * MIB),
+        WriteFile("/data/log", 5 * MIB),
+        Sleep(2.0),
+    )
+    return (Repeat(phases, times=times),)
+
+
+def test_what_is_mapped_and_written_anew_all_the_time_takes_no_more_memory_here(
+    check: Callable[[Machine], None],
+) -> None:
+    few, many = (Played(pod("a", "memqos workload w"), 99, workload=anew(n)) for n in (3, 9))
+    assert (few.phase, many.phase) == ("Succeeded", "Succeeded")
+    assert many.machine.pages == few.machine.pages
+    check(many.machine)
+    # and each time it is the same work on fresh pages
+    faults = [(seen.pod.memory_stat or {})["pgfault"] for seen in (few, many)]
+    assert faults[1] - faults[0] >= 6 * 4096
+
+
+def test_a_program_that_is_started_again_takes_no_more_memory_here() -> None:
+    leak = (Allocate("heap", 16 * MIB), Touch("heap", write=True))
+    short, long = (
+        Played(pod("a", "memqos workload w", "4Mi", policy="Always"), seconds, workload=leak)
+        for seconds in (15, 200)
+    )
+    assert long.main.restarts > short.main.restarts > 1
+    assert long.machine.pages == short.machine.pages
 
 
 def test_a_command_that_is_not_simulated_is_named_with_its_pod() -> None:
