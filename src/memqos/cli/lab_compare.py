@@ -83,7 +83,7 @@ def compare(
         recorded = out
         _run(chosen, wanted, runs, out)
     with opened(recorded) as directory:
-        rows, missing, stale = _compared_all(chosen, wanted, directory, every=every)
+        rows, missing, stale = _compared_all(chosen, wanted, directory, given=recorded, every=every)
     if stale and not every:
         raise LabError(f"recorded before something was changed, so record it anew: {'; '.join(stale)}")
     output = Output(as_json=as_json)
@@ -117,7 +117,7 @@ def _run(experiments: list[Experiment], kernels: tuple[str, ...], runs: int, out
 
 
 def _compared_all(
-    experiments: list[Experiment], kernels: tuple[str, ...], recorded: Path, *, every: bool
+    experiments: list[Experiment], kernels: tuple[str, ...], recorded: Path, *, given: Path, every: bool
 ) -> tuple[list[Row], list[str], list[str]]:
     """Return the rows, what was not recorded (told with `every`, else an error), and what is left out."""
     from memqos.lab.recorded import is_recorded
@@ -130,13 +130,15 @@ def _compared_all(
             if every and not is_recorded(recorded, experiment, kernel):
                 missing.append(f"{experiment.name} on {kernel}")
             else:
-                found, left_out = _compared(experiment, kernel, recorded)
+                found, left_out = _compared(experiment, kernel, recorded, given)
                 rows += found
                 stale += left_out
     return rows, missing, stale
 
 
-def _compared(experiment: Experiment, kernel: str, recorded: Path) -> tuple[list[Row], list[str]]:
+def _compared(
+    experiment: Experiment, kernel: str, recorded: Path, given: Path
+) -> tuple[list[Row], list[str]]:
     """Compare what is up to date; also say of which variants nothing is, and why."""
     from memqos.lab.compare import compare as compare_recordings
     from memqos.lab.recorded import recordings_in
@@ -146,7 +148,7 @@ def _compared(experiment: Experiment, kernel: str, recorded: Path) -> tuple[list
 
     rows: list[Row] = []
     stale = []
-    for name, found in recordings_in(recorded, experiment, kernel).items():
+    for name, found in recordings_in(recorded, experiment, kernel, given=given).items():
         now = play(experiment, name)
         # in the guest only a kubelet that the variant names evicts
         room = median_room(each.recording for each in found)

@@ -109,7 +109,9 @@ def chosen_experiments(
     """Return what `experiments_options` chose; raises `ExperimentError`."""
     from memqos.lab.catalogue import find_experiments, list_experiments
 
-    if every == bool(names):
+    if every and names:
+        raise ExperimentError(f"{names[0]} is named beside --all", remedy="give one of the two")
+    if not every and not names:
         raise ExperimentError(
             "no experiment is named", remedy="name some of `memqos lab list`, or give --all"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from memqos.errors import InputError
 from memqos.workload.parse import load_workload
 
 
@@ -26,7 +27,12 @@ def command(file: Path, results: Path | None, check: bool) -> None:
     Each phase leaves one line of JSON: its times, pages, bytes, faults and latencies. SIGTERM and SIGINT end
     it with the results so far and exit code 0. `pydoc memqos.workload.spec` describes the file.
     """
-    workload = load_workload(file)
+    try:
+        workload = load_workload(file)
+    except InputError as error:
+        from memqos.lab.yamllines import placed
+
+        raise placed(error) from None
     if check:
         click.echo(f"{file}: a workload of {len(workload.phases)} phases, seed {workload.seed}")
         return

@@ -34,7 +34,7 @@ def find_experiments(names: Iterable[str]) -> list[Experiment]:
     for name in names:
         if name in known:
             found.append(read(known[name]))
-        elif name.endswith((".yaml", ".yml")):
+        elif name.endswith((".yaml", ".yml")) or Path(name).is_file():
             found.append(read(Path(name)))
         else:
             raise ExperimentError(

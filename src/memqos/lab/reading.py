@@ -13,8 +13,15 @@ from memqos.lab.experiment import Experiment
 from memqos.lab.expression import FUNCTIONS
 from memqos.lab.questions import QUESTIONS
 from memqos.lab.variant import play, size_of
-from memqos.lab.yamllines import convert, load
+from memqos.lab.yamllines import convert, line_of, load
 from memqos.units import MIB
+
+_PLAYED = {
+    "Pod": "list it under `pods` of an Experiment, as examples/scenarios/mixed.yaml does",
+    "Workload": "let a pod of an Experiment run it: command: [memqos, workload, FILE]",
+    "MemoryPolicy": "give it with --policy",
+}
+"""What to do with a file of another kind."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -31,6 +38,13 @@ def read(path: Path) -> Experiment:
     if isinstance(data, dict) and {"source", "lines"} & data.keys():
         raise ExperimentError(
             "the fields source and lines are memqos's own; leave them out", source=str(path)
+        )
+    if isinstance(data, dict) and data.get("kind") not in (None, "Experiment"):
+        raise ExperimentError(
+            f"is of kind {data['kind']}, not Experiment",
+            source=f"{path}:{line_of('$.kind', lines)}",
+            field="kind",
+            remedy=_PLAYED.get(str(data["kind"]), "give an Experiment, as examples/scenarios/mixed.yaml is"),
         )
     experiment: Experiment = convert(data, Experiment, str(path), lines, "$")
     experiment = msgspec.structs.replace(experiment, source=str(path), lines=lines)
@@ -83,7 +97,9 @@ def _check_expressions(experiment: Experiment) -> None:
         unknown = sorted(expression.calls - known) or sorted(expression.names - measures.keys())
         if unknown:
             raise ExperimentError(
-                f"{unknown[0]} is not known", source=expression.place, remedy=f"use {sorted(known)}"
+                f"{unknown[0]} is not known",
+                source=expression.place,
+                remedy=f"use {', '.join(sorted(known | measures.keys()))}",
             )
     circle = amounts.cycle({name: each.names for name, each in measures.items()})
     if circle:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from memqos.errors import LabError
-from memqos.lab.experiment import Experiment, Play
+from memqos.lab.experiment import EXPERIMENTS, Experiment, Play
 from memqos.lab.machine import machine_of
 from memqos.lab.recording import Recording, decode
 from memqos.lab.run import Machine
@@ -66,16 +66,25 @@ def is_recorded(directory: Path, experiment: Experiment, kernel: str) -> bool:
     return any(directory.glob(out)) or any(directory.glob(f"*/{out}"))
 
 
-def recordings_in(directory: Path, experiment: Experiment, kernel: str) -> dict[str, list[Found]]:
-    """Find the recordings of an experiment, by variant; raises `LabError` when there is none of one."""
+def recordings_in(
+    directory: Path, experiment: Experiment, kernel: str, *, given: Path | None = None
+) -> dict[str, list[Found]]:
+    """Find the recordings of an experiment, by variant; raises `LabError` when there is none of one.
+
+    `given` is what a person named: the directory, or the archive that was unpacked there.
+    """
     found: dict[str, list[Found]] = {}
     for name in experiment.variant_names:
         paths = _files(directory, experiment, kernel, name)
         found[name] = [Found(path, decode(path.read_bytes(), source=str(path))) for path in paths]
         if not found[name]:
+            place = given or directory
+            file = Path(experiment.source)
+            called = experiment.name if file.parent == EXPERIMENTS else file
+            out, then = (f"{place}", "") if place.is_dir() else ("DIR", f", and memqos lab keep DIR {place}")
             raise LabError(
-                f"{directory} has no recording of {experiment.name}, {name}, on {kernel}: memqos lab run "
-                f"{experiment.name} --kernel {kernel} --out {directory}"
+                f"{place} has no recording of {experiment.name}, {name}, on {kernel}: memqos lab run "
+                f"{called} --kernel {kernel} --out {out}{then}"
             )
     return found
 

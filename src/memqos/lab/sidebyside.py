@@ -71,7 +71,7 @@ def find_scenario(name: str) -> Experiment:
     known = scenarios | {each: path for each, path in shipped().items() if each not in scenarios}
     if name in known:
         found = read(known[name])
-    elif name.endswith((".yaml", ".yml")):
+    elif name.endswith((".yaml", ".yml")) or Path(name).is_file():
         found = read(Path(name))
     else:
         remedy = f"use {', '.join(known)}, or a file"

@@ -9,6 +9,8 @@ from typing import Any, Final
 from memqos.errors import ExperimentError, InputError
 from memqos.lab.experiment import WORKLOADS, Experiment, Play
 from memqos.lab.manifests import commands_of, manifests_of
+from memqos.lab.variant import name_of
+from memqos.lab.yamllines import placed
 from memqos.sim.commands import files_read, understand, written
 from memqos.sim.job import Job
 from memqos.units import format_bytes, parse_bytes
@@ -32,7 +34,10 @@ def _workload(experiment: Experiment, variant: Play, path: str) -> Workload:
     """Read a workload file, or one of the experiment's own."""
     home, _, name = path.rpartition("/")
     if home != WORKLOADS:
-        return load_workload(Path(path))
+        try:
+            return load_workload(Path(path))
+        except ExperimentError as error:
+            raise placed(error) from None
     if name not in variant.workloads:
         raise ExperimentError(
             f"there is no workload {name!r}",
@@ -42,7 +47,8 @@ def _workload(experiment: Experiment, variant: Play, path: str) -> Workload:
     try:
         return workload_from(workload_document(variant.workloads[name]))
     except ExperimentError as error:
-        raise error.at(source=experiment.place("$.workloads"), field=f"workloads.{name}") from None
+        inside = error.at(field=f"workloads.{name}")
+        raise inside.at(source=experiment.place(f"$.{inside.field}")) from None
 
 
 def check_commands(experiment: Experiment, variant: Play) -> None:
@@ -60,35 +66,50 @@ def check_commands(experiment: Experiment, variant: Play) -> None:
     for pod in manifests_of(variant).pods:
         for container in pod.all_containers:
             argv = [*container.command, *container.args]
-            jobs.append((pod.name, "$.pods", _understood(experiment, argv, workloads, "$.pods", pod.name)))
+            place = _command_of(experiment, pod.name, container.name)
+            jobs.append((place, _understood(experiment, argv, workloads, place)))
     for index, step in enumerate(variant.timeline):
         if step.exec is not None:
-            place, pod_name = f"$.timeline[{index}].exec", step.exec.pod
-            job = _understood(experiment, step.exec.command, workloads, place, pod_name)
-            jobs.append((pod_name, place, job))
+            place = f"timeline[{index}].exec.command"
+            jobs.append((place, _understood(experiment, step.exec.command, workloads, place)))
     _check_files(experiment, variant, jobs)
 
 
-def _check_files(experiment: Experiment, variant: Play, jobs: Sequence[tuple[str, str, Job]]) -> None:
+def _command_of(experiment: Experiment, pod: str, container: str) -> str:
+    """The path of a container's command in the document; of its pod when it has none of its own there."""
+    for index, document in enumerate(experiment.pods):
+        name = name_of(document)
+        if document.get("kind") != "Pod" or name not in (pod, pod.rpartition("-")[0]):
+            continue
+        if name != pod and name not in experiment.copies:
+            continue
+        for part in ("initContainers", "containers"):
+            for number, each in enumerate(document["spec"].get(part) or ()):
+                if each.get("name") == container:
+                    return f"pods[{index}].spec.{part}[{number}].command"
+    return "pods"
+
+
+def _check_files(experiment: Experiment, variant: Play, jobs: Sequence[tuple[str, Job]]) -> None:
     """Every file that is read is listed or written by somebody, and the disk has room for what is written."""
     sizes = {f"{_DATA}{path}": size for path, size in variant.files.items()}
-    for pod, place, job in jobs:
+    for place, job in jobs:
         for path, size in written(job.workload.phases):
             sizes[path] = max(size, sizes.get(path, 0))
             if size > _room(experiment, variant):
                 raise ExperimentError(
                     f"{path} of {format_bytes(size)} does not fit on the disk data",
-                    source=experiment.place(place),
-                    field=f"pod {pod}",
+                    source=experiment.place(f"$.{place}"),
+                    field=place,
                     remedy="make the disk larger or the file smaller",
                 )
-    for pod, place, job in jobs:
+    for place, job in jobs:
         missing = next((path for path in files_read(job.workload.phases) if path not in sizes), None)
         if missing is not None:
             raise ExperimentError(
                 f"there is no file {missing}",
-                source=experiment.place(place),
-                field=f"pod {pod}",
+                source=experiment.place(f"$.{place}"),
+                field=place,
                 remedy=f"list it in files; that of `path: NAME` is {_DATA}NAME",
             )
 
@@ -114,11 +135,11 @@ def _in_memory(volume: Any) -> bool:
 
 
 def _understood(
-    experiment: Experiment, argv: Sequence[str], workloads: Mapping[str, Workload], path: str, pod: str
+    experiment: Experiment, argv: Sequence[str], workloads: Mapping[str, Workload], place: str
 ) -> Job:
     try:
         return understand(argv, workloads)
     except InputError as error:
         raise ExperimentError(
-            error.problem, source=experiment.place(path), field=f"pod {pod}", remedy=error.remedy
+            error.problem, source=experiment.place(f"$.{place}"), field=place, remedy=error.remedy
         ) from None

@@ -22,6 +22,13 @@ def check(experiment: Experiment, variant: Play) -> None:
     groups |= {name: [name] for name in pods}
     here: set[str] = set()
     named: set[tuple[str, str]] = set()
+    if not variant.timeline:
+        raise ExperimentError(
+            "is empty, so nothing would happen",
+            source=experiment.place("$.timeline"),
+            field="timeline",
+            remedy="start a pod, and let time pass: - sleep: 60",
+        )
     for index, step in enumerate(variant.timeline):
         if isinstance(step.write, WriteKnob) and step.write.value != "max":
             size_of(experiment, f"$.timeline[{index}].write.value", step.write.value)

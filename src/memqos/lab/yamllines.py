@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
-from memqos.errors import ExperimentError
+from memqos.errors import ExperimentError, InputError
+from memqos.lab.yamltypes import explain
 
 _DEPTH = 50
 
@@ -97,9 +99,22 @@ def convert(data: Any, kind: type[Any], source: str, lines: Mapping[str, int], b
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        where = _settled(base + path.rstrip("`"), lines)
+        said, _, path = str(error).partition(" - at `$")
+        inner = _settled(base + path.rstrip("`"), lines)
+        wrong = explain(said, data, kind, f"${inner.removeprefix(base)}")
+        where = base + wrong.path.removeprefix("$")
         line = line_of(where, dict(lines))
+        field = where.removeprefix("$").strip(".")
         raise ExperimentError(
-            problem, source=f"{source}:{line}", field=where.removeprefix("$").strip(".")
+            wrong.problem, source=f"{source}:{line}", field=field, remedy=wrong.remedy
         ) from None
+
+
+def placed(error: InputError) -> InputError:
+    """Return the same error with the line of its field, where its source is a file that can be read."""
+    try:
+        text = Path(error.source).read_text(encoding="utf-8")
+        _, lines = load(text, source=error.source)
+    except (OSError, ValueError, ExperimentError):
+        return error
+    return error.at(source=f"{error.source}:{line_of(f'$.{error.field}', lines)}") if error.field else error

@@ -29,8 +29,14 @@ def changed(tmp_path: Path, at: str, value: Any) -> Path:
 @pytest.mark.parametrize(
     ("at", "value", "error"),
     [
-        ("colour", "red", "Object contains unknown field `colour`"),
-        ("node.ram", "1Gi", "node: Object contains unknown field `ram`"),
+        ("colour", "red", "colour: there is no such field; use apiVersion, copies, disks, every, "),
+        ("node.ram", "1Gi", "node.ram: there is no such field; use cpus, memory, mglru, readAheadKb, "),
+        ("node.memory", 5, "node.memory: 5 is a whole number, not text; write text, in quotes"),
+        ("node.thp", "maybe", 'node.thp: "maybe" is not known; write always, madvise, never'),
+        ("disks.data.iops", "many", 'disks.data.iops: "many" is text, not a whole number; write a whole'),
+        ("timeline.2", {"explode": 1}, "timeline[2].explode: there is no such field; use at, dropCaches, "),
+        ("timeline", [], "timeline: is empty, so nothing would happen; start a pod"),
+        ("kind", "Pod", "kind: is of kind Pod, not Experiment; list it under `pods` of an Experiment"),
         ("node.memory", "-1Gi", "node.memory: '-1Gi' is negative"),
         ("node.memory", "1Mi", "node.memory: a node has 256Mi at least"),
         ("node.cpus", 0, "node.cpus: 0 is no number of CPUs; write 1 to 512"),

@@ -105,12 +105,12 @@ def test_all_variants_run_once_before_any_runs_again(tmp_path: Path):
 @pytest.mark.parametrize(
     ("was", "becomes", "line", "says"),
     [
-        ("kind: Experiment", "kind: Pod", 2, "kind|Invalid enum"),
+        ("kind: Experiment", "kind: Pod", 2, "is of kind Pod, not Experiment"),
         ("name: x", "name: x\nname: y", 4, "given twice"),
-        ("title: A title", "titel: A title", 1, "titel|title"),
+        ("title: A title", "titel: A title", 4, "there is no such field"),
         ("  data: {size: 64Mi,", "  data: {size: 64Mx,", 7, "not a quantity"),
         ("  data: {size: 64Mi,", "  data: {size: 1Ki,", 7, "1Mi"),
-        ("iops: 100", "iops: fast", 7, "int"),
+        ("iops: 100", "iops: fast", 7, "not a whole number"),
         ("path: big", "path: ../etc/passwd", 9, "stay on the data disk"),
         ("set: {size: 8Mi, limit", "set: {size: 8Mi, limits", 13, "limit.* has no value"),
         ("name: large", "name: small", 12, "taken, or not a word"),

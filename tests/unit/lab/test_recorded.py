@@ -5,7 +5,7 @@ import pytest
 
 from memqos.errors import LabError
 from memqos.lab.campaign import plays_of
-from memqos.lab.experiment import Experiment, Variant
+from memqos.lab.experiment import EXPERIMENTS, Experiment, Variant
 from memqos.lab.recorded import Found, recordings_in
 from memqos.lab.recording import Recording, Written, encode
 from memqos.lab.variant import play
@@ -57,8 +57,17 @@ def test_a_variant_whose_name_ends_in_a_number_is_no_repeat_of_another(tmp_path:
 
 
 def test_what_is_not_recorded_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=rf"memqos lab run /b/x\.yaml --kernel 6\.12 --out {tmp_path}"):
+        recordings_in(tmp_path, experiment("/b/x.yaml"), "6.12")
+    shipped = experiment(str(EXPERIMENTS / "x.yaml"))
     with pytest.raises(LabError, match=r"memqos lab run x --kernel 6\.12"):
-        recordings_in(tmp_path, experiment(), "6.12")
+        recordings_in(tmp_path, shipped, "6.12")
+
+
+def test_an_archive_is_named_itself_not_the_folder_it_was_unpacked_to(tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar.xz"
+    with pytest.raises(LabError, match=rf"^{archive} has .* --out DIR, and memqos lab keep DIR {archive}$"):
+        recordings_in(tmp_path, experiment(), "6.12", given=archive)
 
 
 def test_a_recording_of_the_same_experiment_elsewhere_is_up_to_date(tmp_path: Path) -> None:

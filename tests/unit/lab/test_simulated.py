@@ -44,8 +44,8 @@ def experiment(
         "title": "t",
         "study": "s",
         "node": {"memory": "256Mi"},
-        "pods": pods,
-        "timeline": list(timeline),
+        "pods": pods or [pod("idle", "sleep", "1")],
+        "timeline": list(timeline) or [{"start": "idle"}],
     }
     path.write_text(yaml.safe_dump({**document, **rest}))
     return read(path)
@@ -135,9 +135,9 @@ def test_the_same_experiment_leaves_the_same_recording_and_it_can_be_kept(tmp_pa
     assert encode(decode(first)) == first
 
 
-def test_a_command_that_is_not_simulated_is_named_with_its_pod(tmp_path: Path) -> None:
+def test_a_command_that_is_not_simulated_is_not_played(tmp_path: Path) -> None:
     wanted = experiment(tmp_path, [pod("web", "nginx", "-g")], {"start": "web"})
-    with pytest.raises(ExperimentError, match="pod web: the command 'nginx -g' is not simulated"):
+    with pytest.raises(ExperimentError, match="command: the command 'nginx -g' is not simulated"):
         played(wanted)
 
 
@@ -205,12 +205,24 @@ def checked(wanted: Experiment) -> str:
     return ""
 
 
+def test_a_command_that_is_not_simulated_is_named_with_its_own_line(tmp_path: Path) -> None:
+    second = pod("second", "sleep", "1", initContainers=[{"name": "first", "command": ["nginx", "-t"]}])
+    wanted = experiment(tmp_path, [pod("first", "sleep", "1"), second], {"start": "first"})
+    lines = Path(wanted.source).read_text().splitlines()
+    line = next(number for number, text in enumerate(lines) if "nginx" in text)
+    where = f"{wanted.source}:{line}: pods[1].spec.initContainers[0].command: "
+    assert checked(wanted).startswith(f"{where}the command 'nginx -t' is not simulated")
+    copied = structs.replace(wanted, copies={"second": 2})
+    assert checked(copied) == checked(wanted)
+
+
 def test_a_file_that_nobody_lists_or_writes_is_an_error_before_anything_is_played(tmp_path: Path) -> None:
     disks = {"data": {"size": "16Mi"}}
     reader = pod("reader", "cat", "/data/f")
     error = checked(experiment(tmp_path, [reader], {"start": "reader"}, disks=disks))
     assert error.endswith(
-        "pod reader: there is no file /data/f; list it in files; that of `path: NAME` is /data/NAME"
+        "pods[0].spec.containers[0].command: there is no file /data/f; list it in files; that of "
+        "`path: NAME` is /data/NAME"
     )
     assert error.startswith(f"{tmp_path}/x.yaml:")
     writer = pod("writer", "dd", "if=/dev/zero", "of=/data/f", "bs=1M", "count=8")
@@ -220,7 +232,7 @@ def test_a_file_that_nobody_lists_or_writes_is_an_error_before_anything_is_playe
 def test_a_file_larger_than_the_disk_cannot_be_written(tmp_path: Path) -> None:
     writer = pod("writer", "dd", "if=/dev/zero", "of=/data/f", "bs=1M", "count=17")
     error = checked(experiment(tmp_path, [writer], {"start": "writer"}, disks={"data": {"size": "16Mi"}}))
-    assert "pod writer: /data/f of 17 MiB does not fit on the disk data" in error
+    assert "pods[0].spec.containers[0].command: /data/f of 17 MiB does not fit on the disk data" in error
 
 
 @pytest.mark.parametrize("volumes", [5, [{"name": "v", "emptyDir": "x"}], [{"name": "v", "emptyDir": {}}]])

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
+from msgspec import Struct
 
 from memqos.errors import ExperimentError
-from memqos.lab.yamllines import convert, load
+from memqos.lab.yamllines import convert, load, placed
 
 
 @pytest.mark.parametrize("text", ["- " * 50_000, "[" * 50_000])
@@ -21,6 +24,25 @@ def test_what_is_not_plain_yaml_is_an_error_of_one_line(text: str) -> None:
 def test_the_value_of_a_mapping_is_named_by_its_key() -> None:
     data, lines = load("disks:\n  data:\n    iops: 1.5\n", source="e.yaml")
     kind = dict[str, dict[str, dict[str, int]]]
-    with pytest.raises(ExperimentError, match=r"Expected `int`, got `float`") as caught:
+    with pytest.raises(ExperimentError, match=r"1\.5 is a number, not a whole number") as caught:
         convert(data, kind, "e.yaml", lines, "$")
     assert (caught.value.source, caught.value.field) == ("e.yaml:3", "disks.data.iops")
+
+
+def test_a_field_that_is_missing_is_named() -> None:
+    class Thing(Struct, forbid_unknown_fields=True):
+        size: int
+
+    data, lines = load("things:\n- {size: 1}\n- {}\n", source="e.yaml")
+    with pytest.raises(ExperimentError, match="is missing; give it a value") as caught:
+        convert(data, dict[str, list[Thing]], "e.yaml", lines, "$")
+    assert (caught.value.source, caught.value.field) == ("e.yaml:3", "things[1].size")
+
+
+def test_an_error_of_a_file_is_given_the_line_of_its_field(tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text("phases:\n- sleep: {seconds: 1}\n- tuch: {}\n")
+    error = placed(ExperimentError("is not known", source=str(tmp_path / "w.yaml"), field="phases[1].tuch"))
+    assert error.source == f"{tmp_path / 'w.yaml'}:3"
+    assert placed(ExperimentError("is gone", source=str(tmp_path / "no.yaml"), field="a")).source.endswith(
+        "no.yaml"
+    )
