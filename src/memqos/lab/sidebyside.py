@@ -104,7 +104,8 @@ def _document(name: str) -> Mapping[str, Any] | None:
     try:
         settings_of(documents[0])
     except InputError as error:
-        raise error.at(source=name) from None
+        field = error.field.removeprefix("policy.")  # where an experiment has it
+        raise InputError(error.problem, source=name, field=field, remedy=error.remedy) from None
     return dict(documents[0])
 
 

@@ -82,6 +82,7 @@ class Story:
     def ends(self) -> Iterator[str]:
         """Tell what was not told line by line."""
         again = [(number - 1, *key) for key, number in self._wrote.items() if number > 1]
+        self._wrote.clear()
         if again:
             most = ", ".join(f"{subject} {knob} {number}" for number, subject, knob in sorted(again)[:-4:-1])
             more = " and others" if len(again) > 3 else ""

@@ -74,7 +74,18 @@ def test_policies_of_one_name_are_told_apart_and_one_given_twice_is_refused(tmp_
         read_policies(["none", "none"])
 
 
+def test_what_is_wrong_in_a_policy_is_named_by_its_place_in_that_file(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(yaml.safe_dump({**POLICY, "spec": {"swap": {"mode": "Sometimes"}}}))
+    with pytest.raises(InputError, match="is not known") as caught:
+        read_policies([str(path)])
+    assert (caught.value.source, caught.value.field) == (str(path), "spec.swap.mode")
+
+
 def test_scenarios_are_found_by_name_and_by_file(tmp_path: Path) -> None:
+    (tmp_path / "scenario").write_text("kind: Pod\n")
+    with pytest.raises(ExperimentError, match="is of kind Pod, not Experiment"):
+        find_scenario(str(tmp_path / "scenario"))
     assert find_scenario(BUILT_IN).name == "mixed"
     assert find_scenario("e1").name == "e1"
     experiment(tmp_path)

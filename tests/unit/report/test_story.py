@@ -91,3 +91,11 @@ def test_a_write_that_failed_says_so_and_a_long_reason_is_cut_between_words() ->
     assert line.startswith("   0.0 s memqos: kubepods memory.min = 64 MiB [failed]: because because")
     assert line.endswith("because …")
     assert len(line) < 170
+
+
+def test_what_was_counted_is_told_once_even_when_the_end_is_reached_twice() -> None:
+    story = Story(CGROUPS)
+    for at in range(3):
+        list(story.wrote(Written(float(at), "kubepods/poda", "memory.high", "64 MiB", "written", "why")))
+    assert list(story.ends()) == ["         memqos wrote 2 more times to the same knobs: a memory.high 2"]
+    assert list(story.ends()) == []
