@@ -38,7 +38,12 @@ Some of what is compared differs between two runs of a real kernel, too. Reclaim
 has started; so the simulated machine is as slow as an emulated one, and its disks take bursts as QEMU's
 do. How often a charge meets the limit before an OOM kill is chance (35 and 48 times in two runs of e5 on
 6.1, 36 and 18 on 7.2; in six of e2 21 to 39 times on 6.1, 34 to 55 on 6.12, 29 to 49 on 7.2). On a full
-node of 6.12 and 7.2 the kernel draws at random from which cgroup it reclaims (get_random_u32_below)."""
+node of 6.12 and 7.2 the kernel draws at random from which cgroup it reclaims (get_random_u32_below).
+
+Not simulated: the types of free blocks, and so what follows when an allocation finds none of its own type
+(boosted watermarks: mm/page_alloc.c, `boost_watermark`). On a full node of 6.12, and in one of five runs on
+7.2, that presumably is why tasks reclaim for themselves though kswapd would have been in time, and why kswapd
+frees more than it must: in e6 on 6.12 94 and 113 times, and up to 21 MiB free; simulated 15, and 9 MiB."""
 
 
 def rows_table(rows: Sequence[Row], title: str, *, placed: bool = True) -> Table:
