@@ -64,6 +64,7 @@ _EMULATED: Final = Costs(
     read_miss=8000,
     copy=4000,
     syscall=15_000,
+    exit=10_000_000,
     program=25,
 )
 """What an emulated processor takes (QEMU's `max` without cmpxchg16b and enhanced rep movsb), from recordings.

@@ -92,6 +92,8 @@ class Costs:
     A page sent to swap costs its mappings, the TLB, a slot and a bio. `round` is what a round of reclaim at
     one priority takes besides its pages, `request` what it takes to send a request to a disk and to hear of
     its end; where they are 0 the costs of pages include them.
+    `exit` is how long the memory of a process that is killed for its cgroup's limit is held still; 0: it is
+    free at once.
     `program` is how many times slower programs themselves are than where their own times were measured.
     """
 
@@ -104,6 +106,7 @@ class Costs:
     read_miss: int = 1300
     copy: int = 444
     syscall: int = 600
+    exit: int = 0
     quantum: int = 1_000_000
     program: int = 1
 
@@ -113,4 +116,4 @@ class Costs:
         return replace(self, **kernel, program=self.program * slower)
 
 
-_KERNEL = ("fault", "scan", "steal", "swap_out", "round", "request", "read_miss", "copy", "syscall")
+_KERNEL = ("fault", "scan", "steal", "swap_out", "round", "request", "read_miss", "copy", "syscall", "exit")

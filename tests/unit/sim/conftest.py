@@ -125,11 +125,17 @@ class Bench:
     """One cgroup tree on one node, and the few programs the tests run."""
 
     def __init__(
-        self, kernel: str, memory: int = 64 * MIB, swap: int = 0, slower: int = 1, **spec: Any
+        self,
+        kernel: str,
+        memory: int = 64 * MIB,
+        swap: int = 0,
+        slower: int = 1,
+        costs: Costs | None = None,
+        **spec: Any,
     ) -> None:
         disk = Disk("vda", 200 * MIB, 200 * MIB)
         spec.setdefault("disks", (disk,))
-        costs = Costs().times(slower)
+        costs = costs or Costs().times(slower)
         self.machine = Machine(PROFILES[kernel], NodeSpec(memory=memory, swap=swap, **spec), costs)
 
     def group(self, path: str, **limits: int) -> int:

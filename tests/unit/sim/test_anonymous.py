@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from memqos.sim.kernels import layout as k
+from memqos.sim.spec import Costs
 from memqos.units import MIB
 
 KERNELS = ("6.1", "6.12", "7.2")
@@ -115,6 +116,23 @@ def test_the_worst_process_of_the_subtree_is_killed(bench: Any) -> None:
     assert b.machine.m.task[big, k.T_STATE] == k.T_DEAD
     assert b.machine.m.task[small, k.T_STATE] == k.T_HOLD
     assert (b.get("p/a", k.E_OOM_KILL), b.get("p", k.E_OOM_KILL), b.get("p/b", k.E_OOM_KILL)) == (1, 1, 0)
+    b.check()
+
+
+@pytest.mark.parametrize(("kernel", "kills"), [("6.1", 1), ("6.12", 1), ("7.2", 2)])
+def test_while_a_victims_memory_is_held_7_2_kills_the_next_one(bench: Any, kernel: str, kills: int) -> None:
+    """Three processes of a pod, the last of which outgrows its limit: what guests do (a kill takes 10 ms)."""
+    b = bench(kernel, costs=Costs(fault=10_000, round=12_000, exit=10_000_000))
+    b.group("p", MAX=12 * MIB)
+    for name, size in (("p/a", 6 * MIB), ("p/b", 3 * MIB)):
+        b.group(name)
+        b.settle(b.hog(name, size))
+    b.group("p/c")
+    last = b.hog("p/c", 5 * MIB)
+    b.settle(last)
+    assert [b.get(name, k.E_OOM_KILL) for name in ("p/a", "p/b", "p/c")] == [1, kills - 1, 0]
+    assert b.machine.m.task[last, k.T_STATE] == k.T_HOLD
+    assert b.machine.m.g[k.DYING] == 0
     b.check()
 
 

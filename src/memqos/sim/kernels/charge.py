@@ -130,6 +130,8 @@ def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
             m.g[k.FLUSH_WAKE] == k.FLUSH_ALL
         ):  # the flusher works beside this, and may save it from the OOM killer
             dirty.flush(m, True)
+        if m.g[k.DYING]:
+            oom.bury(m, m.g[k.NOW])
         if counters.margin(m, over) >= pages:
             pass
         elif not drained:

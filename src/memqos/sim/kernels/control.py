@@ -48,6 +48,8 @@ def _shrink_to(m: Mem, c: int, field: int) -> int:
                 tries -= 1
         elif field == k.HIGH or not oom.out_of_memory(m, c):
             return 0
+        else:
+            oom.bury(m, 1 << 62)
     return 1
 
 

@@ -97,8 +97,10 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     LRU_BATCH, STOCK_CPU, STOCK_SLOTS,
     # pages of the large folio that kswapd is woken for, and works for until it has reclaimed twice as many
     WANTED_FOLIO, KSWAPD_FOLIO,
+    # who was killed for a cgroup and holds its memory still: how many; whether such ones are passed over
+    DYING, PASSES_DYING, NS_EXIT,
     LAST_FILE,  # whose page was evicted last
-) = range(158)  # fmt: skip
+) = range(161)  # fmt: skip
 ISOLATED = LAST_FILE + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48

@@ -5,9 +5,9 @@ mm/oom_kill.c (`oom_badness`, `out_of_memory`, `oom_kill_process`).
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, free
+from memqos.sim.kernels import counters, free, psi
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import njit
+from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.mem import Mem
 
 
@@ -49,17 +49,67 @@ def log_event(m: Mem, kind: int, t: int, c: int) -> None:
 
 
 @njit
-def kill(m: Mem, t: int) -> None:
-    """SIGKILL: another task frees its memory at once, the running one when it leaves the kernel."""
+def kill(m: Mem, t: int, over: int) -> None:
+    """SIGKILL: the running task frees its memory when it leaves the kernel, another one in a while.
+
+    Who is killed for the node has given way by the time its killer looks again: he sleeps a tick
+    (mm/page_alloc.c, `__alloc_pages_may_oom`).
+    """
     if m.task[t, k.T_STATE] >= k.T_DEAD:
         return
     m.task[t, k.T_EXIT] = 137
     m.task[t, k.T_KILLED] = 1
     if t == m.g[k.CUR]:
         m.g[k.OOM_DYING] = 1
+    elif over and m.g[k.NS_EXIT]:
+        psi.move(m, t, m.task[t, k.T_STATE], k.T_SLEEP, m.g[k.NOW])
+        m.task[t, k.T_STATE] = k.T_SLEEP
+        m.task[t, k.T_WAKE] = m.g[k.NOW] + m.g[k.NS_EXIT]
+        m.g[k.DYING] += 1
     else:
-        free.exit_task(m, t, m.g[k.NOW])
-        log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
+        _exit(m, t)
+
+
+@njit
+def _exit(m: Mem, t: int) -> None:
+    free.exit_task(m, t, m.g[k.NOW])
+    log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
+
+
+@inlined
+def _is_dying(m: Mem, t: int) -> bool:
+    """Whether a task was killed, and holds its memory still; the running one is not meant."""
+    return m.task[t, k.T_KILLED] != 0 and m.task[t, k.T_STATE] < k.T_DEAD and t != m.g[k.CUR]
+
+
+@njit
+def bury(m: Mem, until: int) -> None:
+    """Those who were killed and are to be gone by then give back their memory."""
+    left = 0
+    for t in range(m.g[k.NTASK]):
+        if _is_dying(m, t):
+            if m.task[t, k.T_WAKE] <= until:
+                _exit(m, t)
+            else:
+                left += 1
+    m.g[k.DYING] = left
+
+
+@njit
+def _await(m: Mem, over: int) -> bool:
+    """Let the first one who was killed below `over`, and holds memory, be gone; False when nobody is."""
+    soonest = 1 << 62
+    for t in range(m.g[k.NTASK]):
+        if _is_dying(m, t) and counters.is_below(m, m.task[t, k.T_CG], over):
+            soonest = min(soonest, m.task[t, k.T_WAKE])
+    if soonest == 1 << 62:
+        return False
+    wait = soonest - m.g[k.NOW]
+    if wait > 0:  # on the processor, trying again and again
+        m.g[k.MEMSTALL] += wait
+        m.g[k.NOW] += wait
+    bury(m, m.g[k.NOW])
+    return True
 
 
 @njit
@@ -68,6 +118,8 @@ def out_of_memory(m: Mem, over: int) -> bool:
     if over:
         counters.event(m, over, k.E_OOM)
         if counters.margin(m, over) >= 1:
+            return True
+        if m.g[k.DYING] and not m.g[k.PASSES_DYING] and _await(m, over):
             return True
         total = min(m.cg[over, k.MAX], m.g[k.TOTAL]) + min(m.cg[over, k.SWAP_MAX], m.g[k.SW_TOTAL])
     else:
@@ -83,7 +135,7 @@ def out_of_memory(m: Mem, over: int) -> bool:
                 victim = t
                 worst = points
     if victim < 0:
-        return False
+        return m.g[k.DYING] > 0 and _await(m, over)
     c = m.task[victim, k.T_CG]
     group = -1
     d = c
@@ -96,7 +148,7 @@ def out_of_memory(m: Mem, over: int) -> bool:
     counters.event(m, c, k.E_OOM_KILL)
     m.g[k.G_OOM_KILL] += 1
     log_event(m, k.EV_OOM_KILL, victim, c)
-    kill(m, victim)
+    kill(m, victim, over)
     if group >= 0:
         counters.event(m, group, k.E_OOM_GROUP_KILL)
         # mm/oom_kill.c, oom_kill_process: the first victim is killed once more, as a member of its group
@@ -108,5 +160,5 @@ def out_of_memory(m: Mem, over: int) -> bool:
                 counters.event(m, m.task[t, k.T_CG], k.E_OOM_KILL)
                 m.g[k.G_OOM_KILL] += 1
                 log_event(m, k.EV_OOM_KILL, t, m.task[t, k.T_CG])
-                kill(m, t)
+                kill(m, t, over)
     return True

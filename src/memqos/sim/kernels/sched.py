@@ -211,6 +211,9 @@ def advance(m: Mem, clock: Row, until: int) -> int:
         if m.g[k.EV_HEAD] != m.g[k.EV_TAIL]:
             m.g[k.NOW] = now
             return 1
+        if m.g[k.DYING]:
+            m.g[k.NOW] = now
+            oom.bury(m, now)
         if m.g[k.KSWAPD_WAKE] or m.g[k.FLUSH_WAKE]:
             _wake_kthreads(m, now)
         soonest = _wake(m, now, min(until, m.g[k.NEXT_PSI]))
