@@ -20,6 +20,7 @@ from memqos.lab.campaign import check_inputs
 from memqos.lab.catalogue import shipped
 from memqos.lab.experiment import Experiment, ManagerName, Play
 from memqos.lab.manage import settings_of
+from memqos.lab.notes import notes_of
 from memqos.lab.reading import read
 from memqos.lab.recording import Recording
 from memqos.lab.results import ExperimentResult
@@ -153,16 +154,13 @@ def groups_of(
 def check_groups(experiment: Experiment, groups: Sequence[Group]) -> list[str]:
     """Raise `ExperimentError` for what cannot be simulated, before any of it is played.
 
-    Returns what is simulated otherwise than the file says, in words.
+    Returns what is simulated otherwise than the file says, and what a cluster would not do, in words.
     """
     node_of(experiment)
-    for group in groups:
-        for run in group.runs:
-            check_commands(experiment, run.play)
-    if experiment.node.thp != "always":
-        return []
-    problem = "huge pages are not simulated: all memory comes in pages of 4 KiB, whatever thp says"
-    return [f"{experiment.place('$.node.thp')}: node.thp: {problem}"]
+    plays = [run.play for group in groups for run in group.runs]
+    for each in plays:
+        check_commands(experiment, each)
+    return list(dict.fromkeys(notes_of(experiment, plays)))
 
 
 def _manager(policy: Policy) -> ManagerName:

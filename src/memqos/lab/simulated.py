@@ -89,11 +89,13 @@ class SimWorld:
         *,
         guest: bool = False,
         room: int | None = None,
+        kubelet: bool = False,
     ) -> None:
         chosen = profile(kernel)
         if experiment.node.mglru is not None:
             chosen = chosen.with_mglru() if experiment.node.mglru else chosen.classic()
-        spec = replace(node_of(experiment), seed=seed)
+        # a kubelet sets vm.overcommit_memory (pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables)
+        spec = replace(node_of(experiment), seed=seed, overcommit=kubelet)
         costs = Costs()
         if guest:
             held = guest_holds(kernel, variant) if room is None else spec.memory - room
@@ -187,13 +189,16 @@ def record(
 ) -> Recording:
     """Play one variant on a new simulated node and return what was seen.
 
-    Without `evictions` there is no eviction manager, as in the guest. `guest`: on a machine as slow, and with
-    disks, as the emulator has them; counters depend on it where writes race with reclaim. `room` are the
-    bytes that a guest had for pods (`memqos.lab.room`), if known. Raises `InputError` for what cannot be
-    simulated. A wait in vain ends the play; the recording says so, and has what was seen until then.
+    Without `evictions` there is no kubelet's eviction manager and none of its vm.overcommit_memory, as in the
+    guest. `guest`: on a machine as slow, and with disks, as the emulator has them; counters depend on it
+    where writes race with reclaim. `room` are the bytes that a guest had for pods (`memqos.lab.room`), if
+    known. Raises `InputError` for what cannot be simulated. A wait in vain ends the play; the recording says
+    so, and has what was seen until then.
     """
     check_commands(experiment, variant)
-    world = SimWorld(experiment, variant, kernel, seed, guest=guest, room=room)
+    world = SimWorld(
+        experiment, variant, kernel, seed, guest=guest, room=room, kubelet=evictions and not guest
+    )
     evictor = Evictor(world.config, world.runner.now_us()) if evictions else None
     player = Player(variant, world, say, evictor=evictor, watcher=watcher)
     try:

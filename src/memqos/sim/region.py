@@ -28,10 +28,10 @@ def fails(action: Action, regions: Mapping[str, Region], sizes: Mapping[str, int
     """Whether a program ends with an error here; `sizes` are the bytes of the files there are, by path.
 
     With vm.overcommit_memory=0 only what exceeds all memory and swap is refused (mm/util.c,
-    `__vm_enough_memory`).
+    `__vm_enough_memory`), with 1 nothing is.
     """
     if isinstance(action, Allocate):
-        return action.size > node.memory + node.swap
+        return not node.overcommit and action.size > node.memory + node.swap
     if isinstance(action, MapFile):
         whole = sizes.get(action.path, 0) // PAGE * PAGE
         return not 0 < (PAGE if action.size is None else action.size) <= whole

@@ -39,7 +39,8 @@ class NodeSpec:
     `read_ahead` as read_ahead_kb, in bytes; `page_cluster` as vm.page-cluster (2^n slots are read
     together); `swap_disk` names the disk swap lies on, which
     `swap_rotates` if it says so (virtio-blk does, if not told otherwise): swap-in then reads the slots around
-    a page's own, else the pages around it.
+    a page's own, else the pages around it. `overcommit`: vm.overcommit_memory is 1, memory is mapped however
+    much there is of it.
     """
 
     memory: int = GIB
@@ -56,6 +57,7 @@ class NodeSpec:
     system: int = 0
     dirty_ratio: int = 20
     dirty_background_ratio: int = 10
+    overcommit: bool = False
     seed: int = 1
 
     def check(self) -> None:

@@ -7,7 +7,7 @@ import yaml
 from memqos.errors import ExperimentError, InputError
 from memqos.lab.experiment import Experiment
 from memqos.lab.reading import read
-from memqos.lab.sidebyside import BUILT_IN, Policy, find_scenario, groups_of, read_policies
+from memqos.lab.sidebyside import BUILT_IN, Policy, check_groups, find_scenario, groups_of, read_policies
 
 POLICY = {
     "apiVersion": "memqos.dev/v1alpha1",
@@ -18,7 +18,7 @@ POLICY = {
 FIRST, SECOND = Policy("first", POLICY), Policy("kubelet alone", None)
 
 
-def experiment(tmp_path: Path, *variants: dict[str, Any]) -> Experiment:
+def experiment(tmp_path: Path, *variants: dict[str, Any], **rest: Any) -> Experiment:
     document = {
         "apiVersion": "memqos.dev/v1alpha1",
         "kind": "Experiment",
@@ -30,7 +30,7 @@ def experiment(tmp_path: Path, *variants: dict[str, Any]) -> Experiment:
         "variants": list(variants),
     }
     path = tmp_path / "x.yaml"
-    path.write_text(yaml.safe_dump(document))
+    path.write_text(yaml.safe_dump({**document, **rest}))
     return read(path)
 
 
@@ -92,3 +92,32 @@ def test_scenarios_are_found_by_name_and_by_file(tmp_path: Path) -> None:
     assert find_scenario(str(tmp_path / "x.yaml")).name == "x"
     with pytest.raises(ExperimentError, match="there is no scenario 'e99'; use mixed"):
         find_scenario("e99")
+
+
+def asking(name: str, request: str) -> dict[str, Any]:
+    container = {"name": "main", "command": ["sleep", "1"], "resources": {"requests": {"memory": request}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"containers": [container]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("request_", "steps", "said"),
+    [
+        ("400Mi", ["start a", "start b"], ""),
+        ("500Mi", ["start a", "start b"], "timeline[1].start: the pods started by then request 1000 MiB"),
+        ("500Mi", ["start a", "stop a", "start b"], ""),
+        ("900Mi", ["start a"], "timeline[0].start: the pods started by then request 900 MiB of memory, and"),
+    ],
+)
+def test_pods_that_a_node_has_no_room_for_are_told(
+    tmp_path: Path, request_: str, steps: list[str], said: str
+) -> None:
+    timeline = [dict([step.split()]) for step in steps]
+    wanted = experiment(tmp_path, pods=[asking(name, request_) for name in "ab"], timeline=timeline)
+    notes = check_groups(wanted, groups_of(wanted, ()))
+    assert len(notes) == bool(said)
+    assert said in "".join(notes)

@@ -488,3 +488,13 @@ def test_a_guests_pods_have_the_room_that_is_asked_for(tmp_path: Path) -> None:
     wanted = experiment(tmp_path, [pod("reader", "sleep", "2")], {"start": "reader"}, {"sleep": 1})
     recording = played(wanted, guest=True, room=100 * MIB)
     assert room_of(recording) == pytest.approx(100 * MIB, abs=MIB)
+
+
+def test_on_a_kubelets_node_memory_is_mapped_however_much_there_is(tmp_path: Path) -> None:
+    """A kubelet sets vm.overcommit_memory: a leak gets as far as its memory does, and is killed then."""
+    phases = [{"allocate": {"name": "heap", "size": "1Gi"}}, {"touch": {"region": "heap", "write": True}}]
+    leak = pod("leak", "memqos", "workload", "${workloads}/leak", limit="64Mi")
+    steps = ({"start": "leak"}, {"sleep": 5})
+    wanted = experiment(tmp_path, [leak], *steps, workloads={"leak": {"phases": phases}})
+    ends = [played(wanted, **how).samples[-1].pods["leak"] for how in ({}, {"evictions": False})]
+    assert [(end.exit_code, end.oom_kills) for end in ends] == [(137, 1), (2, 0)]
