@@ -103,6 +103,7 @@ def _check_files(experiment: Experiment, variant: Play, jobs: Sequence[tuple[str
                     field=place,
                     remedy="make the disk larger or the file smaller",
                 )
+        _check_room(experiment, variant, place, sizes)
     for place, job in jobs:
         missing = next((path for path in files_read(job.workload.phases) if path not in sizes), None)
         if missing is not None:
@@ -112,6 +113,18 @@ def _check_files(experiment: Experiment, variant: Play, jobs: Sequence[tuple[str
                 field=place,
                 remedy=f"list it in files; that of `path: NAME` is {_DATA}NAME",
             )
+
+
+def _check_room(experiment: Experiment, variant: Play, place: str, sizes: Mapping[str, int]) -> None:
+    """All files together, written ones as large as they get, have room on the disk: nobody removes one."""
+    whole = sum(size for path, size in sizes.items() if path.startswith(_DATA))
+    if whole > _room(experiment, variant):
+        raise ExperimentError(
+            f"with what is written here the files of the disk data take {format_bytes(whole)} and do not fit",
+            source=experiment.place(f"$.{place}"),
+            field=place,
+            remedy="make the disk larger or the files smaller",
+        )
 
 
 def _room(experiment: Experiment, variant: Play) -> int:

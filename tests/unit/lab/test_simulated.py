@@ -235,6 +235,23 @@ def test_a_file_larger_than_the_disk_cannot_be_written(tmp_path: Path) -> None:
     assert "pods[0].spec.containers[0].command: /data/f of 17 MiB does not fit on the disk data" in error
 
 
+def test_files_that_are_written_share_the_disk_with_those_that_are_there(tmp_path: Path) -> None:
+    def wrong(*written: str) -> str:
+        pods = [
+            pod(f"p{at}", "dd", "if=/dev/zero", f"of=/data/{path}", "bs=1M", "count=6")
+            for at, path in enumerate(written)
+        ]
+        files = [{"path": "there", "size": "6Mi"}]
+        disks = {"data": {"size": "16Mi"}}
+        return checked(experiment(tmp_path, pods, {"start": "p0"}, files=files, disks=disks))
+
+    assert not wrong("a")
+    assert not wrong("a", "a", "there")  # the same files again
+    error = wrong("a", "b")
+    assert "pods[1].spec.containers[0].command: with what is written here" in error
+    assert "the files of the disk data take 18 MiB and do not fit; make the disk larger" in error
+
+
 @pytest.mark.parametrize("volumes", [5, [{"name": "v", "emptyDir": "x"}], [{"name": "v", "emptyDir": {}}]])
 def test_volumes_of_any_form_are_read_without_a_crash(tmp_path: Path, volumes: Any) -> None:
     assert not checked(experiment(tmp_path, [pod("a", "sleep", "1", volumes=volumes)], {"start": "a"}))
