@@ -92,7 +92,10 @@ def test_128_mib_of_memory_under_64_mib_with_swap(kernel: str) -> None:
     """At the speed of the guest that gave the figures: a fast processor outruns the disk, and swaps more.
 
     From 6.12 on a plug may gather 31 requests of up to 254 pages, 5,400 where clusters end them, before one
-    is written (k2 on real kernels: 500 to 4,000 pages more after the first pass than must be).
+    is written (k2 on real kernels: 500 to 4,000 pages more after the first pass than must be). The last
+    figure is the same where the pages around a fault's are read, not the slots around its slot. On 7.2 it is
+    held against that alone: slots that pages get ahead of their writes part those of others, and by slots
+    there are 4% more faults here than one real kernel had.
     """
     ahead = 0 if kernel == "6.1" else 5400
     b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60)
@@ -101,7 +104,7 @@ def test_128_mib_of_memory_under_64_mib_with_swap(kernel: str) -> None:
     b.settle(task)
     after_first = b.get("a", k.PSWPOUT)
     assert 0.97 * (32768 - 16384 + 200) <= after_first <= 1.03 * (32768 - 16384 + 200) + ahead
-    b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60)
+    b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60, swap_rotates=kernel != "7.2")
     b.group("a", MAX=64 * MIB)
     b.settle(b.hog("a", 128 * MIB, "ww"))
     assert b.get("a", k.PSWPIN) == pytest.approx(32794, rel=0.02)

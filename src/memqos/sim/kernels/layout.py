@@ -99,8 +99,9 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     WANTED_FOLIO, KSWAPD_FOLIO,
     # who was killed for a cgroup and holds its memory still: how many; whether such ones are passed over
     DYING, PASSES_DYING, NS_EXIT,
+    ACTIVATING,  # pages in all batches of `activating`
     LAST_FILE,  # whose page was evicted last
-) = range(161)  # fmt: skip
+) = range(162)  # fmt: skip
 ISOLATED = LAST_FILE + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
@@ -213,8 +214,9 @@ H_CAP = 1 << 14
 # m.pad: the words of up to so many pages as they were, then which of them are not looked at in passing
 PAD, PAD_SIZE = 64, 128
 
-# m.lb, by CPU: pages on their way to the lists, their number first; stocks of cgroups; task that ran last + 1
-LB_ROW, LB_STOCK, LB_LAST = 48, 32, 47
+# m.lb, by CPU: pages on their way to the lists, their number first; stocks of cgroups; task that ran last
+# + 1; then pages to be activated, as many as it says first
+LB_ROW, LB_STOCK, LB_LAST, LB_ACTIVATE = 80, 32, 47, 48
 
 # m.ev: time, kind, task, cgroup
 EV_CAP, EV_COLS = 1 << 12, 4

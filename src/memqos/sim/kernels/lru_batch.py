@@ -10,8 +10,8 @@ What is added without a running task (`trace`) has no CPU, and goes at once too.
 
 from __future__ import annotations
 
+from memqos.sim.kernels import activating, placement
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import placement
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
 
@@ -39,9 +39,11 @@ def drain(m: Mem) -> None:
     """lru_add_drain: what waits on this CPU joins the lists; all of it when the host asks."""
     if m.g[k.CUR] >= 0:
         _empty(m, _row(m))
+        activating.empty(m, m.task[m.g[k.CUR], k.T_CPU])
         return
-    for row in range(0, m.g[k.NCPU] * k.LB_ROW, k.LB_ROW):
-        _empty(m, row)
+    for cpu in range(m.g[k.NCPU]):
+        _empty(m, cpu * k.LB_ROW)
+        activating.empty(m, cpu)
 
 
 @njit

@@ -5,9 +5,9 @@ mm/vmscan.c `shrink_folio_list`, `folio_check_references`.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, folios, io, nodes, slots, tables, workingset, zones
+from memqos.sim.kernels import activating, counters, folios, io, nodes, slots, tables, workingset, zones
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels.jit import inlined, njit
+from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.mem import Mem
 
 FREED, KEEP, ACTIVATE = range(3)
@@ -29,6 +29,16 @@ def _start_writeback(m: Mem, page: int, c: int) -> None:
     m.cg[c, k.PSWPOUT] += 1
     m.g[k.WORK_OUT] += 1
     io.swap_out(m, c, page)
+
+
+@apart
+def _held(m: Mem, page: int, c: int) -> int:
+    """Somebody has a reference to a page that is unmapped now: it can be neither written nor freed."""
+    if m.w[page] & k.MAPPED:
+        m.w[page] &= ~(k.MAPPED | k.YOUNG)
+        m.aux[page] = 0
+        m.cg[c, k.N_MAPPED] -= 1
+    return KEEP
 
 
 @njit
@@ -118,10 +128,12 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
         word &= ~k.MAPPED
         m.cg[c, k.N_ANON] -= 1
     m.w[page] = word
+    if word & k.DIRTY and not anon:
+        m.w[page] = word | k.RECLAIM
+        return _activate(m, page, c)
+    if activating.holds(m, page):
+        return _held(m, page, c)
     if word & k.DIRTY:
-        if not anon:
-            m.w[page] = word | k.RECLAIM
-            return _activate(m, page, c)
         if word & k.ZERO and m.g[k.ZEROMAP]:
             m.cg[c, k.SWPOUT_ZERO] += 1
             m.sw[m.aux[page] - 1] |= k.SW_ZERO
@@ -180,7 +192,10 @@ def shrink_folio(m: Mem, head: int, c: int) -> int:
         mapped += 1 if m.w[page] & k.MAPPED else 0
         buffers += 1 if m.w[page] & k.BUFFERS else 0
     m.cg[c, k.N_MAPPED] -= mapped
-    folios.change(m, head, k.MAPPED | k.YOUNG | k.BUFFERS, 0)
+    folios.change(m, head, k.MAPPED | k.YOUNG, 0)
+    if activating.holds(m, head):
+        return KEEP
+    folios.change(m, head, k.BUFFERS, 0)
     if buffers:
         nodes.account(m, c, -buffers * k.BUFFER_BYTES)
     workingset.evict_folio(m, head, c)

@@ -13,7 +13,7 @@ flag.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, folios, placement, psi
+from memqos.sim.kernels import activating, counters, folios, placement, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.mem import Mem
@@ -92,8 +92,7 @@ def _found(m: Mem, page: int, c: int) -> None:
     if m.g[k.HARVEST]:
         placement.promote(m, page, c)
     else:
-        placement.move(m, page)
-        m.cg[c, k.PGACTIVATE] += 1
+        activating.add(m, page)
 
 
 @njit

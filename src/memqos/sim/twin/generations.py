@@ -212,6 +212,8 @@ class Generations(Aging):
         if page.anon and not page.slot and not self.swap_out(page):
             return self.activate(page)
         page.mapped = page.mapped and not page.anon
+        if page in self.activating:
+            return "keep"
         if page.dirty:
             return self.write_out(page)
         mine = self.gens[page.owner]

@@ -24,6 +24,7 @@ class Placement(World):
         self.span = span
         self.harvest = False
         self.batch: list[tuple[Page | None, bool]] = []
+        self.activating: list[Page] = []
         super().__init__(slots, swappiness)
         self.stock_slots = 7 if rework else 1
 
@@ -121,14 +122,27 @@ class Placement(World):
         if self.rework:
             self.batch.append((None if page.anon else page, active))
             if len(self.batch) == PAGEVEC:
-                self.drain()
+                self._add_batch()
 
     def drain(self) -> None:
         """lru_add_drain: pages of files get to the lists 31 at a time, or when reclaim begins."""
+        self._add_batch()
+        self._activate_batch()
+
+    def _add_batch(self) -> None:
         for page, active in self.batch:
             if page is not None:
                 self._put(page, active)
         self.batch = []
+
+    def _activate_batch(self) -> None:
+        """lru_activate: what reclaim has taken off its list meanwhile stays as it is."""
+        for page in self.activating:
+            if not page.isolated:
+                self.take_off(page)
+                self._put(page, True)
+                page.owner.counts["pgactivate"] += 1
+        self.activating = []
 
     def _refault(self, page: Page, shadow: Shadow, in_fault: bool) -> None:
         group, mine = page.owner, self.gens[page.owner]

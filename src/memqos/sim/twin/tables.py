@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memqos.sim.twin.placement import Placement
+from memqos.sim.twin.placement import PAGEVEC, Placement
 from memqos.sim.twin.world import Group, Page
 
 WINDOW = 64
@@ -32,9 +32,9 @@ class Tables(Placement):
         if self.harvest:
             page.gen = newest
         else:
-            self.take_off(page)
-            self._put(page, True)
-            page.owner.counts["pgactivate"] += 1
+            self.activating.append(page)
+            if len(self.activating) == PAGEVEC:
+                self._activate_batch()
 
     def _harvest(self, pages: list[Page]) -> int:
         young = [page for page in pages if page.young and page.mapped and not (self.rework and page.isolated)]
