@@ -123,6 +123,7 @@ def test_the_books_of_a_node_balance_whatever_happens(
         max_size=8,
     ),
 )
+@example(protected=409, held=661, done=[("reclaim", "p", 772), ("read", "p/b", 0)])
 def test_nothing_below_its_memory_min_is_reclaimed(
     kernel: str, protected: int, held: int, done: list[tuple[str, str, int]]
 ) -> None:

@@ -37,10 +37,12 @@ def evictable(m: Mem, c: int, swappiness: int) -> int:
 
 @njit
 def _nr_to_scan(m: Mem, c: int, swappiness: int) -> int:
-    """6.12's get_nr_to_scan: pages to scan now, or -1 after aging.
+    """6.12's get_nr_to_scan: pages to scan now, or -1 after aging, and once memory.min covers the rest.
 
     A cgroup that was removed gives all it has at once (should_run_aging).
     """
+    if c != m.g[k.SC_TARGET] and m.cg[c, k.EMIN] and m.cg[c, k.EMIN] >= m.cg[c, k.USAGE]:
+        return -1
     newest = m.cg[c, k.MAX_SEQ]
     oldest = oldest_seq(m, c, swappiness)
     total = evictable(m, c, swappiness)
