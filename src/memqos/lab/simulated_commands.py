@@ -96,6 +96,13 @@ def _check_files(experiment: Experiment, variant: Play, jobs: Sequence[tuple[str
     for place, job in jobs:
         for path, size in written(job.workload.phases):
             sizes[path] = max(size, sizes.get(path, 0))
+            if path.startswith(_DATA) and "data" not in experiment.disks:
+                raise ExperimentError(
+                    f"there is no disk data, so {path} lies nowhere",
+                    source=experiment.place(f"$.{place}"),
+                    field=place,
+                    remedy="add disks: {data: {size: 1Gi, bandwidth: 100Mi}}",
+                )
             if size > _room(experiment, variant):
                 raise ExperimentError(
                     f"{path} of {format_bytes(size)} does not fit on the disk data",

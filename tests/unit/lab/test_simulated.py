@@ -252,6 +252,12 @@ def test_files_that_are_written_share_the_disk_with_those_that_are_there(tmp_pat
     assert "the files of the disk data take 18 MiB and do not fit; make the disk larger" in error
 
 
+def test_a_file_is_written_only_where_there_is_a_disk(tmp_path: Path) -> None:
+    writer = pod("writer", "dd", "if=/dev/zero", "of=/data/f", "bs=1M", "count=8")
+    error = checked(experiment(tmp_path, [writer], {"start": "writer"}))
+    assert "command: there is no disk data, so /data/f lies nowhere; add disks: {data:" in error
+
+
 @pytest.mark.parametrize("volumes", [5, [{"name": "v", "emptyDir": "x"}], [{"name": "v", "emptyDir": {}}]])
 def test_volumes_of_any_form_are_read_without_a_crash(tmp_path: Path, volumes: Any) -> None:
     assert not checked(experiment(tmp_path, [pod("a", "sleep", "1", volumes=volumes)], {"start": "a"}))
