@@ -64,7 +64,7 @@ def test_a_swap_storm_on_a_slow_shared_disk_is_limited_without_a_kill(kernel: st
 
 def test_swap_that_users_chose_carries_every_peak_and_the_kubelets_rule_none():
     # as slow as a guest: a fast processor fills all swap it may have, ahead of so slow a disk, and is killed;
-    # simulated on 6.12 one in six is killed so too, which depends on every microsecond that a page may take
+    # simulated on 6.12 one in four is killed so, which depends on every microsecond that a page may take
     survived = [measured("e9", each, "7.2", guest=True)["survived"] for each in ("kubelet", "memqos")]
     assert survived == [0, 3]
 

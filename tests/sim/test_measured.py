@@ -92,24 +92,37 @@ def test_128_mib_of_memory_under_64_mib_with_swap(kernel: str) -> None:
     """At the speed of the guest that gave the figures: a fast processor outruns the disk, and swaps more.
 
     From 6.12 on a plug may gather 31 requests of up to 254 pages, 5,400 where clusters end them, before one
-    is written (k2 on real kernels: 500 to 4,000 pages more after the first pass than must be). The last
-    figure is the same where the pages around a fault's are read, not the slots around its slot. On 7.2 it is
-    held against that alone: slots that pages get ahead of their writes part those of others, and by slots
-    there are 4% more faults here than one real kernel had.
+    is written (k2 on real kernels: 500 to 4,000 pages more after the first pass than must be).
     """
     ahead = 0 if kernel == "6.1" else 5400
-    b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60)
-    b.group("a", MAX=64 * MIB)
-    task = b.hog("a", 128 * MIB, "w")
-    b.settle(task)
-    after_first = b.get("a", k.PSWPOUT)
+    once = written_under_half("w", kernel)
+    after_first = once.get("a", k.PSWPOUT)
     assert 0.97 * (32768 - 16384 + 200) <= after_first <= 1.03 * (32768 - 16384 + 200) + ahead
-    b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60, swap_rotates=kernel != "7.2")
+    twice = written_under_half("ww", kernel)
+    assert twice.get("a", k.PSWPIN) == pytest.approx(32794, rel=0.02)
+    assert 0.98 * 49262 <= twice.get("a", k.PSWPOUT) <= 1.02 * 49262 + ahead
+
+
+def written_under_half(passes: str, kernel: str, *, slots: bool = True) -> Bench:
+    """128 MiB written to under 64 MiB; what is read ahead are the `slots` around a fault's, or the pages."""
+    b = Bench(kernel, memory=GIB, swap=512 * MIB, slower=60, swap_rotates=slots)
     b.group("a", MAX=64 * MIB)
-    b.settle(b.hog("a", 128 * MIB, "ww"))
-    assert b.get("a", k.PSWPIN) == pytest.approx(32794, rel=0.02)
-    assert 0.98 * 49262 <= b.get("a", k.PSWPOUT) <= 1.02 * 49262 + ahead
-    assert b.get("a", k.PGMAJFAULT) == pytest.approx(4102, rel=0.03)
+    b.settle(b.hog("a", 128 * MIB, passes))
+    return b
+
+
+_APART = pytest.mark.xfail(
+    strict=True, reason="slots that pages get ahead of their writes part those of others: 4% more faults"
+)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "slots"),
+    [("6.1", True), ("6.12", True), ("6.12", False), ("7.2", False), pytest.param("7.2", True, marks=_APART)],
+)
+def test_128_mib_under_64_mib_come_back_eight_pages_a_fault(kernel: str, slots: bool) -> None:
+    found = written_under_half("ww", kernel, slots=slots)
+    assert found.get("a", k.PGMAJFAULT) == pytest.approx(4102, rel=0.03)
 
 
 @pytest.mark.parametrize(
