@@ -14,7 +14,11 @@ from memqos.lab.catalogue import list_experiments
 from memqos.lab.experiment import Experiment
 from memqos.lab.kernels import SUITES, Kernel
 
-FIELD_STUDY = [each for each in list_experiments() if each.name.startswith("e") and not each.managed]
+FIELD_STUDY = [
+    each
+    for each in list_experiments()
+    if each.name.startswith("e") and not any(variant.manager for variant in each.variants)
+]
 
 pytestmark = [pytest.mark.kernel, pytest.mark.flaky(reruns=1)]  # a busy host, as in test_in_vm
 
