@@ -32,7 +32,7 @@ check: venv ## format, lint, types, layers, unit tests: no root, no network, a f
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	MEMQOS_KERNEL_TESTS=0 NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q $(wildcard tests/unit tests/contract)
+	MEMQOS_KERNEL_TESTS=0 NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q $(wildcard tests/unit tests/contract tests/test_*.py)
 
 .PHONY: system
 system: ## the system packages of the laboratory (QEMU, busybox): installed when root, else the line to run
