@@ -63,7 +63,7 @@ fidelity: venv ## the simulated kernel beside recordings of real ones, counter b
 	$(BIN)/memqos lab compare --all --kernel all --recorded docs/recordings.tar.xz --first docs/fidelity-first.json
 
 .PHONY: record
-record: venv system ## one more run of all that is compared on real kernels, kept in docs/recordings.tar.xz: an hour and a half
+record: venv system ## one more run of all that is compared on real kernels, kept in docs/recordings.tar.xz: over an hour
 	-$(BIN)/memqos lab compare --all --kernel all --out out/record
 	$(BIN)/memqos lab keep out/record/run1 docs/recordings.tar.xz
 

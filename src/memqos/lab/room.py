@@ -1,7 +1,7 @@
 """How much of a guest's memory its pods could have, so that a simulated machine has the same.
 
 What a guest holds beside its pods (the kernel, the unpacked root, the player, pages that lie about with the
-CPUs) differs by 20 MiB between experiments and by 5 MiB between runs of one, which on a full node decides
+CPUs) differs by 20 MiB between experiments, by 4 MiB between runs of e6 on 7.2. On a full node that decides
 whether anything is swapped: in e6 a real 7.2 swapped 595 pages, a simulated one 6,837 with the room that
 other experiments had, and none with this one's.
 """
