@@ -66,10 +66,7 @@ def prepare(setup: Setup) -> None:
         write(Path("/proc/sys", *key.split(".")), value)
     found = disks()
     for serial, name in found.items():
-        queue = Path("/sys/block", name, "queue")
-        write(queue / "read_ahead_kb", str(setup.read_ahead_kb))
-        if serial in setup.rotational:
-            write(queue / "rotational", str(int(setup.rotational[serial])))
+        make_queue(Path("/sys/block", name, "queue"), setup, serial)
     for serial in setup.swaps:
         device = f"/dev/{_named(found, serial)}"
         call("mkswap", "-q", device)
@@ -104,6 +101,17 @@ def mount_cgroups() -> None:
     for controller in controllers:
         if controller in ("cpuset", "cpu", "io", "memory", "pids"):
             write(CGROUP / "cgroup.subtree_control", f"+{controller}")
+
+
+def make_queue(queue: Path, setup: Setup, serial: str) -> None:
+    """Set a disk's queue; the read-ahead last: since 6.11 a write to any limit sets it anew.
+
+    block/blk-settings.c, `blk_apply_bdi_limits`, called by `queue_limits_commit_update`: 128 KiB, or twice
+    the device's io_opt.
+    """
+    if serial in setup.rotational:
+        write(queue / "rotational", str(int(setup.rotational[serial])))
+    write(queue / "read_ahead_kb", str(setup.read_ahead_kb))
 
 
 def disks() -> dict[str, str]:
