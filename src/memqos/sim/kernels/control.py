@@ -94,7 +94,7 @@ def _order(m: Mem, clock: Row, what: int, a: int, b: int, c: int) -> int:
         sched.set_state(m, a, k.T_SLEEP, m.g[k.NOW])
         m.task[a, k.T_WAKE] = max(m.g[k.NOW], m.task[a, k.T_READY])
     elif what == FINISH:
-        sched.finish(m, a, m.g[k.NOW])
+        oom.finish(m, a, m.g[k.NOW])
     elif what == COMPACT:
         lists.compact(m)
     elif what == SYNC:

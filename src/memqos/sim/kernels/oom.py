@@ -67,12 +67,13 @@ def kill(m: Mem, t: int, over: int) -> None:
         m.task[t, k.T_WAKE] = m.g[k.NOW] + m.g[k.NS_EXIT]
         m.g[k.DYING] += 1
     else:
-        _exit(m, t)
+        finish(m, t, m.g[k.NOW])
 
 
 @njit
-def _exit(m: Mem, t: int) -> None:
-    free.exit_task(m, t, m.g[k.NOW])
+def finish(m: Mem, t: int, now: int) -> None:
+    """A process is gone, killed or at its end: its memory is given back, and the host is told."""
+    free.exit_task(m, t, now)
     log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
 
 
@@ -89,7 +90,7 @@ def bury(m: Mem, until: int) -> None:
     for t in range(m.g[k.NTASK]):
         if _is_dying(m, t):
             if m.task[t, k.T_WAKE] <= until:
-                _exit(m, t)
+                finish(m, t, m.g[k.NOW])
             else:
                 left += 1
     m.g[k.DYING] = left

@@ -7,7 +7,7 @@ effect at once; when it has to wait, it waits from there. Who is in what state s
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, dirty, free, io, kswapd, oom, program, psi, stock
+from memqos.sim.kernels import counters, dirty, io, kswapd, oom, program, psi, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem, Row
@@ -43,13 +43,6 @@ def set_state(m: Mem, t: int, state: int, now: int) -> None:
     """Move a task that does not run to another state."""
     psi.move(m, t, m.task[t, k.T_STATE], state, now)
     m.task[t, k.T_STATE] = state
-
-
-@njit
-def finish(m: Mem, t: int, now: int) -> None:
-    """The process has ended."""
-    free.exit_task(m, t, now)
-    oom.log_event(m, k.EV_EXIT, t, m.task[t, k.T_CG])
 
 
 @njit
@@ -147,7 +140,7 @@ def _turn(m: Mem, t: int, cpu: int, start: int, until: int) -> int:
     m.task[t, k.T_STATE] = state
     m.task[t, k.T_WAKE] = wake
     if outcome == ENDED:
-        finish(m, t, now)
+        oom.finish(m, t, now)
     m.g[k.CUR] = -1
     return start + busy
 
