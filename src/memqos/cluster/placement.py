@@ -131,7 +131,8 @@ def _owner(path: str, identity: CgroupIdentity, pod: Pod | None, parent: Owner |
         if identity.container_id in names:
             return Owner("container", uid, pod, names[identity.container_id])
         # when every container's id is reported, the one leaf left is the pause container's
-        known = all(container.name in pod.container_ids for container in pod.all_containers)
+        names_of_all = (*(each.name for each in pod.all_containers), *pod.ephemeral_containers)
+        known = all(name in pod.container_ids for name in names_of_all)
         return Owner("sandbox" if known else "unknown", uid, pod)
     if any(container.name == leaf for container in pod.all_containers):
         return Owner("container", uid, pod, leaf)

@@ -63,6 +63,9 @@ def pod_from_dict(
         uid=_uid(uid_at) if uid_at.value not in (None, "") else str(uuid.uuid5(_UIDS, f"{namespace}/{name}")),
         containers=containers,
         init_containers=init,
+        ephemeral_containers=tuple(
+            each.get("name").name(LABEL, LABEL_RULE) for each in spec.get("ephemeralContainers").items()
+        ),
         annotations=metadata.get("annotations").strings(),
         labels=metadata.get("labels").strings(),
         resources=None if spec.get("resources").value is None else _resources(spec.get("resources")),

@@ -55,7 +55,7 @@ class Pod:
     `status_qos_class` is the API server's word and wins over the computed class when not empty.
     `container_ids` maps a container's name to its runtime's id (64 hex digits), as far as known.
     `resources` is the pod-level `spec.resources`; `None` when the field is absent, which is not
-    the same as empty.
+    the same as empty. `ephemeral_containers` are names alone: such a container has no resources (KEP-277).
     """
 
     namespace: str
@@ -63,6 +63,7 @@ class Pod:
     uid: str
     containers: tuple[Container, ...]
     init_containers: tuple[Container, ...] = ()
+    ephemeral_containers: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     resources: Resources | None = None

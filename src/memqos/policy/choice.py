@@ -23,7 +23,7 @@ be named in one; the pod's annotation can speak for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -64,15 +64,23 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class BadChoice:
-    """An annotation or a limit that cannot be used, and what to write instead."""
+    """An annotation or a limit that cannot be used, and what to write instead.
+
+    `voids`: nothing of the pod's choice counts, because what its user meant cannot be told.
+    """
 
     source: str
     problem: str
     remedy: str
+    voids: bool = True
 
 
 def read_choice(pod: Pod) -> tuple[Choice, tuple[BadChoice, ...]]:
-    """Read everything a pod says about its swap; one bad word and nothing of it counts."""
+    """Read everything a pod says about its swap; one bad word that `voids` and nothing of it counts.
+
+    What is said of an ephemeral container is bad for itself alone: it has no resources (KEP-277), and when it
+    comes, as `kubectl debug` brings it, the pod's choice is made.
+    """
     bad: list[BadChoice] = []
     names = {container.name for container in pod.all_containers}
     named: dict[str, Chosen] = {}
@@ -83,7 +91,7 @@ def read_choice(pod: Pod) -> tuple[Choice, tuple[BadChoice, ...]]:
         source = f"annotation {short(key)}"
         name = key.removeprefix(ANNOTATION + ".")
         if key != ANNOTATION and (name == key or name not in names):
-            bad.append(_unknown(source, name if name != key else None, names))
+            bad.append(_unknown(source, name if name != key else None, names, pod.ephemeral_containers))
             continue
         try:
             chosen = Chosen(_limit(text), source)
@@ -95,15 +103,16 @@ def read_choice(pod: Pod) -> tuple[Choice, tuple[BadChoice, ...]]:
         else:
             named[name] = chosen
     spec, spec_bad = _from_spec(pod)
-    if bad or spec_bad:
-        return Choice(None, {}), (*bad, *spec_bad)
+    bad += spec_bad
+    if any(word.voids for word in bad):
+        return Choice(None, {}), tuple(bad)
     containers = {}
     for container in pod.all_containers:
         by_pod = whole or spec.containers.get(container.name) or spec.pod
         chosen_here = named.get(container.name) or by_pod
         if chosen_here is not None:
             containers[container.name] = chosen_here
-    return Choice(whole or (None if named else spec.pod), containers), ()
+    return Choice(whole or (None if named else spec.pod), containers), tuple(bad)
 
 
 def _from_spec(pod: Pod) -> tuple[Choice, tuple[BadChoice, ...]]:
@@ -138,9 +147,12 @@ def _limit(text: str) -> Limit:
         raise QuantityError(f"{short(text)!r} is {problem}") from None
 
 
-def _unknown(source: str, name: str | None, names: set[str]) -> BadChoice:
+def _unknown(source: str, name: str | None, names: set[str], ephemeral: Collection[str]) -> BadChoice:
     if name is None:
         return BadChoice(source, "memqos knows no such annotation", f"write {ANNOTATION}[.<container>]")
+    if name in ephemeral:
+        problem = f"{name!r} is an ephemeral container, which has no swap of its own"
+        return BadChoice(source, problem, "leave the annotation out: the pod's grant bounds it", voids=False)
     known = ", ".join(sorted(names)) or "none"
     return BadChoice(source, f"the pod has no container {short(name)!r}", f"name one of: {known}")
 

@@ -9,8 +9,8 @@ more than the node's swap less its reserve (`memqos.policy.share` says who gets 
 The grant is written to the pod's cgroup, which bounds its containers together; a container gets
 what was chosen for it, up to the pod's grant. All sizes are whole pages, rounded down.
 
-A choice that cannot be read counts for nothing but itself: that pod gets the mode's default, and
-an `Advice` says which pod, what is wrong, and what to write.
+A choice that cannot be read affects its own pod only: that pod gets the mode's default, and an `Advice`
+says which pod, what is wrong, and what to write.
 
 A pod that chose nothing gets nothing by default, as KEP-5359 has it for WorkloadControlledSwap: what silent
 pods would keep of a kubelet's LimitedSwap is not there for those that choose. So that nobody is surprised,
@@ -107,8 +107,10 @@ class SwapPolicy:
     def _wish(self, placed: PlacedPod, node: SwapRoom) -> Wish:
         pod, advice = placed.pod, list[Advice]()
         choice, bad = read_choice(pod)
+        void = any(word.voids for word in bad)
         for word in bad:
-            problem = f"{word.source}: {word.problem}; the pod gets the default"
+            come_of_it = "the pod gets the default" if void else "the rest of its choice counts"
+            problem = f"{word.source}: {word.problem}; {come_of_it}"
             advice.append(Advice(pod.key, problem, word.remedy, self.name))
         barred = self._barred(pod)
         if barred and not choice.is_empty:
@@ -116,7 +118,7 @@ class SwapPolicy:
             advice.append(Advice(pod.key, f"its choice of swap does not count: {why}", remedy, self.name))
         by_default = barred is not None or choice.is_empty
         if by_default:
-            reason = barred[0] if barred else "its choice cannot be read" if bad else "it chose nothing"
+            reason = barred[0] if barred else "its choice cannot be read" if void else "it chose nothing"
             limits, why = self._default(pod, node, reason)
             whole = _at_once(pod, limits)
         else:

@@ -43,6 +43,12 @@ def test_an_api_servers_lists_are_read_whole() -> None:
     assert len(pod_list_from(exchange("pods-list-by-node.json")).pods) == 19
 
 
+def test_ephemeral_containers_are_known_by_name_before_they_run() -> None:
+    document = item()
+    document["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "busybox"}]
+    assert pod_from_status(document).ephemeral_containers == ("debug",)
+
+
 def test_a_static_pods_priority_class_is_kept_though_nobody_resolved_it() -> None:
     document = item()
     document["spec"]["priorityClassName"] = "mine"

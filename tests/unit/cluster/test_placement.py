@@ -60,6 +60,11 @@ def test_a_pod_is_found_in_every_layout_and_its_sandbox_told_apart(layout: str) 
     assert found.owners[leaf % PAUSE].kind == "sandbox"
 
 
+def test_while_an_ephemeral_containers_id_is_not_reported_its_cgroup_is_nobodys_sandbox() -> None:
+    leaf = f"kubepods/pod{UID}/{PAUSE}"
+    assert placement([a_pod(ephemeral_containers=("debug",))], tree(leaf)).owners[leaf].kind == "unknown"
+
+
 def test_what_lies_inside_a_container_is_the_containers() -> None:
     inner = f"kubepods/pod{UID}/{ID}/init.scope/deeper"
     owner = placement([a_pod()], tree(inner)).owners[inner]

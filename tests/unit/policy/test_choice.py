@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -100,6 +101,20 @@ def test_a_bad_annotation_is_named_with_a_remedy_and_nothing_counts(
     assert key[:60] in word.source
     assert problem in word.problem
     assert word.remedy
+
+
+def test_a_word_about_an_ephemeral_container_is_told_and_the_rest_of_the_choice_counts() -> None:
+    debugged = replace(pod({KEY: "64Mi", f"{KEY}.debug": "0"}), ephemeral_containers=("debug",))
+    choice, (word,) = read_choice(debugged)
+    assert limits(choice) == {"app": 64 * MIB, "log": 64 * MIB}
+    assert "'debug' is an ephemeral container" in word.problem
+
+
+def test_beside_a_bad_word_one_about_an_ephemeral_container_saves_nothing() -> None:
+    said = {KEY: "64Mi", f"{KEY}.debug": "0", f"{KEY}.web": "0"}
+    choice, bad = read_choice(replace(pod(said), ephemeral_containers=("debug",)))
+    assert choice.is_empty
+    assert [word.voids for word in bad] == [False, True]
 
 
 def test_a_negative_limit_in_the_spec_is_bad() -> None:

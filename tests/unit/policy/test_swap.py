@@ -146,6 +146,15 @@ def test_a_bad_annotation_costs_only_its_own_pod_its_choice(text: str) -> None:
     assert "quantity" in advice.remedy
 
 
+def test_an_annotation_for_an_ephemeral_container_costs_the_pod_nothing() -> None:
+    debugged = replace(pod("a", {KEY: "1Mi", f"{KEY}.debug": "0"}), ephemeral_containers=("debug",))
+    plan = decide(view(debugged))
+    assert granted(plan)["a"] == MIB
+    (advice,) = plan.advice
+    assert "'debug' is an ephemeral container" in advice.problem
+    assert advice.problem.endswith("the rest of its choice counts")
+
+
 @pytest.mark.parametrize(("mode", "expected"), [("None", 0), ("Limited", 512 * MIB)])
 def test_where_the_admin_decides_a_choice_does_not_count(mode: SwapMode, expected: int) -> None:
     plan = decide(view(pod("a", "1Gi")), SwapSettings(reserve=0, mode=mode))
