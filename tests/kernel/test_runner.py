@@ -24,7 +24,7 @@ from memqos.units import GIB, MIB, parse_quantity
 
 ROOT = Path("/sys/fs/cgroup")
 PYTHON = sys.executable
-RULES = KubeletRules(KubeletConfig(), NodeCapacity(GIB, GIB // 4))
+RULES = KubeletRules(KubeletConfig(), NodeCapacity(GIB, GIB // 4, cpus=2))
 
 # a static-looking probe: says where it is and what it is before it does anything else
 WHERE = "cat /proc/self/cgroup /proc/self/oom_score_adj"
@@ -82,6 +82,19 @@ def test_the_kubelets_values_are_in_the_kernel(runner: PodRunner):
     assert held[placed.containers["main"], "memory.swap.max"] == "0"
     assert held[placed.containers["main"], "memory.oom.group"] == "1"
     assert (ROOT / placed.containers["main"] / "io.stat").exists()
+
+
+def test_the_processor_is_shared_by_requests_and_bounded_by_limits(runner: PodRunner):
+    half, whole = parse_quantity("500m"), parse_quantity(1)
+    placed = runner.create(
+        a_pod(containers=(Container("main", Resources({"cpu": half}, {"cpu": whole}), command=("sleep",)),))
+    )
+    main = placed.containers["main"]
+    weights = [
+        int((ROOT / path / "cpu.weight").read_text()) for path in ("kubepods", placed.cgroup or "", main)
+    ]
+    assert weights == [79, 20, 59]
+    assert (ROOT / main / "cpu.max").read_text() == "100000 100000\n"
 
 
 def test_a_program_finds_itself_in_its_cgroup_with_its_adjustment(runner: PodRunner):

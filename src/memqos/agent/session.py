@@ -27,7 +27,7 @@ from memqos.agent.originals import Originals
 from memqos.agent.runner_node import RunnerNode
 from memqos.agent.thrift import thrifty
 from memqos.errors import AgentError
-from memqos.kubelet.allocatable import NodeCapacity
+from memqos.linux.facts import capacity
 from memqos.linux.features import check_supported, check_writable
 from memqos.linux.node import LinuxNode
 from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, PodStatus
@@ -129,9 +129,7 @@ class Session:
         Raises `LockHeld`, `Unsupported`, and `NodeError` when the tree cannot be made.
         """
         with Lock(self._state), self._sheltered(), LinuxNode(self._root) as node, self._ending(node):
-            meminfo = node.observe().node.meminfo
-            capacity = NodeCapacity(memory=meminfo.get("MemTotal", 0), swap=meminfo.get("SwapTotal", 0))
-            rules = KubeletRules(self._settings.kubelet.config, capacity)
+            rules = KubeletRules(self._settings.kubelet.config, capacity(node.observe().node))
             runner = PodRunner(rules, logs, cgroup_root=Path(self._root))
             with_pods = RunnerNode(node, runner, on_event=self._on_event, until_done=until_done)
             try:

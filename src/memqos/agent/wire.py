@@ -14,6 +14,7 @@ import msgspec
 
 from memqos.model.plan import (
     Advice,
+    Bandwidth,
     Evicted,
     Eviction,
     Outcome,
@@ -27,7 +28,7 @@ from memqos.model.plan import (
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import IoMax
 
-WireValue: TypeAlias = bool | int | dict[str, IoMax | str] | tuple[int, int | None] | None
+WireValue: TypeAlias = bool | int | str | dict[str, IoMax | str] | tuple[int, int | None] | None
 
 
 class WireWrite(msgspec.Struct, array_like=True):
@@ -109,11 +110,15 @@ def wire_value(value: Value | None) -> WireValue:
     """Return a knob's value as it is sent."""
     if isinstance(value, Reclaim):
         return (value.size, value.swappiness)
+    if isinstance(value, Bandwidth):
+        return f"{value.quota} {value.period}"
     return dict(value) if isinstance(value, Mapping) else value
 
 
 def rich_value(value: WireValue) -> Value | None:
     """Return a knob's value as it was."""
+    if isinstance(value, str):
+        return Bandwidth(*map(int, value.split()))
     return Reclaim(*value) if isinstance(value, tuple) else value
 
 

@@ -22,7 +22,8 @@ class NodeCapacity:
     """What the node has: `memory` is MemTotal and `swap` SwapTotal, in bytes.
 
     `swap_controller`: memory.swap.max exists (the kubelet looks at its own cgroup, once).
-    `cgroup_version` 1 matters only to the rules that ask for 2.
+    `cgroup_version` 1 matters only to the rules that ask for 2. `cpus` are its processors; where they are
+    not known (0), the kubelet's writes about them are left out.
     """
 
     memory: int
@@ -30,6 +31,7 @@ class NodeCapacity:
     page_size: int = 4096
     swap_controller: bool = True
     cgroup_version: Literal[1, 2] = 2
+    cpus: int = 0
 
 
 def allocatable_absolute(capacity: Mapping[str, Quantity], config: KubeletConfig) -> dict[str, Quantity]:

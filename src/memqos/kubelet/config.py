@@ -74,6 +74,13 @@ class KubeletConfig:
     pod_level_resources: bool = True
     """Gate PodLevelResources (KEP-2837): honour `spec.resources`. On since 1.34."""
 
+    cpu_cfs_quota: bool = True
+    """Whether limits of the processor are enforced (`cpu.max`). True as upstream."""
+
+    cpu_cfs_quota_period: int = 100_000
+    """Microseconds in which such a limit counts; 100 ms as upstream and in the kernel (the gate
+    CustomCPUCFSQuotaPeriod allows others)."""
+
     enforce_node_allocatable: tuple[str, ...] = ("pods",)
     """Which of `pods`, `kube-reserved`, `system-reserved` get a `memory.max`. `pods` as upstream."""
 

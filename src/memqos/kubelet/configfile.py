@@ -95,6 +95,10 @@ def validate(config: KubeletConfig) -> None:
             raise InputError(
                 f"{key} is enforced, but no cgroup is named", field=name, remedy=f"set {name} or leave it out"
             )
+    if not 1000 <= config.cpu_cfs_quota_period <= 1_000_000:
+        raise InputError(
+            "is not between 1ms and 1s, both included", field="cpuCFSQuotaPeriod", remedy="write 100ms"
+        )
     parse_thresholds(config)
 
 
@@ -144,6 +148,8 @@ def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
     values["swap_behavior"] = _at(
         "memorySwap.swapBehavior", _choice(SwapBehavior), swap.get("swapBehavior") or ""
     )
+    if not values.get("cpu_cfs_quota_period"):
+        values.pop("cpu_cfs_quota_period", None)  # so is 0 for that of 100ms
     if not values.get("eviction_pressure_transition_period"):
         values.pop("eviction_pressure_transition_period", None)  # 0 is taken for the default of 5m
     return values
@@ -226,6 +232,8 @@ FIELDS: Final[Mapping[str, tuple[str, _Reader]]] = {
     "memoryReservationPolicy": ("memory_reservation_policy", _choice(ReservationPolicy)),
     "failSwapOn": ("fail_swap_on", _boolean),
     "singleProcessOOMKill": ("single_process_oom_kill", _boolean),
+    "cpuCFSQuota": ("cpu_cfs_quota", _boolean),
+    "cpuCFSQuotaPeriod": ("cpu_cfs_quota_period", parse_duration),
     "enforceNodeAllocatable": ("enforce_node_allocatable", _enforce),
     "kubeReserved": ("kube_reserved", _mapping(_quantity)),
     "systemReserved": ("system_reserved", _mapping(_quantity)),

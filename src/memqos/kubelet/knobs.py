@@ -24,7 +24,7 @@ from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.memory_qos import container_memory_qos, pod_memory_qos, qos_memory_qos
 from memqos.kubelet.oom import oom_group
 from memqos.kubelet.qos import pod_qos
-from memqos.kubelet.resources import container_memory_limit, memory_limits_declared, pod_memory_limit
+from memqos.kubelet.resources import container_memory_limit, limits_declared, pod_memory_limit
 from memqos.kubelet.swap import container_swap_behavior, memory_swap_max
 from memqos.model.plan import Value, Write
 from memqos.model.pods import Container, PlacedPod, Pod
@@ -126,7 +126,7 @@ def pod_memory_max(pod: Pod, config: KubeletConfig) -> int:
     match pod_qos(pod, pod_level=pod_level):
         case "BestEffort":
             return 0
-        case "Burstable" if not memory_limits_declared(pod, pod_level=pod_level):
+        case "Burstable" if not limits_declared(pod, "memory", pod_level=pod_level):
             return 0
     return pod_memory_limit(pod, pod_level=pod_level)
 

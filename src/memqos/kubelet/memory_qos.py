@@ -31,7 +31,7 @@ from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.qos import pod_qos
 from memqos.kubelet.resources import (
     container_memory_limit,
-    memory_limits_declared,
+    limits_declared,
     pod_level_resources_set,
     pod_memory_limit,
     pod_memory_request,
@@ -98,7 +98,7 @@ def pod_memory_qos(pod: Pod, config: KubeletConfig, page_size: int = 4096) -> di
         and config.throttling_factor is not None
         and pod_level
         and pod_level_resources_set(pod)
-        and memory_limits_declared(pod)
+        and limits_declared(pod, "memory")
     ):
         limit = pod_memory_limit(pod)
         high = memory_high(request, limit, 0, config.throttling_factor, page_size, config.minor)

@@ -65,20 +65,20 @@ def pod_memory_request(pod: Pod, *, pod_level: bool = True) -> int:
 
 
 def pod_memory_limit(pod: Pod, *, pod_level: bool = True) -> int:
-    """Bytes of memory the pod is limited to in all; 0 when none. See `memory_limits_declared`."""
+    """Bytes of memory the pod is limited to in all; 0 when none. See `limits_declared`."""
     return pod_limits(pod, pod_level=pod_level).get("memory", ZERO).value
 
 
-def memory_limits_declared(pod: Pod, *, pod_level: bool = True) -> bool:
-    """True when the pod's memory limit bounds all of it.
+def limits_declared(pod: Pod, resource: str, *, pod_level: bool = True) -> bool:
+    """True when the pod's limit of a resource, `memory` or `cpu`, bounds all of it.
 
     Every container must have one, and every init container together with the sidecars before it; or
     the pod itself has one (pkg/kubelet/cm/helpers_linux.go `ResourceConfigForPod`).
     """
-    if pod_level and pod.resources is not None and pod.resources.limits.get("memory"):
+    if pod_level and pod.resources is not None and pod.resources.limits.get(resource):
         return True
     return all(
-        limits.get("memory")
+        limits.get(resource)
         for limits in (
             *(container.resources.limits for container in pod.containers),
             *_init_steps(pod, lambda container: container.resources.limits),

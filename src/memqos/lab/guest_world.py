@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from memqos.errors import LabError
-from memqos.kubelet.allocatable import NodeCapacity
 from memqos.lab import guest
 from memqos.lab.experiment import ManagerName, Play
 from memqos.lab.manage import Manager, kubelet_of
 from memqos.lab.oomd import real_oomd
+from memqos.linux.facts import capacity
 from memqos.linux.node import LinuxNode
 from memqos.linux.runner import PodRunner
 from memqos.linux.runner.command import command_of, default_environment
@@ -31,11 +31,11 @@ class GuestWorld:
     def __init__(self, play: Play, scratch: Path) -> None:
         self._scratch = scratch
         self.node = LinuxNode()
-        facts = self.node.observe().node.meminfo
-        capacity = NodeCapacity(memory=facts["MemTotal"], swap=facts.get("SwapTotal", 0))
         self._environment = {**default_environment(), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
         self.runner = PodRunner(
-            KubeletRules(kubelet_of(play.kubelet), capacity), scratch / "logs", environment=self._environment
+            KubeletRules(kubelet_of(play.kubelet), capacity(self.node.observe().node)),
+            scratch / "logs",
+            environment=self._environment,
         )
         self._kernel_log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
         os.lseek(self._kernel_log, 0, os.SEEK_END)

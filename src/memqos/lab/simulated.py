@@ -115,7 +115,8 @@ class SimWorld:
             ) from None
         self.node = SimNode(self.machine)
         self.release = f"{kernel} (simulated)"
-        rules = KubeletRules(kubelet_of(variant.kubelet), NodeCapacity(memory=spec.memory, swap=spec.swap))
+        capacity = NodeCapacity(memory=spec.memory, swap=spec.swap, cpus=spec.cpus)
+        rules = KubeletRules(kubelet_of(variant.kubelet), capacity)
         self.config = rules.config
         disk = "data" if "data" in experiment.disks else ""
         files = Files(self.machine, {f"/data/{path}": size for path, size in variant.files.items()}, disk)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memqos.errors import InvalidValue, KnobMissing, Unreadable
-from memqos.linux.codec import Codec, Ids, Number, Order, ReclaimOrder, Switch, Word, Words
+from memqos.linux.codec import Codec, CpuMax, Ids, Number, Order, ReclaimOrder, Switch, Word, Words
 from memqos.linux.flat import Flat
 from memqos.linux.iocost import Costs, Weight
 from memqos.linux.keyed import IoMaxes, IoStats, Nested, Pressures
@@ -65,6 +65,8 @@ FILES: dict[str, File] = {
         File("memory.zswap.writeback", Switch(), "", "rw", "yes", "6.8", "v2"),
         File("memory.pressure", Pressures(), "percent, µs", "r", "yes", "", "psi"),
         File("io.pressure", Pressures(), "percent, µs", "r", "yes", "", "psi"),
+        File("cpu.weight", Number(), "weight", "rw", "no", "", "v2"),
+        File("cpu.max", CpuMax(), "µs", "rw", "no", "", "v2"),
         File("cpu.pressure", Pressures(), "percent, µs", "r", "yes", "", "psi"),
         File("irq.pressure", Pressures(only_full=True), "percent, µs", "r", "yes", "6.1", "psi"),
         File("io.stat", IoStats(), "bytes, requests", "r", "yes", "", "v2"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, Protocol
 
-from memqos.model.plan import Reclaim
+from memqos.model.plan import Bandwidth, Reclaim
 from memqos.units import UNLIMITED
 
 U64_MAX: Final = 2**64 - 1
@@ -92,6 +92,25 @@ class Number:
         if number > U64_MAX:
             raise ValueError(f"takes 64 bit, not {number}")
         return (b"%d" % number,)
+
+
+class CpuMax:
+    """`cpu.max`: microseconds of processor in each period; "max" is `UNLIMITED`."""
+
+    kind = "bandwidth"
+    takes = "a quota and a period"
+
+    def decode(self, raw: bytes) -> Bandwidth:
+        """Read `50000 100000` or `max 100000`."""
+        quota, _, period = line(raw).partition(b" ")
+        return Bandwidth(UNLIMITED if quota == b"max" else decimal(quota), decimal(period))
+
+    def encode(self, value: Any) -> tuple[bytes, ...]:
+        """Write both; a quota of `UNLIMITED` and above is "max"."""
+        if not isinstance(value, Bandwidth):
+            raise ValueError(f"takes {self.takes}, not {value!r}")
+        quota, period = whole(value.quota), whole(value.period)
+        return (b"max %d" % period if quota >= UNLIMITED else b"%d %d" % (quota, period),)
 
 
 class Switch:

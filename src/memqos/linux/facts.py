@@ -7,12 +7,19 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from memqos.errors import NodeError, Unsupported
+from memqos.kubelet.allocatable import NodeCapacity
 from memqos.linux import procfs
 from memqos.linux.procfile import ProcFile
 from memqos.linux.swapdevice import SwapDevices
 from memqos.model.snapshot import NodeFacts, Pressure
 
 T = TypeVar("T")
+
+
+def capacity(node: NodeFacts) -> NodeCapacity:
+    """Return what a kubelet on this machine would take for its capacity."""
+    memory, swap = node.meminfo.get("MemTotal", 0), node.meminfo.get("SwapTotal", 0)
+    return NodeCapacity(memory=memory, swap=swap, page_size=node.page_size, cpus=os.cpu_count() or 0)
 
 
 class NodeFiles:

@@ -23,9 +23,20 @@ class Reclaim:
     swappiness: int | None = None
 
 
-Value: TypeAlias = int | bool | Reclaim | Mapping[str, IoMax | str]
-"""What a knob takes: bytes, a weight, a switch, a reclaim order; by device I/O limits, or words (io.cost,
-queues)."""
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """A limit of the processor (`cpu.max`): microseconds of it in each period of so many."""
+
+    quota: int
+    period: int = 100_000
+
+    def __str__(self) -> str:
+        return f"{self.quota / self.period:g} CPU"
+
+
+Value: TypeAlias = int | bool | Reclaim | Bandwidth | Mapping[str, IoMax | str]
+"""What a knob takes: bytes, a weight, a switch, a reclaim order, processor time; by device I/O limits, or
+words (io.cost, queues)."""
 
 
 def unset(knob: str) -> IoMax | str:

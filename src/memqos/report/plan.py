@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from memqos.model.plan import Outcome, Plan, Reclaim, Value, Write
+from memqos.model.plan import Bandwidth, Outcome, Plan, Reclaim, Value, Write
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import IoMax, Snapshot
 from memqos.report.table import ABSENT, Column, Table, table
@@ -19,6 +19,8 @@ def value_text(knob: str, value: Value | None) -> str:
         return "1" if value else "0"
     if isinstance(value, int):
         return format_bytes(value) if knob.startswith("memory.") else str(value)
+    if isinstance(value, Bandwidth):
+        return str(value)
     if isinstance(value, Reclaim):
         swappiness = "" if value.swappiness is None else f", swappiness {value.swappiness}"
         return f"reclaim {format_bytes(value.size)}{swappiness}"

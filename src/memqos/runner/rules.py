@@ -9,6 +9,7 @@ from typing import Protocol
 from memqos.kubelet.allocatable import NodeCapacity
 from memqos.kubelet.cgroups import kubepods_path, pod_path, qos_path
 from memqos.kubelet.config import KubeletConfig
+from memqos.kubelet.cpu import cpu_writes
 from memqos.kubelet.knobs import writes
 from memqos.kubelet.oom import oom_score_adj
 from memqos.model.plan import Write
@@ -54,7 +55,7 @@ class KubeletRules:
 
     def writes(self, pods: Sequence[PlacedPod]) -> Iterable[Write]:
         """Return every knob of the shared cgroups, of these pods, and of their containers."""
-        return writes(pods, self.capacity, self.config)
+        return (*writes(pods, self.capacity, self.config), *cpu_writes(pods, self.capacity, self.config))
 
     def oom_score_adj(self, pod: Pod, container: Container) -> int:
         """Return what a container's processes get, as far as the kernel takes it (OOM_SCORE_ADJ_MAX)."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memqos.errors import CgroupGone, ExperimentError
+from memqos.model.plan import Bandwidth
 from memqos.sim import traces
 from memqos.sim.arrays import PAGE, SECOND
 from memqos.sim.kernels import control
@@ -104,6 +105,14 @@ class Machine(Objects):
             self.order(control.PROPAGATE, c)
         if field in (k.HIGH, k.MAX):
             self.order(control.SHRINK_TO, c, field)
+
+    def set_bandwidth(self, path: str, limit: Bandwidth) -> None:
+        """Set cpu.max."""
+        row, m = self.cgroup(path), self.m
+        quota = 0 if limit.quota >= UNLIMITED else limit.quota * 1000
+        m.cg[row, k.CPU_QUOTA], m.cg[row, k.CPU_PERIOD] = quota, limit.period * 1000
+        m.cg[row, k.CPU_SINCE], m.cg[row, k.CPU_USED] = m.g[k.NOW], 0
+        m.g[k.CPU_LIMITED] |= quota
 
     def reclaim(self, path: str, size: int, swappiness: int = -1) -> bool:
         """memory.reclaim; False is the kernel's EAGAIN."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 from msgspec import structs
 
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
-from memqos.model.plan import Outcome, Reclaim, Value, Write
+from memqos.model.plan import Bandwidth, Outcome, Reclaim, Value, Write
 from memqos.model.queue import KNOB as IO_QUEUE
 from memqos.model.snapshot import Cgroup, Counters, IoMax, Snapshot
 from memqos.node import Wake
@@ -162,7 +162,7 @@ class SimNode:
         place = {"cgroup": path, "knob": knob}
         if knob == IO_QUEUE and not path and isinstance(value, Mapping):
             return self._queues.apply(value)
-        known = knob in LIMITS or knob in ("memory.reclaim", "memory.oom.group", "io.max")
+        known = knob in LIMITS or knob in ("memory.reclaim", "memory.oom.group", "io.max", "cpu.max")
         if not known:
             raise KnobMissing("no such knob", **place)
         _check(knob, value, place)
@@ -184,7 +184,10 @@ class SimNode:
             return bool(row[c, k.OOM_GROUP])
         if isinstance(value, Mapping):
             return self._io_max(c, cast("Mapping[str, IoMax]", value), place)
-        self.machine.set_limit(path, LIMITS[knob], int(value))
+        if isinstance(value, Bandwidth):
+            self.machine.set_bandwidth(path, value)
+            return value
+        self.machine.set_limit(path, LIMITS[knob], value)
         return _size(self.machine.m.cg[c, LIMITS[knob]])
 
     def begin(self, order: Write) -> None:
@@ -242,6 +245,8 @@ def _check(knob: str, value: Any, place: dict[str, str]) -> None:
         fits = isinstance(value, Reclaim) and value.size >= 0
     elif knob == "memory.oom.group":
         fits = isinstance(value, bool)
+    elif knob == "cpu.max":
+        fits = isinstance(value, Bandwidth) and value.quota >= 1000 <= value.period <= 1_000_000
     elif knob == "io.max":
         fits = isinstance(value, Mapping) and all(isinstance(limit, IoMax) for limit in value.values())
     else:

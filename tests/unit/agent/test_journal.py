@@ -12,6 +12,7 @@ from memqos.agent.codec import Decoder, Encoder
 from memqos.agent.journal import MAGIC, Journal, read, segments
 from memqos.model.plan import (
     Advice,
+    Bandwidth,
     Evicted,
     Eviction,
     Outcome,
@@ -156,7 +157,8 @@ def test_any_sequence_of_turns_comes_back_also_when_some_were_dropped(
 
 TEXT = st.text("aé", max_size=3)
 RECLAIMS = st.builds(Reclaim, st.integers(0, 2**63), st.none() | st.integers(0, 201))
-ORDERS = st.builds(Write, TEXT, st.just("memory.reclaim"), RECLAIMS, TEXT, TEXT, st.integers(0, 9))
+VALUES = RECLAIMS | st.builds(Bandwidth, st.integers(0, 2**63), st.integers(1000, 10**6))
+ORDERS = st.builds(Write, TEXT, st.just("memory.reclaim"), VALUES, TEXT, TEXT, st.integers(0, 9))
 STATUSES = st.sampled_from(["begun", "written", "partial", "stopped", "gone", "failed"])
 EVICTIONS = st.builds(
     Eviction, TEXT, TEXT, TEXT, TEXT, st.none() | TEXT, st.none() | st.floats(0, 1e6, allow_nan=False)

@@ -27,8 +27,10 @@ from memqos.kubelet.cgroups import (
     qos_path,
 )
 from memqos.kubelet.configfile import config_from_dict
+from memqos.kubelet.cpu import cpu_writes
 from memqos.kubelet.knobs import writes
 from memqos.kubelet.signals import observe, working_set
+from memqos.linux.cgroupfs import FILES
 from memqos.model.snapshot import Cgroup, Counters, NodeFacts, Snapshot
 from memqos.units import KIB, UNLIMITED, page_floor
 
@@ -86,6 +88,20 @@ def test_every_memory_knob_is_what_the_kubelet_had_written(run):
     for write in writes(placed(run), CAPACITY, config_of(run)):
         expected[write.cgroup][write.knob] = read_back(write)
     assert expected == actual
+
+
+def test_every_weight_and_quota_of_the_processor_is_what_was_written(run):
+    cgroups = json.loads((run / "cgroup-summary.json").read_text())
+    actual = {path: (files["cpu.weight"], files["cpu.max"]) for path, files in cgroups.items()}
+    # sandboxes have the runtime's least weight
+    expected = {path: ["1", "max 100000"] for path in actual if path.startswith("kubepods")}
+    capacity = dataclasses.replace(CAPACITY, cpus=2)
+    for write in cpu_writes(placed(run), capacity, config_of(run)):
+        (text,) = FILES[write.knob].codec.encode(write.value)
+        expected[write.cgroup][write.knob == "cpu.max"] = text.decode()
+    assert {path: tuple(both) for path, both in expected.items()} == {
+        path: both for path, both in actual.items() if path in expected
+    }
 
 
 def test_the_kubelets_names_lead_to_the_recorded_tree(run):

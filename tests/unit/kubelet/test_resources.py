@@ -5,7 +5,7 @@ from memqos.kubelet.resources import (
     aggregate_requests,
     container_memory_limit,
     eviction_memory_request,
-    memory_limits_declared,
+    limits_declared,
     pod_limits,
     pod_memory_limit,
     pod_memory_request,
@@ -52,23 +52,23 @@ def test_a_resource_no_pod_level_may_name_is_not_taken_from_there(pod, container
 
 def test_one_container_without_a_limit_leaves_the_pod_unbounded(pod, container):
     limited, free = container("a", None, "16Mi"), container("b")
-    assert memory_limits_declared(pod(limited))
-    assert not memory_limits_declared(pod(limited, free))
-    assert not memory_limits_declared(pod(limited, init_containers=(free,)))
+    assert limits_declared(pod(limited), "memory")
+    assert not limits_declared(pod(limited, free), "memory")
+    assert not limits_declared(pod(limited, init_containers=(free,)), "memory")
 
 
 def test_a_limit_on_the_pod_bounds_it_whatever_its_containers_say(pod, container):
     of_pod = pod(container("a"), pod_level=({}, {"memory": "1Gi"}))
-    assert memory_limits_declared(of_pod)
-    assert not memory_limits_declared(of_pod, pod_level=False)
+    assert limits_declared(of_pod, "memory")
+    assert not limits_declared(of_pod, "memory", pod_level=False)
 
 
 def test_a_limit_of_a_sidecar_covers_an_unlimited_init_container_after_it(pod, container):
     # as the kubelet sees it: what is checked is the sum, which is not zero
     side, plain = container("s", None, "8Mi", restart_policy="Always"), container("i")
     limited = container("a", None, "16Mi")
-    assert memory_limits_declared(pod(limited, init_containers=(side, plain)))
-    assert not memory_limits_declared(pod(limited, init_containers=(plain, side)))
+    assert limits_declared(pod(limited, init_containers=(side, plain)), "memory")
+    assert not limits_declared(pod(limited, init_containers=(plain, side)), "memory")
 
 
 def test_a_container_without_a_limit_has_the_pods(pod, container):

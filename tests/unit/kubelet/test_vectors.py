@@ -2,8 +2,7 @@
 
 `tests/golden/vectors/kubelet.json` says where each group comes from. More files of the same form run
 with `MEMQOS_VECTORS=a.json:b.json pytest tests/unit/kubelet/test_vectors.py`. A group without a
-check here fails. Not compared: the cpu numbers that some groups carry along (`expectedCPUShares`,
-`expectedCPUQuota`, `cpu_*`); memqos leaves cpu alone.
+check here fails.
 """
 
 import json
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from memqos.errors import InputError
-from memqos.kubelet import eviction, eviction_rank, memory_qos, oom, resize, resources, swap, thresholds
+from memqos.kubelet import cpu, eviction, eviction_rank, memory_qos, oom, resize, resources, swap, thresholds
 from memqos.kubelet.allocatable import NodeCapacity, allocatable_absolute, reservation
 from memqos.kubelet.cgroups import to_cgroupfs, to_systemd
 from memqos.kubelet.config import KubeletConfig
@@ -32,7 +31,7 @@ from memqos.kubelet.thresholds import (
     thresholds_met,
 )
 from memqos.model.pods import Container, Pod, Resources
-from memqos.units import Quantity, parse_quantity
+from memqos.units import UNLIMITED, Quantity, parse_quantity
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "vectors" / "kubelet.json"
 FILES = [GOLDEN, *map(Path, filter(None, os.environ.get("MEMQOS_VECTORS", "").split(":")))]
@@ -241,18 +240,29 @@ def memory_qos_container(case):
 
 def container_limits_and_oom_group(case):
     limits = {"cpu": case["cpuLimit"], "memory": case["memoryLimit"]}
-    of_pod = pod({"containers": [{"name": "c", "resources": {"limits": limits}}]})
+    requests = {"cpu": case["cpuRequest"]}
+    of_pod = pod({"containers": [{"name": "c", "resources": {"limits": limits, "requests": requests}}]})
     config = KubeletConfig(single_process_oom_kill=bare(case["singleProcessOOMKill"]))
     limit = resources.container_memory_limit(of_pod, of_pod.containers[0])
     assert limit == case["expected"].get("memory_limit_in_bytes", 0)
+    period = config.cpu_cfs_quota_period
+    assert period == case["expected"]["cpu_period"]
+    share = cpu.Cpu(case["expected"]["cpu_shares"], case["expected"]["cpu_quota"])
+    assert cpu.container_cpu(of_pod, of_pod.containers[0], config) == share
     on_v2 = case["cgroupVersion"] == "v2"
     keys = {"memory.oom.group": "1"} if on_v2 and oom.oom_group(config) else {}
     assert keys == (case["expected"].get("unified") or {})
 
 
 def pod_cgroup_memory_max(case):
-    config = KubeletConfig(pod_level_resources=case["podLevelResourcesEnabled"])
+    config = KubeletConfig(
+        pod_level_resources=case["podLevelResourcesEnabled"],
+        cpu_cfs_quota=case["enforceCPULimits"],
+        cpu_cfs_quota_period=case["cpuPeriodUsec"],
+    )
     assert pod_memory_max(pod_of(case), config) == (case["expectedMemoryMaxBytes"] or 0)
+    quota = UNLIMITED if case["expectedCPUQuota"] == -1 else case["expectedCPUQuota"]
+    assert cpu.pod_cpu(pod_of(case), config) == cpu.Cpu(case["expectedCPUShares"], quota)
 
 
 def pod_memory_qos(case):

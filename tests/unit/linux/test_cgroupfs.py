@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from memqos.errors import InvalidValue, KnobMissing, Unreadable
 from memqos.linux.cgroupfs import FILES, decode, encode
 from memqos.linux.observed import OBSERVED
-from memqos.model.plan import Reclaim
+from memqos.model.plan import Bandwidth, Reclaim
 from memqos.model.snapshot import IoMax, IoStat
 from memqos.units import UNLIMITED
 
@@ -100,6 +100,9 @@ def slowly(name: str, raw: bytes) -> object:
         return {"0": False, "1": True}[lines[0]]
     if kind == "weight":
         return int(lines[0].removeprefix("default "))
+    if kind == "bandwidth":
+        quota, period = lines[0].split()
+        return Bandwidth(UNLIMITED if quota == "max" else int(quota), int(period))
     if kind == "costs":
         off = {"io.cost.qos": "enable=0", "io.cost.model": "ctrl=auto"}[name]
         entries = {device: text for device, _, text in (line.partition(" ") for line in lines)}
@@ -132,6 +135,7 @@ VALUES = {
     "reclaim order": st.builds(Reclaim, amounts, st.none() | st.integers(0, 201)),
     "write-only": st.just(True),
     "weight": st.integers(1, 10_000),
+    "bandwidth": st.builds(Bandwidth, amounts, st.integers(1000, 1_000_000)),
     "costs": st.dictionaries(devices, st.from_regex(r"[a-z]{1,9}=[0-9a-z]{2,9}", fullmatch=True), max_size=9),
 }
 NESTED = {
@@ -271,7 +275,7 @@ def test_a_value_of_another_type_is_refused(name: str, value: object) -> None:
     assert (caught.value.cgroup, caught.value.knob) == ("a", name)
 
 
-@pytest.mark.parametrize("name", ["memory.stat", "memory.current", "memory.pressure", "cpu.max", "nonsense"])
+@pytest.mark.parametrize("name", ["memory.stat", "memory.current", "memory.pressure", "cpu.stat", "nonsense"])
 def test_what_takes_nothing_is_no_knob(name: str) -> None:
     with pytest.raises((KnobMissing, InvalidValue)):
         encode(name, 1)

@@ -100,8 +100,9 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     # who was killed for a cgroup and holds its memory still: how many; whether such ones are passed over
     DYING, PASSES_DYING, NS_EXIT,
     ACTIVATING,  # pages in all batches of `activating`
+    CPU_LIMITED,  # whether any cgroup ever had a cpu.max
     LAST_FILE,  # whose page was evicted last
-) = range(162)  # fmt: skip
+) = range(163)  # fmt: skip
 ISOLATED = LAST_FILE + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
@@ -132,7 +133,9 @@ FLUSH_OVER, FLUSH_ALL = 1, 2  # FLUSH_WAKE: who is over a limit, or (wakeup_flus
     LRU_GEN, LRU_BIN, LRU_SEG, LRU_PREV, LRU_NEXT,
     # as of the last flush of statistics
     SEEN_FILE, SEEN_DIRTY,
-) = range(97)  # fmt: skip
+    # cpu.max in nanoseconds, 0: none; when the period began, what was used of it (`bandwidth`)
+    CPU_QUOTA, CPU_PERIOD, CPU_SINCE, CPU_USED,
+) = range(101)  # fmt: skip
 EVENTS = range(PGFAULT, SWPOUT_ZERO + 1)
 LOCAL_OF = L_LOW - E_LOW
 TIERS = 4

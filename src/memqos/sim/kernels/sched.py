@@ -7,7 +7,7 @@ effect at once; when it has to wait, it waits from there. Who is in what state s
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, dirty, io, kswapd, oom, program, psi, stock
+from memqos.sim.kernels import bandwidth, counters, dirty, io, kswapd, oom, program, psi, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem, Row
@@ -104,10 +104,10 @@ def _account(m: Mem, t: int, busy: int, now: int) -> int:
 
 
 @njit
-def _turn(m: Mem, t: int, cpu: int, start: int, until: int) -> int:
-    """Give a task one turn from `start`; return when its CPU is free again."""
+def _turn(m: Mem, t: int, cpu: int, start: int, until: int, quota: int) -> int:
+    """Give a task one turn from `start`, of `quota` at most; return when its CPU is free again."""
     _start(m, t, cpu, start)
-    end = min(until, start + m.g[k.QUANTUM])
+    end = min(until, start + min(m.g[k.QUANTUM], quota))
     if m.task[t, k.T_KIND]:
         outcome = _kthread(m, t)
         _pay(m)
@@ -118,6 +118,8 @@ def _turn(m: Mem, t: int, cpu: int, start: int, until: int) -> int:
             _pay(m)
     now = m.g[k.NOW]
     busy = now - start - m.g[k.SLEPT]
+    if m.g[k.CPU_LIMITED]:
+        bandwidth.used(m, m.task[t, k.T_CG], busy)
     was = _account(m, t, busy, now)
     m.task[t, k.T_OVER] = m.g[k.OVER_HIGH]
     m.g[k.OVER_HIGH] = 0
@@ -219,7 +221,10 @@ def advance(m: Mem, clock: Row, until: int) -> int:
         if best < 0:
             clock[cpu] = max(now + 1, soonest)
             continue
+        quota = bandwidth.left(m, best, now) if m.g[k.CPU_LIMITED] else bandwidth.FOREVER
+        if not quota:
+            continue
         home = m.task[best, k.T_CPU]
         if clock[home] <= now:
             cpu = home
-        clock[cpu] = max(now + 1, _turn(m, best, cpu, now, until))
+        clock[cpu] = max(now + 1, _turn(m, best, cpu, now, until, quota))
