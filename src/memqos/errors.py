@@ -7,7 +7,8 @@
     │   ├── QuantityError     a Kubernetes quantity or an annotation's value
     │   ├── ManifestError     a pod manifest, a PriorityClass, a kubelet's pod list
     │   ├── PolicyError       the admin's MemoryPolicy
-    │   └── ExperimentError   an experiment, scenario or workload file
+    │   ├── ExperimentError   an experiment, scenario or workload file
+    │   └── RecordingError    recordings of experiments that were named and cannot be used
     ├── NodeError             the kernel did not do one thing: names cgroup and knob
     │   ├── CgroupGone        the cgroup vanished (ENOENT, ENODEV), or was reborn under its name
     │   ├── KnobMissing       this kernel, or this cgroup, has no such file
@@ -70,6 +71,10 @@ class PolicyError(InputError):
 
 class ExperimentError(InputError):
     """An experiment, scenario or workload file that cannot be used."""
+
+
+class RecordingError(InputError):
+    """Recordings of experiments, a directory or an archive of them, that cannot be used."""
 
 
 class NodeError(MemqosError):

@@ -24,7 +24,7 @@ VM_LOST: Final = 5
 
 MEANINGS: Final = {
     OK: "done",
-    NOT_HELD: "done, but an expectation did not hold, or a check found a fault",
+    NOT_HELD: "done, but an expectation did not hold, a check found a fault, or a part could not be done",
     BAD_INPUT: "wrong usage or input (arguments, files, YAML)",
     CANNOT_HERE: "this machine cannot do it: no cgroup v2, no QEMU, no permission",
     NODE_REFUSED: "the kernel refused, or another agent manages this node",

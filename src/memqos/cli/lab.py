@@ -101,7 +101,7 @@ def run(
 ) -> None:
     """Run EXPERIMENTS (names, or YAML files) on real kernels.
 
-    Ends with 1 when an expectation does not hold.
+    Ends with 1 when an expectation does not hold, or an experiment could not be played to its end.
     """
     from memqos.cli.output import Output
     from memqos.cli.progress import Progress

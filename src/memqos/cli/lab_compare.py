@@ -9,7 +9,7 @@ import click
 
 from memqos.cli import exits
 from memqos.cli.options import chosen_experiments, experiments_options, json_option, out_option
-from memqos.errors import LabError
+from memqos.errors import ExperimentError, LabError, RecordingError
 
 if TYPE_CHECKING:
     from memqos.lab.experiment import Experiment
@@ -77,7 +77,10 @@ def compare(
     chosen, wanted = chosen_experiments(experiments, every, kernels)
     chosen = [alone for each in chosen if (alone := each.by_itself())]
     if not chosen:
-        raise LabError("no variant of these is the kubelet's alone, so there is nothing to compare")
+        raise ExperimentError(
+            f"{' '.join(experiments)}: no variant is the kubelet's alone, so there is nothing to compare",
+            remedy="name another experiment; `memqos lab list` shows their variants",
+        )
     given = f" --recorded {recorded if recorded.is_file() else 'DIR'}" if recorded else ""
     if recorded is None:
         recorded = out
@@ -85,7 +88,8 @@ def compare(
     with opened(recorded) as directory:
         rows, missing, stale = _compared_all(chosen, wanted, directory, given=recorded, every=every)
     if stale and not every:
-        raise LabError(f"recorded before something was changed, so record it anew: {'; '.join(stale)}")
+        problem = f"recorded before something was changed: {'; '.join(stale)}"
+        raise RecordingError(problem, source=str(recorded), remedy="record it anew, without --recorded")
     output = Output(as_json=as_json)
     plain: list[dict[str, Any]] = [{**asdict(row), "error": _finite(row.error)} for row in rows]
     output.tables({"rows": plain}, rows_table(rows, "Simulated beside real"), summary_table(rows))

@@ -65,7 +65,7 @@ def command(
 
     It needs no root and no virtual machine, and changes nothing on this machine; time is virtual. The
     same file runs on a real kernel with `memqos lab run SCENARIO`. Ends with 1 when an expectation in the
-    file does not hold.
+    file does not hold, or the scenario could not be played to its end.
     """
     from memqos.cli.output import Output
     from memqos.cli.play_progress import PlayProgress

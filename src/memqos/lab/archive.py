@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from memqos.errors import LabError
+from memqos.errors import LabError, RecordingError
 from memqos.lab.compare import NODE
 from memqos.lab.recording import Look, Recording, Written, decode, encode
 from memqos.lab.room import room_of
@@ -32,7 +32,7 @@ _HOME: Final = re.compile(rb'(?<=")/[^"]*/(?=experiments/)')
 def opened(path: Path) -> Iterator[Path]:
     """Yield the directory of recordings: the one given, or an archive's, unpacked until the block ends.
 
-    Raises `LabError` for a file that is no archive.
+    Raises `RecordingError` for a file that is no archive.
     """
     if path.is_dir():
         yield path
@@ -48,7 +48,8 @@ def opened(path: Path) -> Iterator[Path]:
 def keep(directory: Path, archive: Path) -> list[str]:
     """Add each experiment and kernel of a directory to an archive as one more run; say of each which it is.
 
-    Raises `LabError` when there is nothing to add, or the archive is something else.
+    Raises `RecordingError` when there is nothing to add or the archive is something else, and `LabError` when
+    it cannot be written; it is then as it was.
     """
     files = _read(archive) if archive.exists() else {}
     told = []
@@ -64,7 +65,8 @@ def keep(directory: Path, archive: Path) -> list[str]:
             files |= {f"{len(runs) + 1}/{name}/{path}": data for path, data in found.items()}
             told.append(f"{name}, run {len(runs) + 1}")
     if not told:
-        raise LabError(f"{directory} has no recording: memqos lab run EXPERIMENT... --out {directory}")
+        remedy = f"memqos lab run EXPERIMENT... --out {directory}"
+        raise RecordingError("has no recording", source=str(directory), remedy=remedy)
     _write(archive, files)
     return told
 
@@ -121,10 +123,11 @@ def _read(archive: Path) -> dict[str, bytes]:
             members = [each for each in tar.getmembers() if each.isfile()]
             for each in members:
                 if each.name.startswith("/") or ".." in each.name.split("/"):
-                    raise LabError(f"{archive}: {each.name} would lie outside of it")
+                    raise RecordingError(f"{each.name} would lie outside of it", source=str(archive))
             return {each.name: tar.extractfile(each).read() for each in members}  # type: ignore[union-attr]
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise LabError(f"{archive}: not an archive of recordings (tar, xz): {error}") from None
+        problem = f"not an archive of recordings (tar, xz): {error}"
+        raise RecordingError(problem, source=str(archive)) from None
 
 
 def _write(archive: Path, files: dict[str, bytes]) -> None:

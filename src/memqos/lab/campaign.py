@@ -130,12 +130,13 @@ def _run_one(
         variants = _variants(experiment, plays, out_dir)
         checks = check(experiment, variants, kernel)
         result = _result(experiment, kernel, booted, machine.accel, began, variants=variants, checks=checks)
-    except (LabError, ExperimentError) as error:
+    except (LabError, InputError) as error:
         result = _result(experiment, kernel, booted, "", began, problem=str(error))
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "result.json").write_text(json.dumps(to_json(result), indent=1) + "\n", encoding="utf-8")
     held = sum(each.holds is True for each in result.checks)
-    tell("done" if result.holds else "failed", result.problem or f"{held} of {len(result.checks)} hold")
+    came_out = f"{held} of {len(result.checks)} hold" if result.checks else "played; nothing was expected"
+    tell("done" if result.holds else "failed", result.problem or came_out)
     return result
 
 

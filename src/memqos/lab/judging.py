@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from memqos.errors import LabError
+from memqos.errors import RecordingError
 from memqos.lab.experiment import Experiment, Play
 from memqos.lab.kernels import cached
 from memqos.lab.recording import decode
@@ -25,7 +25,7 @@ def judge(
     `DIRECTORY/EXPERIMENT/KERNEL/out/record-*.json`, or the same in any folder of DIRECTORY; recordings of
     several folders count as several runs. Of an experiment whose file has changed since, what the guest
     played differently is left out, and so is an expectation about a variant that was not recorded. An
-    experiment without any recording has that as its problem; `LabError` when none has one.
+    experiment without any recording has that as its problem; `RecordingError` when none has one.
     """
     found: list[ExperimentResult] = []
     for experiment in experiments:
@@ -34,7 +34,10 @@ def judge(
         ]
         found += judged or [_unjudged(experiment)]
     if all(result.problem for result in found):
-        raise LabError(f"{directory} has no recording of {', '.join(each.name for each in experiments)}")
+        names = " ".join(each.name for each in experiments)
+        problem = f"has no recording of {names} as they are now, on {', '.join(kernels)}"
+        remedy = f"memqos lab run {names} --out {directory}"
+        raise RecordingError(problem, source=str(directory), remedy=remedy)
     return found
 
 

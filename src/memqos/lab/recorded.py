@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from memqos.errors import LabError
+from memqos.errors import RecordingError
 from memqos.lab.experiment import EXPERIMENTS, Experiment, Play
 from memqos.lab.machine import machine_of
 from memqos.lab.recording import Recording, decode
@@ -69,7 +69,7 @@ def is_recorded(directory: Path, experiment: Experiment, kernel: str) -> bool:
 def recordings_in(
     directory: Path, experiment: Experiment, kernel: str, *, given: Path | None = None
 ) -> dict[str, list[Found]]:
-    """Find the recordings of an experiment, by variant; raises `LabError` when there is none of one.
+    """Find the recordings of an experiment, by variant; raises `RecordingError` when there is none of one.
 
     `given` is what a person named: the directory, or the archive that was unpacked there.
     """
@@ -82,9 +82,10 @@ def recordings_in(
             file = Path(experiment.source)
             called = experiment.name if file.parent == EXPERIMENTS else file
             out, then = (f"{place}", "") if place.is_dir() else ("DIR", f", and memqos lab keep DIR {place}")
-            raise LabError(
-                f"{place} has no recording of {experiment.name}, {name}, on {kernel}: memqos lab run "
-                f"{called} --kernel {kernel} --out {out}{then}"
+            raise RecordingError(
+                f"has no recording of {experiment.name}, {name}, on {kernel}",
+                source=str(place),
+                remedy=f"memqos lab run {called} --kernel {kernel} --out {out}{then}",
             )
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from memqos.errors import LabError
+from memqos.errors import RecordingError
 from memqos.model.snapshot import Counters, Snapshot
 from memqos.workload.result import Result
 
@@ -95,11 +95,11 @@ def encode(recording: Recording) -> bytes:
 
 
 def decode(data: bytes, *, source: str = "") -> Recording:
-    """Read a recording; raises `LabError` for what the guest did not write whole."""
+    """Read a recording; raises `RecordingError` for what the guest did not write whole."""
     try:
         return msgspec.json.decode(data, type=Recording, dec_hook=_typed)
     except msgspec.DecodeError as error:
-        raise LabError(f"{source}: not a recording: {error}") from error
+        raise RecordingError(f"not a recording: {error}", source=source) from error
 
 
 def _plain(value: Any) -> Any:

@@ -92,10 +92,8 @@ class ExperimentResult:
 
     @property
     def holds(self) -> bool:
-        """True when it ran and every expectation that this kernel can answer holds."""
-        return (
-            not self.problem and bool(self.checks) and all(check.holds is not False for check in self.checks)
-        )
+        """True when it ran and every expectation that this kernel can answer, if there is any, holds."""
+        return not self.problem and all(check.holds is not False for check in self.checks)
 
 
 def evaluate_variant(experiment: Experiment, recording: Recording) -> VariantResult:

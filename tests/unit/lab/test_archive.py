@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from memqos.errors import LabError
+from memqos.errors import LabError, RecordingError
 from memqos.lab.archive import keep, opened
 from memqos.lab.recording import Look, Recording, Written, decode, encode
 from memqos.model.snapshot import Cgroup, Counters, NodeFacts, Snapshot
@@ -70,14 +70,14 @@ def test_a_directory_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_nothing_recorded_is_said(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="has no recording: memqos lab run"):
+    with pytest.raises(RecordingError, match="has no recording; memqos lab run"):
         keep(tmp_path, tmp_path / "a.tar.xz")
 
 
 def test_another_file_is_refused_and_stays(tmp_path: Path) -> None:
     archive = tmp_path / "notes"
     archive.write_text("mine", encoding="utf-8")
-    with pytest.raises(LabError, match="notes: not an archive of recordings"):
+    with pytest.raises(RecordingError, match="notes: not an archive of recordings"):
         keep(left(tmp_path / "in"), archive)
     assert archive.read_text(encoding="utf-8") == "mine"
 
@@ -86,7 +86,7 @@ def test_an_archive_cannot_write_elsewhere(tmp_path: Path) -> None:
     archive = tmp_path / "a.tar.xz"
     with tarfile.open(archive, "w:xz") as tar:
         tar.addfile(tarfile.TarInfo("../../elsewhere"), io.BytesIO())
-    with pytest.raises(LabError, match="would lie outside"), opened(archive):
+    with pytest.raises(RecordingError, match="would lie outside"), opened(archive):
         pass
 
 

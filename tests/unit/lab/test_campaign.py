@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from memqos.errors import LabError, ToolMissing
+from memqos.errors import LabError, RecordingError, ToolMissing
 from memqos.lab import campaign
 from memqos.lab.campaign import Progress, plays_of, run
 from memqos.lab.catalogue import find_experiments, list_experiments
@@ -59,6 +59,17 @@ def test_a_run_ends_in_a_result_and_its_json(tmp_path: Path, experiment, monkeyp
     assert [each.name for each in result.variants] == ["a", "b"]
     assert json.loads((tmp_path / "out/x/6.12/result.json").read_text())["holds"] is True
     assert (steps[-1].state, steps[-1].text) == ("done", "1 of 1 hold")
+
+
+def test_a_run_of_which_nothing_was_expected_is_done(
+    tmp_path: Path, experiment, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(campaign, "run_in_guest", lambda argv, out_dir, **_: guest(out_dir, "a", "b"))
+    steps: list[Progress] = []
+    plain = msgspec.structs.replace(experiment[0], expect=[])
+    (result,) = run([plain], ["6.12"], tmp_path / "out", steps.append)
+    assert result.holds
+    assert (steps[-1].state, steps[-1].text) == ("done", "played; nothing was expected")
 
 
 @pytest.mark.parametrize(
@@ -143,10 +154,10 @@ def test_what_earlier_runs_left_is_judged_again(tmp_path: Path, experiment):
         "",
         "there is no recording",
     ]
-    with pytest.raises(LabError, match="no recording of x"):
+    with pytest.raises(RecordingError, match="no recording of x"):
         judge(experiment, ["7.2"], tmp_path)
     changed = msgspec.structs.replace(experiment[0], timeline=[{"sleep": 2}])
-    with pytest.raises(LabError, match="no recording of x"):
+    with pytest.raises(RecordingError, match="no recording of x"):
         judge([changed], ["6.12"], tmp_path)
 
 

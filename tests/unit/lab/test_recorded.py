@@ -3,7 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from memqos.errors import LabError
+from memqos.errors import RecordingError
 from memqos.lab.campaign import plays_of
 from memqos.lab.experiment import EXPERIMENTS, Experiment, Variant
 from memqos.lab.recorded import Found, recordings_in
@@ -57,16 +57,18 @@ def test_a_variant_whose_name_ends_in_a_number_is_no_repeat_of_another(tmp_path:
 
 
 def test_what_is_not_recorded_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=rf"memqos lab run /b/x\.yaml --kernel 6\.12 --out {tmp_path}"):
+    with pytest.raises(RecordingError, match=rf"memqos lab run /b/x\.yaml --kernel 6\.12 --out {tmp_path}"):
         recordings_in(tmp_path, experiment("/b/x.yaml"), "6.12")
     shipped = experiment(str(EXPERIMENTS / "x.yaml"))
-    with pytest.raises(LabError, match=r"memqos lab run x --kernel 6\.12"):
+    with pytest.raises(RecordingError, match=r"memqos lab run x --kernel 6\.12"):
         recordings_in(tmp_path, shipped, "6.12")
 
 
 def test_an_archive_is_named_itself_not_the_folder_it_was_unpacked_to(tmp_path: Path) -> None:
     archive = tmp_path / "a.tar.xz"
-    with pytest.raises(LabError, match=rf"^{archive} has .* --out DIR, and memqos lab keep DIR {archive}$"):
+    with pytest.raises(
+        RecordingError, match=rf"^{archive}: has .* --out DIR, and memqos lab keep DIR {archive}$"
+    ):
         recordings_in(tmp_path, experiment(), "6.12", given=archive)
 
 
