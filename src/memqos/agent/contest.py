@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from memqos.agent.originals import Key
+from memqos.agent.original import Key
 
 PATIENCE: Final = 64
 """Most turns between two tries, and turns of peace that end a contest."""

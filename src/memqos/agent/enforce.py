@@ -15,24 +15,20 @@ No `NodeError` leaves this module: each write ends in an `Outcome`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
 
 from msgspec import structs
 
 from memqos.agent.contest import Contests
-from memqos.agent.devices import bring_back
 from memqos.agent.order import as_kept, held, ordered
-from memqos.agent.originals import Intent, Key, Original, Originals
+from memqos.agent.original import SIGNATURE, Intent, Key, brings_back, holds, write_back
+from memqos.agent.originals import Originals
 from memqos.errors import CgroupGone, NodeError
-from memqos.model.plan import Outcome, Plan, Reclaim, Status, Value, Write, unset
+from memqos.model.plan import Outcome, Plan, Reclaim, Status, Value, Write
 from memqos.model.snapshot import Snapshot
 from memqos.node import Node
 from memqos.policy.compose import show
-
-SIGNATURE: Final = "memqos"
-"""The `policy` of writes that bring originals back."""
 
 
 @dataclass(slots=True)
@@ -200,13 +196,15 @@ class Enforcer:
             if (original.cgroup, original.knob) in wanted:
                 continue
             found = held(cgroup, original.knob)
-            value = _back(original, found)
+            value = brings_back(original, found)
+            before = original.value if value is None else value
+            why = f"no policy asks for it; it held {show(original.knob, before)} before memqos"
+            write = write_back(original, before, why)
             if value is None:
                 error = f"it holds {show(original.knob, found)}, which memqos did not write: left as it is"
-                write = _bring(original, original.value)
                 left.append(Outcome(write, "overwritten", found, found, error))
             else:
-                writes.append(_bring(original, value))
+                writes.append(write)
         return writes, left
 
     def _forget(self, outcomes: Iterable[Outcome], snapshot: Snapshot) -> None:
@@ -230,27 +228,6 @@ class Enforcer:
             self.notes.append(f"{self.originals.path}: {error.strerror}: it keeps more than needed")
 
 
-def holds(found: Value | None, value: Value) -> bool:
-    """True when a knob that reads `found` holds `value`; a device that it leaves out is unset."""
-    if isinstance(found, Mapping) and isinstance(value, Mapping):
-        return all(found.get(device, type(each)()) == each for device, each in value.items())
-    return found == value
-
-
 def _lasts(write: Write) -> bool:
     """True for a value a knob keeps, and that can be brought back: not an order, not a bring-back."""
     return not isinstance(write.value, Reclaim) and write.policy != SIGNATURE
-
-
-def _back(original: Original, found: Value | None) -> Value | None:
-    """Return what brings a knob back that holds `found`; `None` when somebody else has it by now."""
-    if isinstance(original.value, dict) and isinstance(found, Mapping):
-        none = unset(original.knob)
-        return bring_back(original.by_device, original.ours_by_device, found, none) or None
-    ours = found is None or any(holds(found, value) for value in (original.value, *original.ours))
-    return original.value if ours else None
-
-
-def _bring(original: Original, value: Value) -> Write:
-    why = f"no policy asks for it; it held {show(original.knob, value)} before memqos"
-    return Write(original.cgroup, original.knob, value, why, SIGNATURE, original.inode)

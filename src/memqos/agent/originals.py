@@ -8,12 +8,11 @@ for every knob what to go back to, and whether what it holds is memqos's or some
 A knob is known by path, inode and boot: a cgroup reborn under the same name is another cgroup, and
 a reboot ends everything. So nothing here is worth an `fsync`, which takes seconds on the disk of a node that
 thrashes, just when nothing may wait: what a killed process wrote stays in the page cache, and what a crash
-of the machine loses is void anyway. The original is the last value that somebody else gave the knob: when the
-kubelet writes a new limit over ours, that is what to go back to.
+of the machine loses is void anyway.
 
 A half-written last line is from a batch that never reached the kernel, so it is dropped. Any other line that
-does not read was damaged later: what its knob held is lost, `Originals.damaged` counts them, and whoever
-opens the file says so.
+does not read was damaged later: what its knob held is lost, and whoever opens the file says so
+(`Originals.damage`).
 """
 
 from __future__ import annotations
@@ -22,52 +21,19 @@ import contextlib
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
-from memqos.agent.devices import Each, after_write
+from memqos.agent.original import Intent, Kept, Key, Original, written_over
 from memqos.errors import AgentError
-from memqos.model.plan import Value, unset
-from memqos.model.snapshot import IoMax
+from memqos.model.plan import Advice
 
 NAME: Final = "originals"
 _COMPACT_ABOVE: Final = 4096
-
-Kept: TypeAlias = bool | int | dict[str, IoMax | str]
-Key: TypeAlias = tuple[str, int, str]
-"""Cgroup, inode, knob."""
-
-
-class Original(msgspec.Struct, frozen=True):
-    """One knob: what it held before, and every value of ours it may hold since.
-
-    Of a knob of several devices, those that were written: a device that is not in `value` was unset.
-    """
-
-    cgroup: str
-    inode: int
-    knob: str
-    value: Kept
-    ours: tuple[Kept, ...]
-
-    @property
-    def key(self) -> Key:
-        """What identifies the knob within one boot."""
-        return (self.cgroup, self.inode, self.knob)
-
-    @property
-    def by_device(self) -> Each:
-        """The original of a knob of several devices; nothing of another knob."""
-        return self.value if isinstance(self.value, dict) else {}
-
-    @property
-    def ours_by_device(self) -> tuple[Each, ...]:
-        """Ours of a knob of several devices."""
-        return tuple(one for one in self.ours if isinstance(one, dict))
+"""Lines of the file from which on forgetting writes it anew."""
 
 
 class _Line(msgspec.Struct, array_like=True):
@@ -78,17 +44,6 @@ class _Line(msgspec.Struct, array_like=True):
     original: Kept
     ours: tuple[Kept, ...]
     """Empty: the knob is forgotten."""
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A value about to be written, and what the knob holds before."""
-
-    cgroup: str
-    inode: int
-    knob: str
-    before: Value
-    value: Value
 
 
 class Originals:
@@ -126,6 +81,14 @@ class Originals:
         """Return everything remembered, oldest first."""
         return tuple(self._known.values())
 
+    def damage(self) -> tuple[Advice, ...]:
+        """Return what a person should know of records that could not be read; nothing when all could."""
+        if not self.damaged:
+            return ()
+        problem = f"{self.damaged} records of {self.path} are damaged: what those knobs held is not known"
+        remedy = f"look at {self.path}.damaged, and set by hand what is not as it should be"
+        return (Advice("memqos itself", problem, remedy, "agent"),)
+
     def remember(self, intents: Iterable[Intent]) -> None:
         """Put into the file what is about to be written; nothing changes when the disk refuses.
 
@@ -133,10 +96,9 @@ class Originals:
         """
         fresh = {}
         for intent in intents:
-            key = (intent.cgroup, intent.inode, intent.knob)
-            after = _after(self._known.get(key), key, _plain(intent.before), _plain(intent.value))
+            after = written_over(self._known.get(intent.key), intent)
             if after is not None:
-                fresh[key] = after
+                fresh[intent.key] = after
         self._append(fresh.values())
         self._known.update(fresh)
 
@@ -207,20 +169,6 @@ class Originals:
         return b"%08x %s\n" % (zlib.crc32(line), line)
 
 
-def _after(known: Original | None, key: Key, before: Kept, value: Kept) -> Original | None:
-    """Return what is to be remembered of a knob that is written over `before`; `None` if nothing new."""
-    if isinstance(before, dict) and isinstance(value, dict):
-        original = known.by_device if known is not None else {}
-        devices = after_write(original, known.ours_by_device if known else (), before, value, unset(key[2]))
-        return devices and Original(*key, *devices)
-    if known is None or before not in (*known.ours, known.value):
-        known = Original(*key, value=before, ours=())
-    if value in known.ours:
-        return None
-    # what the knob holds now and what it will hold; older values are not there any more
-    return Original(*key, known.value, (before, value) if before in known.ours else (value,))
-
-
 def _contents(path: Path) -> bytes:
     """What a file holds, nothing when there is none; raises `AgentError`, also for what is no file."""
     try:
@@ -244,14 +192,6 @@ def _decode(line: bytes) -> _Line | None:
         return msgspec.json.decode(text, type=_Line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-
-
-def _plain(value: Value) -> Kept:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, int):
-        return value
-    raise TypeError(f"{value!r} is an order, not a value to remember")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

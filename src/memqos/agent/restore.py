@@ -7,9 +7,10 @@ the outcome says so. What could not be restored stays remembered, for the next t
 
 from __future__ import annotations
 
-from memqos.agent.enforce import SIGNATURE, Enforcer
+from memqos.agent.enforce import Enforcer
+from memqos.agent.original import write_back
 from memqos.agent.originals import Originals
-from memqos.model.plan import Outcome, Plan, Write
+from memqos.model.plan import Outcome, Plan
 from memqos.node import Node
 
 
@@ -21,8 +22,7 @@ def restore(node: Node, originals: Originals, *, dry_run: bool = False) -> tuple
         cgroup = snapshot.cgroups.get(original.cgroup)
         if cgroup is None or cgroup.inode != original.inode:
             why = "the cgroup ended, and what was written there with it"
-            write = Write(original.cgroup, original.knob, original.value, why, SIGNATURE, original.inode)
-            gone.append(Outcome(write, "gone"))
+            gone.append(Outcome(write_back(original, original.value, why), "gone"))
     outcomes = Enforcer(node, originals, dry_run=dry_run).enforce(Plan(), snapshot)
     if not dry_run:
         originals.forget([(one.write.cgroup, one.write.inode, one.write.knob) for one in gone])

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from memqos.agent.account import Account, Report
 from memqos.agent.beside import Beside
 from memqos.agent.evict import Evictor, RunnerEvictor
 from memqos.agent.journal import Journal
@@ -30,10 +30,10 @@ from memqos.errors import AgentError
 from memqos.linux.facts import capacity
 from memqos.linux.features import check_supported, check_writable
 from memqos.linux.node import LinuxNode
-from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner, PodStatus
+from memqos.linux.runner import ContainerEvent, KubeletRules, PodRunner
 from memqos.linux.shelter import Shelter
 from memqos.linux.signals import handled
-from memqos.model.plan import Advice, Evicted, Outcome, Stand, Tick, Value
+from memqos.model.plan import Advice, Tick
 from memqos.model.pods import Pod
 from memqos.node import Node
 from memqos.policy.ladder import ladder
@@ -46,41 +46,6 @@ _SLOW_DISK: Final = Advice(
     "name a state directory on tmpfs, as /run, or on a faster disk",
     "agent",
 )
-
-
-def damage(originals: Originals) -> Advice:
-    """Say that records of original values could not be read."""
-    return Advice(
-        "memqos itself",
-        f"{originals.damaged} records of {originals.path} are damaged: what those knobs held is not known",
-        f"look at {originals.path}.damaged, and set by hand what is not as it should be",
-        "agent",
-    )
-
-
-_REMEMBERED: Final = 1000
-"""Writes and advice that a report holds at most: an agent runs for months."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a session did: the pods it ran, its last writes, what it put back, its last advice and evictions.
-
-    `stands` are where the rungs stood at the last turn.
-
-    `dropped` counts the turns that the journal could not take; `ended_in_us` is the time from being
-    told to stop until the original values were back, `None` when nobody told it.
-    """
-
-    pods: tuple[PodStatus, ...]
-    writes: tuple[Outcome, ...]
-    restored: tuple[Outcome, ...]
-    advice: tuple[Advice, ...]
-    ticks: int
-    dropped: int
-    ended_in_us: int | None = None
-    stands: tuple[Stand, ...] = ()
-    evicted: tuple[Evicted, ...] = ()
 
 
 class Session:
@@ -108,14 +73,9 @@ class Session:
         self._state = state
         self._on_event = on_event
         self._on_tick = on_tick
-        self._on_advice = on_advice
+        self._account = Account(on_advice)
         self._dry_run = dry_run
         self._seconds = seconds
-        self._writes: deque[Outcome] = deque(maxlen=_REMEMBERED)
-        self._imagined: dict[tuple[str, str], Value] = {}
-        self._advice: deque[Advice] = deque(maxlen=_REMEMBERED)
-        self._evicted: deque[Evicted] = deque(maxlen=_REMEMBERED)
-        self._stands: tuple[Stand, ...] = ()
         self._shelter: Shelter | None = None
         self._beside: Beside | None = None
         self._signals = 0
@@ -150,8 +110,7 @@ class Session:
     def _run(self, node: Node, pods: Pods, evictor: Evictor | None = None, *, beside: bool = False) -> Report:
         settings = self._settings.agent
         originals = Originals(None if self._dry_run else self._state, node.observe().boot_id)
-        if originals.damaged:
-            self._advise([damage(originals)])
+        self._account.advise(originals.damage())
         journal: Journal | Beside | None = None
         if settings.journal_size and (opened := self._open_journal(settings.journal_size)) is not None:
             journal = opened
@@ -175,17 +134,7 @@ class Session:
         finally:
             if journal is not None:
                 journal.close()
-        return Report(
-            pods=(),
-            writes=tuple(self._writes),
-            restored=agent.restored,
-            advice=tuple(self._advice),
-            ticks=agent.ticks,
-            dropped=journal.dropped if journal else 0,
-            ended_in_us=agent.ended_in_us,
-            stands=self._stands,
-            evicted=tuple(self._evicted),
-        )
+        return self._account.report(agent, journal.dropped if journal else 0)
 
     def _open_journal(self, size: int) -> Journal | None:
         """Open the journal; where there can be none a person is told, and the pods are managed without."""
@@ -195,34 +144,17 @@ class Session:
             where = error.filename or self._state / "journal"
             problem = f"it keeps no journal: {where}: {error.strerror}"
             remedy = f"make room for it in {self._state}, or set agent.journalSize to 0"
-            self._advise([Advice("memqos itself", problem, remedy, "agent")])
+            self._account.advise([Advice("memqos itself", problem, remedy, "agent")])
             return None
 
     def _see(self, tick: Tick) -> None:
-        for outcome in tick.outcomes:
-            write = outcome.write
-            if outcome.status in ("kept", "waiting") or self._imagined.get(write.target) == write.value:
-                continue
-            if outcome.status == "dry-run":
-                self._imagined[write.target] = write.value
-            self._writes.append(outcome)
-        self._writes.extend(tick.underway.ended)
-        self._evicted.extend(
-            one for one in tick.evicted if one.status != "leaving" and one not in self._evicted
-        )
-        self._stands = tick.plan.stands
+        self._account.see(tick)
         self._on_tick(tick)
-        self._advise(tick.plan.advice)
+        self._account.advise(tick.plan.advice)
         if self._shelter is not None:
             self._shelter.measure()
         if self._beside is not None and self._beside.overflowed:
-            self._advise([_SLOW_DISK])
-
-    def _advise(self, found: Iterable[Advice]) -> None:
-        for advice in found:
-            if advice not in self._advice:
-                self._advice.append(advice)
-                self._on_advice(advice)
+            self._account.advise([_SLOW_DISK])
 
     @contextmanager
     def _sheltered(self) -> Iterator[None]:
@@ -237,7 +169,7 @@ class Session:
             yield
             return
         self._shelter = Shelter(self._root)
-        self._advise(self._shelter.enter())
+        self._account.advise(self._shelter.enter())
         try:
             yield
         finally:

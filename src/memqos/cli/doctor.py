@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from memqos.cli import exits
-from memqos.cli.options import json_option, load_settings, node_options, policy_option
+from memqos.cli.options import json_option, node_options, policy_option
+from memqos.cli.sources import load_settings
 
 
 @click.command("doctor")

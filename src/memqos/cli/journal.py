@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memqos.cli.options import Seconds, json_option, load_settings, state_option
+from memqos.cli.options import Seconds, json_option, state_option
+from memqos.cli.sources import load_settings
 from memqos.errors import InputError
 
 if TYPE_CHECKING:

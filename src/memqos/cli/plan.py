@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memqos.cli.options import (
-    NAME_PODS,
-    PodSource,
-    Seconds,
-    json_option,
-    load_settings,
-    node_options,
-    pod_options,
-    policy_options,
-)
+from memqos.cli.options import Seconds, json_option, node_options, pod_options, policy_options
+from memqos.cli.sources import NAME_PODS, PodSource, load_settings
 from memqos.errors import InputError
 
 if TYPE_CHECKING:

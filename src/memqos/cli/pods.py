@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from memqos.cli.options import PodSource, json_option, node_options, pod_options
+from memqos.cli.options import json_option, node_options, pod_options
+from memqos.cli.sources import PodSource
 
 
 @click.command("pods")

@@ -25,22 +25,22 @@ def command(ctx: click.Context, cgroup_root: str, state: Path, dry_run: bool, as
     from memqos.agent.lock import Lock
     from memqos.agent.originals import Originals
     from memqos.agent.restore import restore
-    from memqos.agent.session import damage
     from memqos.cli.output import Output
     from memqos.linux.node import LinuxNode
     from memqos.linux.shelter import remove_empty
-    from memqos.model.plan import Outcome
+    from memqos.model.plan import Advice, Outcome
     from memqos.report.plan import outcomes_table
     from memqos.report.session import advice_line
 
     outcomes: tuple[Outcome, ...] = ()
-    damaged = False
+    damage: tuple[Advice, ...] = ()
     with LinuxNode(cgroup_root) as node:
         if state.exists():
             with Lock(state):
                 originals = Originals(state, node.observe().boot_id)
-                if damaged := bool(originals.damaged):
-                    click.echo(f"memqos: {advice_line(damage(originals))}", err=True)
+                damage = originals.damage()
+                for advice in damage:
+                    click.echo(f"memqos: {advice_line(advice)}", err=True)
                 outcomes = restore(node, originals, dry_run=dry_run)
         else:
             click.echo(f"memqos: nothing is remembered in {state}: there is no such directory", err=True)
@@ -48,5 +48,5 @@ def command(ctx: click.Context, cgroup_root: str, state: Path, dry_run: bool, as
             remove_empty(cgroup_root)
     table = outcomes_table(outcomes, title="Restored" if not dry_run else "Would be restored")
     Output(as_json=as_json).tables({"restored": table.objects()}, table)
-    failed = damaged or any(each.status == "failed" for each in outcomes)
+    failed = bool(damage) or any(each.status == "failed" for each in outcomes)
     ctx.exit(exits.NOT_HELD if failed else exits.OK)

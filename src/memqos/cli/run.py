@@ -8,17 +8,8 @@ from pathlib import Path
 import click
 
 from memqos.cli import exits
-from memqos.cli.options import (
-    NAME_PODS,
-    PodSource,
-    Seconds,
-    json_option,
-    load_settings,
-    node_options,
-    pod_options,
-    policy_options,
-    state_option,
-)
+from memqos.cli.options import Seconds, json_option, node_options, pod_options, policy_options, state_option
+from memqos.cli.sources import NAME_PODS, PodSource, load_settings
 from memqos.errors import InputError
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from memqos.agent.originals import Intent, Originals
+from memqos.agent.original import Intent
+from memqos.agent.originals import Originals
 from memqos.errors import AgentError
 from memqos.model.snapshot import IoMax
 from memqos.units import UNLIMITED
@@ -126,6 +127,8 @@ def test_a_damaged_record_costs_itself_and_is_counted_and_kept(tmp_path: Path, l
     (tmp_path / "originals").write_bytes(line + b"\n" + whole)
     again = reopened(tmp_path)
     assert (again.damaged, len(again)) == (1, 1)
+    (advice,) = again.damage()
+    assert advice.problem.startswith(f"1 records of {tmp_path / 'originals'} are damaged")
     assert (tmp_path / "originals.damaged").read_bytes() == line + b"\n" + whole
     assert reopened(tmp_path).damaged == 0  # written anew without it
 

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from memqos.cli import exits
 from memqos.cli.main import COMMANDS, main
-from memqos.cli.options import PodSource
+from memqos.cli.sources import PodSource
 from memqos.linux.node import LinuxNode
 from memqos.model.plan import Outcome, Write
 from memqos.model.snapshot import Counters, Disk, IoStat, Pressure, PressureLine, Snapshot, Swap
