@@ -154,17 +154,16 @@ class Decoder:
         stood = last.plan.stands if last else ()
         stands = stood if record.stands is None else _resolved(record.stands, stood, _as_it_is)
         plan = Plan(writes, advice, record.evictions, stands, record.look_in)
-        underway = rich_underway(record.underway)
         return Tick(
-            snapshot,
-            pods,
-            plan,
-            outcomes,
-            record.woken_by,
-            record.decided_in_us,
-            record.notes,
-            underway,
-            record.evicted,
+            snapshot=snapshot,
+            pods=pods,
+            plan=plan,
+            outcomes=outcomes,
+            woken_by=record.woken_by,
+            decided_in_us=record.decided_in_us,
+            notes=record.notes,
+            underway=rich_underway(record.underway),
+            evicted=record.evicted,
         )
 
 

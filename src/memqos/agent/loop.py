@@ -50,8 +50,6 @@ class Recorder(Protocol):
 
 _SOONEST: Final = 0.1
 """Seconds: no policy makes the loop turn faster, so that looking costs a known share of one core."""
-
-
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -135,15 +133,15 @@ class Agent:
             plan = replace(plan, advice=(*plan.advice, *advice))
         notes += self.enforcer.notes
         tick = Tick(
-            snapshot,
-            self._placed,
-            plan,
-            outcomes,
-            woken_by,
-            decided_in_us,
-            tuple(notes),
-            underway,
-            evicted,
+            snapshot=snapshot,
+            pods=self._placed,
+            plan=plan,
+            outcomes=outcomes,
+            woken_by=woken_by,
+            decided_in_us=decided_in_us,
+            notes=tuple(notes),
+            underway=underway,
+            evicted=evicted,
         )
         self._last = snapshot
         self.next_look = self._until_next(plan)

@@ -19,51 +19,22 @@ another, up to the most important.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from memqos.model.plan import Advice, Eviction, Plan, Stand, Step
-from memqos.model.pods import Pod
 from memqos.policy.evict_cause import Cause, shortage, stall
+from memqos.policy.evict_memory import Asked, EvictMemory, forget, within_budget, workload_of
 from memqos.policy.evict_settings import EvictSettings
 from memqos.policy.rung import Situation
 from memqos.policy.shortage import Outlook, outlook
 from memqos.policy.victims import Candidate, bulk, candidates, choose, unheeded
 
-_HOUR_US: Final = 3_600_000_000
 _HASTE: Final = 3
 """How much shorter the cool-down is while the kernel is about to choose."""
 _SOON: Final = 0.25
 """Seconds until the next look while somebody may have to go: a shortage is confirmed, an effect seen."""
 _NEAR: Final = 8.0
-_WORKLOAD: Final = ("app.kubernetes.io/name", "app", "k8s-app", "job-name")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A pod that was told to go, why, and when its grace is over."""
-
-    pod: str
-    why: str
-    deadline_us: int
-    killed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class EvictMemory:
-    """Since when the cause stands, who was told to go, and whose workload lost a pod when.
-
-    `advised`: what a person was told at the last turn, by the pod's uid; `restarted`: when a container of a
-    pod was killed.
-    """
-
-    since_us: int | None = None
-    decided_us: int | None = None
-    asked: Mapping[str, Asked] = field(default_factory=dict)
-    lost: tuple[tuple[int, str], ...] = ()
-    advised: Mapping[str, Advice] = field(default_factory=dict)
-    restarted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +66,7 @@ class Evict:
 
     def _decide(self, memory: EvictMemory, situation: Situation) -> tuple[EvictMemory, Plan]:
         now = situation.now_us
-        memory = _forget(memory, situation)
+        memory = forget(memory, situation)
         coming = outlook(situation.signals)
         standing = memory.since_us is not None
         cause = shortage(self.settings, situation, coming, leaving=memory.asked, standing=standing) or stall(
@@ -159,7 +130,7 @@ class Evict:
                 continue
             told.append(Eviction(pod.uid, pod.key, why, self.name, grace=grace))
             asked[pod.uid] = Asked(pod.key, why, now + int(grace * 1e6), killed=grace == 0)
-            lost.append((now, _workload(pod)))
+            lost.append((now, workload_of(pod)))
         after = replace(memory, decided_us=now, asked=asked, lost=tuple(lost), restarted=restarted)
         return after, tuple(told)
 
@@ -192,24 +163,9 @@ class Evict:
             and one.pod.placed.pod.uid not in situation.view.underway.leaving
             and one.pod.placed.pod.uid not in situation.view.underway.refused
         ]
-        allowed = self._within_budget(memory, situation.now_us)
-        within = [one for one in ranked if allowed(one)]
+        within = within_budget(ranked, memory, situation.now_us, self.settings.per_workload)
         chosen = choose(within, cause.deficit) or (choose(ranked, cause.deficit) if cause.desperate else ())
         return chosen[: self.settings.at_once]
-
-    def _within_budget(self, memory: EvictMemory, now: int) -> Callable[[Candidate], bool]:
-        spent: dict[str, int] = {}
-        for at_us, workload in memory.lost:
-            spent[workload] = spent.get(workload, 0) + (now - at_us < _HOUR_US)
-
-        def allowed(one: Candidate) -> bool:
-            workload = _workload(one.pod.placed.pod)
-            if spent.get(workload, 0) >= self.settings.per_workload:
-                return False
-            spent[workload] = spent.get(workload, 0) + 1
-            return True
-
-        return allowed
 
     def _grace(self, one: Candidate, cause: Cause, coming: Outlook) -> float:
         """Return the seconds a pod gets: its own, the admin's most, and what the forecast leaves."""
@@ -235,25 +191,7 @@ class Evict:
         return Advice("node", problem, remedy, self.name)
 
 
-def _forget(memory: EvictMemory, situation: Situation) -> EvictMemory:
-    """Drop who is gone, who could not be ended, and what was lost more than an hour ago."""
-    now, underway = situation.now_us, situation.view.underway
-    here = {placed.pod.uid for placed in situation.view.pods}
-    asked = {uid: one for uid, one in memory.asked.items() if uid in here and uid not in underway.refused}
-    lost = tuple((at_us, workload) for at_us, workload in memory.lost if now - at_us < _HOUR_US)
-    restarted = {
-        uid: at_us for uid, at_us in memory.restarted.items() if uid in here and now - at_us < _HOUR_US
-    }
-    return replace(memory, asked=asked, lost=lost, restarted=restarted)
-
-
 def _look_in(coming: Outlook) -> float | None:
     """Return when to look again: several times before memory runs out, if it does so soon."""
     left = coming.exhausted_in
     return None if left is None or left > _NEAR else max(_SOON, left / _NEAR)
-
-
-def _workload(pod: Pod) -> str:
-    """Return what a budget counts by: namespace and app label, or the pod itself."""
-    label = next((pod.labels[key] for key in _WORKLOAD if key in pod.labels), pod.name)
-    return f"{pod.namespace}/{label}"
