@@ -25,10 +25,10 @@ from memqos.agent.order import as_kept, held, ordered
 from memqos.agent.original import SIGNATURE, Intent, Key, brings_back, holds, write_back
 from memqos.agent.originals import Originals
 from memqos.errors import CgroupGone, NodeError
+from memqos.model.knobtext import knob_text
 from memqos.model.plan import Outcome, Plan, Reclaim, Status, Value, Write
 from memqos.model.snapshot import Snapshot
 from memqos.node import Node
-from memqos.policy.compose import show
 
 
 @dataclass(slots=True)
@@ -132,8 +132,8 @@ class Enforcer:
         return Outcome(write, "waiting" if known else status, error=error)
 
     def _overwrite(self, write: Write, key: Key, found: Value) -> None:
-        ours = show(write.knob, self._ours.pop(key))
-        theirs = show(write.knob, found)
+        ours = knob_text(write.knob, self._ours.pop(key))
+        theirs = knob_text(write.knob, found)
         times = self._contests.lose(key, "overwritten", f"somebody wrote {theirs} over {ours}")
         self.overwritten += 1
         self.notes.append(f"{write.cgroup}: {write.knob}: somebody wrote {theirs} over {ours}, time {times}")
@@ -176,7 +176,7 @@ class Enforcer:
                 self._ours[key] = value
             return Outcome(write, "written", before, after)
         self.overwritten += 1
-        error_text = f"it reads back as {show(write.knob, after)}"
+        error_text = f"it reads back as {knob_text(write.knob, after)}"
         self._contests.lose(key, "overwritten", error_text)
         return Outcome(write, "overwritten", before, after, error_text)
 
@@ -198,10 +198,12 @@ class Enforcer:
             found = held(cgroup, original.knob)
             value = brings_back(original, found)
             before = original.value if value is None else value
-            why = f"no policy asks for it; it held {show(original.knob, before)} before memqos"
+            why = f"no policy asks for it; it held {knob_text(original.knob, before)} before memqos"
             write = write_back(original, before, why)
             if value is None:
-                error = f"it holds {show(original.knob, found)}, which memqos did not write: left as it is"
+                error = (
+                    f"it holds {knob_text(original.knob, found)}, which memqos did not write: left as it is"
+                )
                 left.append(Outcome(write, "overwritten", found, found, error))
             else:
                 writes.append(write)

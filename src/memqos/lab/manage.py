@@ -34,11 +34,11 @@ from memqos.kubelet.configfile import config_from_dict
 from memqos.lab.baselines.oomd import SWAP_INTERVAL_US, Oomd
 from memqos.lab.baselines.senpai import Senpai
 from memqos.lab.experiment import ManagerName
+from memqos.model.knobtext import knob_text
 from memqos.model.plan import Evicted, Step, Tick
 from memqos.model.pods import PlacedPod
 from memqos.node import Node
 from memqos.policy import AnyPolicy
-from memqos.policy.compose import show
 from memqos.policy.ladder import ladder
 from memqos.policy.settings import AgentSettings, Settings
 from memqos.runner.pods import Runner
@@ -168,7 +168,7 @@ class Managed:
             write = outcome.write
             if outcome.status not in ("kept", "waiting"):
                 why = f"{write.why} ({outcome.error})" if outcome.error else write.why
-                yield Done(write.cgroup, write.knob, show(write.knob, write.value), outcome.status, why)
+                yield Done(write.cgroup, write.knob, knob_text(write.knob, write.value), outcome.status, why)
         for evicted in tick.evicted:
             if evicted.status != "leaving":
                 yield _evicted(evicted, tick.pods)

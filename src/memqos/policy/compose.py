@@ -13,12 +13,12 @@ from typing import Final
 
 import msgspec
 
-from memqos.model.plan import Advice, Eviction, Plan, Reclaim, Stand, Value, Write
+from memqos.model.knobtext import knob_text
+from memqos.model.plan import Advice, Eviction, Plan, Stand, Value, Write
 from memqos.model.snapshot import Cgroup
 from memqos.model.view import View
 from memqos.policy import AnyPolicy
 from memqos.policy.guard import refuse
-from memqos.units import format_bytes
 
 _FIELDS: Final = {name.replace("_", "."): name for name in Cgroup.__struct_fields__ if "_" in name}
 
@@ -26,16 +26,6 @@ _FIELDS: Final = {name.replace("_", "."): name for name in Cgroup.__struct_field
 def field_of(knob: str) -> str | None:
     """Return the `Cgroup` field that shows what `knob` holds; `None` when none does."""
     return _FIELDS.get(knob)
-
-
-def show(knob: str, value: Value | None) -> str:
-    """Write a knob's value for people: sizes with their unit, the rest as it is."""
-    if isinstance(value, Reclaim):
-        how = "" if value.swappiness is None else f", swappiness {value.swappiness}"
-        return format_bytes(value.size) + how
-    if isinstance(value, int) and not isinstance(value, bool) and knob.startswith("memory."):
-        return format_bytes(value)
-    return str(value)
 
 
 def overlay(plans: Iterable[Plan]) -> Plan:
@@ -63,7 +53,7 @@ def overlay(plans: Iterable[Plan]) -> Plan:
 def _over(lower: Write, upper: Write) -> Write:
     if lower.value == upper.value:
         return upper
-    was = f"{lower.policy} wanted {show(lower.knob, lower.value)}"
+    was = f"{lower.policy} wanted {knob_text(lower.knob, lower.value)}"
     return msgspec.structs.replace(upper, why=f"{upper.why} ({was})")
 
 

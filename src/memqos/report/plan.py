@@ -4,38 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from memqos.model.plan import Bandwidth, Outcome, Plan, Reclaim, Value, Write
+from memqos.model.knobtext import knob_text
+from memqos.model.plan import Outcome, Plan, Value, Write
 from memqos.model.pods import PlacedPod
-from memqos.model.snapshot import IoMax, Snapshot
-from memqos.report.table import ABSENT, Column, Table, table
-from memqos.units import UNLIMITED, format_bytes
-
-
-def value_text(knob: str, value: Value | None) -> str:
-    """Write a knob's value for people; `None` (unreadable, or never set) as `-`."""
-    if value is None:
-        return ABSENT
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, int):
-        return format_bytes(value) if knob.startswith("memory.") else str(value)
-    if isinstance(value, Bandwidth):
-        return str(value)
-    if isinstance(value, Reclaim):
-        swappiness = "" if value.swappiness is None else f", swappiness {value.swappiness}"
-        return f"reclaim {format_bytes(value.size)}{swappiness}"
-    return "; ".join(f"{device} {_of_disk(each)}" for device, each in sorted(value.items())) or ABSENT
-
-
-def _of_disk(limits: IoMax | str) -> str:
-    if isinstance(limits, str):
-        return limits or "off"
-    parts = []
-    for name in ("rbps", "wbps", "riops", "wiops"):
-        limit = getattr(limits, name)
-        if limit < UNLIMITED:
-            parts.append(f"{name}={format_bytes(limit)}/s" if name.endswith("bps") else f"{name}={limit}/s")
-    return " ".join(parts) or "max"
+from memqos.model.snapshot import Snapshot
+from memqos.report.table import Column, Table, table
 
 
 def held(snapshot: Snapshot, write: Write) -> Value | None:
@@ -58,7 +31,7 @@ def plan_table(
 ) -> Table:
     """Return what the plan would change; `changes_only` leaves out what holds already.
 
-    A pod's or container's cgroup is named after its owner in `pods`;
+    A pod's or container's cgroup is named after its owner in `pods`.
     """
     names = owners(pods)
     rows = []
@@ -68,7 +41,7 @@ def plan_table(
             continue
         name = names.get(write.cgroup, write.cgroup or "/")
         rows.append(
-            (name, write.knob, value_text(write.knob, now), value_text(write.knob, write.value), write.why)
+            (name, write.knob, knob_text(write.knob, now), knob_text(write.knob, write.value), write.why)
         )
     columns = [Column(key, key) for key in ("cgroup", "knob", "now", "then", "why")]
     return table(
@@ -93,8 +66,8 @@ def outcomes_table(
         (
             names.get(outcome.write.cgroup, outcome.write.cgroup or "/"),
             outcome.write.knob,
-            value_text(outcome.write.knob, outcome.before),
-            value_text(outcome.write.knob, outcome.after),
+            knob_text(outcome.write.knob, outcome.before),
+            knob_text(outcome.write.knob, outcome.after),
             outcome.status,
             outcome.error or outcome.write.why,
         )

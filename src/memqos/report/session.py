@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from memqos.linux.runner import ContainerEvent, PodStatus
+from memqos.model.knobtext import knob_text
 from memqos.model.plan import Advice, Evicted, Tick
 from memqos.report.ladder import ended_line, evicted_line, stand_changes
-from memqos.report.plan import owners, value_text
+from memqos.report.plan import owners
 from memqos.report.table import Column, Table, table
 
 CONTAINERS = (
@@ -69,9 +70,9 @@ def tick_lines(tick: Tick, last: Tick | None = None) -> Iterator[str]:
         write = outcome.write
         subject = names.get(write.cgroup, write.cgroup or "/")
         if outcome.status == "begun":
-            yield f"{subject}: {value_text(write.knob, write.value)} begun: {write.why}"
+            yield f"{subject}: reclaim {knob_text(write.knob, write.value)} begun: {write.why}"
             continue
-        change = f"{value_text(write.knob, outcome.before)} -> {value_text(write.knob, write.value)}"
+        change = f"{knob_text(write.knob, outcome.before)} -> {knob_text(write.knob, write.value)}"
         reason = outcome.error or write.why
         mark = "" if outcome.status == "written" else f" [{outcome.status}]"
         yield f"{subject}: {write.knob} {change}{mark}: {reason}"

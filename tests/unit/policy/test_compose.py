@@ -1,8 +1,8 @@
-from memqos.model.plan import Advice, Plan, Reclaim, Write
+from memqos.model.plan import Advice, Plan, Write
 from memqos.model.snapshot import Cgroup, Counters, NodeFacts, Snapshot
 from memqos.model.view import View
-from memqos.policy.compose import field_of, foresee, overlay, show
-from memqos.units import GIB, MIB, UNLIMITED
+from memqos.policy.compose import field_of, foresee, overlay
+from memqos.units import GIB, MIB
 
 
 def write(value: int, policy: str = "swap", knob: str = "memory.swap.max", cgroup: str = "a") -> Write:
@@ -46,14 +46,3 @@ def test_a_knob_that_is_not_there_does_not_appear() -> None:
 def test_a_knob_is_seen_in_the_field_of_its_name() -> None:
     assert field_of("memory.swap.max") == "memory_swap_max"
     assert field_of("memory.reclaim") is None
-
-
-def test_values_are_shown_for_people() -> None:
-    assert show("memory.max", UNLIMITED) == "max"
-    assert show("memory.oom.group", True) == "True"
-    assert show("memory.max", None) == "None"
-
-
-def test_an_order_to_reclaim_reads_as_its_size_and_swappiness() -> None:
-    assert show("memory.reclaim", Reclaim(64 * MIB)) == "64 MiB"
-    assert show("memory.reclaim", Reclaim(MIB, 0)) == "1 MiB, swappiness 0"

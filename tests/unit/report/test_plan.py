@@ -1,6 +1,6 @@
-from memqos.model.plan import Outcome, Plan, Reclaim, Write
-from memqos.model.snapshot import Cgroup, Counters, IoMax, NodeFacts, Snapshot
-from memqos.report.plan import outcomes_table, plan_table, value_text
+from memqos.model.plan import Outcome, Plan, Write
+from memqos.model.snapshot import Cgroup, Counters, NodeFacts, Snapshot
+from memqos.report.plan import outcomes_table, plan_table
 from memqos.units import UNLIMITED
 
 
@@ -25,13 +25,6 @@ def test_what_holds_already_is_left_out_unless_asked_for() -> None:
 def test_a_cgroup_that_is_not_there_yet_has_no_value_now() -> None:
     plan = Plan((Write("new", "memory.max", 1 << 20, "limit"),))
     assert plan_table(plan, snapshot()).rows[0][2] == "-"
-
-
-def test_every_kind_of_value_has_a_text() -> None:
-    assert value_text("memory.oom.group", True) == "1"
-    assert value_text("memory.reclaim", Reclaim(1 << 20, 60)) == "reclaim 1 MiB, swappiness 60"
-    assert value_text("io.max", {"8:0": IoMax(rbps=1 << 20, wiops=100)}) == "8:0 rbps=1 MiB/s wiops=100/s"
-    assert value_text("io.max", {"8:0": IoMax()}) == "8:0 max"
 
 
 def test_a_failed_write_shows_its_error_instead_of_its_why() -> None:
