@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from memqos.model.plan import Outcome, Value, Write
 from memqos.model.snapshot import Snapshot
 
+Reason: TypeAlias = Literal["timeout", "pressure", "stop", "ready", "pods", "start"]
+"""Of every node: `timeout`, `pressure` and `stop`. Where a caller waits for more: `ready`, a descriptor of
+its own is readable; `pods`, a pod's cgroup was made. `start` is the agent's first turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Why `wait` returned: `reason` is "timeout", "pressure" or "stop"; `cgroups` where it pressed."""
+    """Why `wait` returned; `cgroups` where memory pressed, for the reason `pressure`."""
 
-    reason: str
+    reason: Reason
     cgroups: tuple[str, ...] = ()
 
 

@@ -76,6 +76,7 @@ def command(
     if not manifests and kubelet_pods is None:
         # the cgroup tree tells that there are pods, and nothing of what they asked for
         raise InputError("no pods are named", remedy=NAME_PODS)
+    source.load()  # what a person named wrongly is told before the node is looked at
     looks = (
         _observed(cgroup_root, seconds, settings.agent.interval_seconds)
         if node_memory is None
