@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from statistics import median
 from typing import Final
 
@@ -184,15 +185,11 @@ def _growth(recording: Recording, counter: Counter, subject: str, before: str, a
     first = _at(recording, before)
     if first is None and subject == "node":
         # the node has counted since it was started, and a guest plays its variants one after another
-        first = min(recording.samples, key=_seconds, default=None)
+        first = min(recording.samples, key=attrgetter("seconds"), default=None)
         if first is None or later is None or first.seconds >= later.seconds:
             return None
     begin = None if first is None else counter.read(recording, first, subject)
     return end - (begin or 0)
-
-
-def _seconds(look: Look) -> float:
-    return look.seconds
 
 
 def _at(recording: Recording, mark: str) -> Look | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from statistics import median
 from typing import Any
 
@@ -100,7 +101,7 @@ def evaluate_variant(experiment: Experiment, recording: Recording) -> VariantRes
     """Ask one recording all that the experiment asks; raises `ExperimentError`."""
     series = _series(experiment, recording)
     curves = {each.name: each.values for each in series}
-    end = max([*recording.samples, *recording.marks.values()], key=_seconds, default=None)
+    end = max([*recording.samples, *recording.marks.values()], key=attrgetter("seconds"), default=None)
     functions = Questions(recording, end, curves).functions()
     values: dict[str, object] = {}
     for name, expression in experiment.expressions("measures").items():
@@ -184,7 +185,3 @@ def _number(value: Any) -> float | None:
     if value is None:
         return None
     return int(value) if isinstance(value, (bool, int)) or float(value).is_integer() else float(value)
-
-
-def _seconds(look: Look) -> float:
-    return look.seconds

@@ -113,6 +113,11 @@ def _demand(
     return IoMax(riops=requests, wiops=requests)
 
 
+def tighter(one: IoMax, other: IoMax) -> IoMax:
+    """Return what holds where both are set: of each limit the lower one."""
+    return IoMax(*map(min, astuple(one), astuple(other)))
+
+
 def writes_files(pod: PodSignals, device: str) -> bool:
     """Tell whether a pod notably writes files to a disk that it also swaps to."""
     if device not in pod.io:

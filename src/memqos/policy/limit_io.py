@@ -32,7 +32,7 @@ from memqos.model.plan import Plan, Stand, Step, Write
 from memqos.model.snapshot import IoMax
 from memqos.policy.blame_io import Alone, Hurt, all_use, hurts, learn, swap_devices
 from memqos.policy.brake import braked
-from memqos.policy.io_demand import Held, Peaks, add, limits_of_others, peaks_after
+from memqos.policy.io_demand import Held, Peaks, add, limits_of_others, peaks_after, tighter
 from memqos.policy.io_settings import IoSettings
 from memqos.policy.named_disk import named_disks
 from memqos.policy.pace import Pace
@@ -153,7 +153,7 @@ class LimitIo:
                 grip = memory.grips.get(device)
                 value[device] = held.theirs[device]
                 if grip is not None and grip.level < 1:
-                    value[device] = _tighter(value[device], self._limit(took, grip.level))
+                    value[device] = tighter(value[device], self._limit(took, grip.level))
                     name = _name(device, situation)
                     reasons.append(
                         f"{grip.level * 100:.0f} % of what it would take of {name}, for {grip.victim}"
@@ -238,10 +238,6 @@ def _cut(here: Sequence[Hurt]) -> float:
     """Return the part of a level that is left: the part of their waiting that all of the hurt can bear."""
     borne = min(max(hurt.bearable, hurt.trouble.least) / hurt.trouble.share for hurt in here)
     return min(0.5, max(_DEEPEST, borne))
-
-
-def _tighter(one: IoMax, other: IoMax) -> IoMax:
-    return IoMax(*(min(pair) for pair in zip(astuple(one), astuple(other), strict=True)))
 
 
 def _name(device: str, situation: Situation) -> str:

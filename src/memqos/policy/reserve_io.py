@@ -34,7 +34,7 @@ from msgspec.structs import astuple
 from memqos.model.plan import Plan, Write
 from memqos.model.snapshot import IoMax, IoStat
 from memqos.policy.blame_io import swap_devices, use
-from memqos.policy.io_demand import writes_files
+from memqos.policy.io_demand import tighter, writes_files
 from memqos.policy.io_settings import DiskSettings, IoSettings
 from memqos.policy.named_disk import named_disks
 from memqos.policy.rung import Situation
@@ -116,7 +116,7 @@ class ReserveIo:
                 one = self._reserved(memory.held.get((device, pod.path)), pod, device, share, situation)
                 held[device, pod.path] = one
                 why = f"{now.node.disks[device].name} is kept free for {claim.key}"
-                limits.setdefault(pod.path, {})[device] = (_tighter(one.theirs, one.limit), why)
+                limits.setdefault(pod.path, {})[device] = (tighter(one.theirs, one.limit), why)
         left = {
             (device, path): one.theirs
             for (device, path), one in memory.held.items()
@@ -161,7 +161,7 @@ class ReserveIo:
             return Reserved(pod.cgroup.inode, theirs, share, now_us)
         pairs = tuple(zip(astuple(share), astuple(before.limit), strict=True))
         if any(new < _ALIKE * old for new, old in pairs):
-            return before._replace(limit=_tighter(before.limit, share), changed_us=now_us)
+            return before._replace(limit=tighter(before.limit, share), changed_us=now_us)
         settled = now_us - before.changed_us >= self.settings.dwell_seconds * 1e6
         if settled and any(old < _ALIKE * new for new, old in pairs):
             return before._replace(limit=share, changed_us=now_us)
@@ -236,7 +236,3 @@ def _part(pod: PodSignals, device: str, disk: DiskSettings) -> float:
     """Return the part of a disk's figures that a pod uses, of bytes or of requests, whichever is more."""
     size, requests = use(pod, device)
     return max(size / disk.bytes_per_second, requests / disk.requests_per_second)
-
-
-def _tighter(one: IoMax, other: IoMax) -> IoMax:
-    return IoMax(*map(min, astuple(one), astuple(other)))

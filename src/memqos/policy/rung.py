@@ -1,9 +1,9 @@
 """A rung of the ladder, and the situation it decides on.
 
 The rungs stand in one order, each a stronger remedy than the one below: protect, reclaim, ease, throttle,
-weigh and limit I/O, relax, evict. A rung says of every subject where it stands (`memqos.model.plan.Stand`):
-it watches, it acts, or it is spent. The rungs above read that in the same turn, so that a remedy is used only
-when the milder ones are in force and have not helped.
+those about a disk (queue, weight, reserve, io), relax, evict. A rung says of every subject where it stands
+(`memqos.model.plan.Stand`): it watches, it acts, or it is spent. The rungs above read that in the same turn,
+so that a remedy is used only when the milder ones are in force and have not helped.
 
 A rung is a pure function with a memory, as a policy is. Its entry and exit conditions lie apart, and it keeps
 to a choice for a least time (its dwell), so that it does not flutter. What it no longer asks for is undone by

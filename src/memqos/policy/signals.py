@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 
 from msgspec import Struct
 
@@ -19,10 +18,8 @@ from memqos.model.snapshot import Cgroup, IoStat
 from memqos.model.view import View
 from memqos.policy.history import LEAST_US, WINDOW_US, History, Moment, NodeSample, Sample
 from memqos.policy.importance import Importance, importance
-from memqos.policy.stat import Lines, stat_of, swappable, unreclaimable
+from memqos.policy.stat import clean_cache, stat_of, swappable, unreclaimable
 from memqos.units import UNLIMITED
-
-_CACHE: Final = Lines("file", "shmem", "file_dirty", "file_writeback")
 
 
 class PodSignals(Struct, frozen=True, dict=True):
@@ -115,8 +112,7 @@ class PodSignals(Struct, frozen=True, dict=True):
     @cached_property
     def clean_cache(self) -> int:
         """Bytes of page cache that can be dropped without writing anything."""
-        file, shmem, dirty, writeback = _CACHE.of(self.cgroup.memory_stat)
-        return min(self.current, max(0, file - shmem - dirty - writeback))
+        return clean_cache(self.cgroup)
 
     @cached_property
     def unreclaimable(self) -> int:

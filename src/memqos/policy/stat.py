@@ -34,6 +34,7 @@ class Lines:
         return self._pick((*counters.values_, 0) if self._lacking else counters.values_)
 
 
+_CACHE: Final = Lines("file", "shmem", "file_dirty", "file_writeback")
 _SWAPPABLE: Final = Lines("anon", "shmem")
 _KEPT: Final = Lines("anon", "shmem", "unevictable", "kernel", "slab_reclaimable")
 
@@ -41,6 +42,12 @@ _KEPT: Final = Lines("anon", "shmem", "unevictable", "kernel", "slab_reclaimable
 def stat_of(cgroup: Cgroup, key: str) -> int:
     """Return one value of a cgroup's memory.stat; 0 where the kernel has no such line."""
     return 0 if cgroup.memory_stat is None else cgroup.memory_stat.get(key, 0)
+
+
+def clean_cache(cgroup: Cgroup) -> int:
+    """Return the bytes of a cgroup's page cache that can be dropped without writing anything."""
+    file, shmem, dirty, writeback = _CACHE.of(cgroup.memory_stat)
+    return min(cgroup.memory_current or 0, max(0, file - shmem - dirty - writeback))
 
 
 def swapping_out(meminfo: Mapping[str, int]) -> int:

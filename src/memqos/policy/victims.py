@@ -27,13 +27,12 @@ from memqos.model.pods import Pod
 from memqos.model.snapshot import Cgroup
 from memqos.policy.choice import ANNOTATION, DOMAIN, FAMILY, short
 from memqos.policy.signals import PodSignals
-from memqos.policy.stat import Lines
+from memqos.policy.stat import clean_cache
 from memqos.units import format_bytes
 
 EVICTABLE: Final = "memqos.dev/evictable"
 _LEAST: Final = 4
 _BULK: Final = 0.75
-_CACHE: Final = Lines("file", "shmem", "file_dirty", "file_writeback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +113,7 @@ def bulk(pod: PodSignals, cgroups: Mapping[str, Cgroup]) -> str | None:
         cgroup = cgroups.get(path)
         if cgroup is None:
             continue
-        file, shmem, dirty, writeback = _CACHE.of(cgroup.memory_stat)
-        clean = max(0, file - shmem - dirty - writeback)
-        held = max(0, (cgroup.memory_current or 0) - clean) + (cgroup.memory_swap_current or 0)
+        held = (cgroup.memory_current or 0) - clean_cache(cgroup) + (cgroup.memory_swap_current or 0)
         if held and held >= least:
             return name
     return None

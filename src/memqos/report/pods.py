@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from memqos.kubelet.qos import pod_qos
+from memqos.model.events import oom_kills
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import Cgroup, Counters, Snapshot
 from memqos.report.table import Column, Table, table
@@ -69,15 +70,6 @@ def limit_and_headroom(cgroups: Mapping[str, Cgroup], path: str) -> tuple[int, i
             headroom = min(headroom, max(0, cgroup.memory_max - (cgroup.memory_current or 0)))
         here = here.rpartition("/")[0] if here else None
     return limit, headroom
-
-
-def oom_kills(events: Counters) -> int:
-    """How often the OOM killer came: for a group as one (`memory.oom.group`), else for each process.
-
-    `oom_kill` counts processes, and in a group the first victim twice (mm/oom_kill.c,
-    `oom_kill_process`: once itself, once as a member), so `oom_group_kill` (5.17) goes before it.
-    """
-    return events.get("oom_group_kill") or events.get("oom_kill", 0)
 
 
 def pods_table(snapshot: Snapshot, pods: Iterable[PlacedPod], *, containers: bool = False) -> Table:

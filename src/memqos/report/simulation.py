@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from memqos.lab.campaign import to_json
 from memqos.lab.recording import Happened, Look, PodLook, Recording
 from memqos.lab.results import ExperimentResult
+from memqos.model.events import oom_kills
 from memqos.model.snapshot import Cgroup
 from memqos.report.experiments import checks_table, measures_table
-from memqos.report.pods import oom_kills
 from memqos.report.table import Cell, Column, Table, table
 from memqos.workload.histogram import Histogram
 
@@ -57,16 +58,12 @@ def pod_runs(recording: Recording) -> list[PodRun]:
     `memory stall` and `io stall` are the `some` totals of the pod's pressure files. Latencies are those of
     all requests that were served; `unserved` ones are in none.
     """
-    looks = sorted([*recording.samples, *recording.marks.values()], key=_seconds)
+    looks = sorted([*recording.samples, *recording.marks.values()], key=attrgetter("seconds"))
     return [
         PodRun(name, _cells_of(recording, looks, name, path))
         for name, path in recording.cgroups.items()
         if "/" not in name
     ]
-
-
-def _seconds(look: Look) -> float:
-    return look.seconds
 
 
 def _cells_of(recording: Recording, looks: Sequence[Look], pod: str, path: str) -> dict[str, Cell]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from memqos.model.events import oom_kills
 from memqos.model.plan import Tick
 from memqos.model.snapshot import Cgroup
 from memqos.report.figures import Line, Marker, Panel
-from memqos.report.pods import oom_kills
 from memqos.units import MIB, UNLIMITED, format_bytes
 
 

@@ -18,6 +18,7 @@ from typing import Final
 
 from memqos.errors import Busy, LockHeld, Unsupported
 from memqos.linux.oserror import node_error
+from memqos.model.events import oom_kills
 
 OWNER: Final = "user.memqos.runner"
 CONTROLLERS: Final = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
@@ -104,17 +105,12 @@ class Tree:
         return True
 
     def oom_kills(self, cgroup: str) -> int:
-        """How often the OOM killer came for a cgroup; 0 when `memory.events` cannot be read.
-
-        `oom_kill` counts processes, and with memory.oom.group the first victim twice (mm/oom_kill.c,
-        `oom_kill_process`: once itself, once as a member), so `oom_group_kill` (5.17) goes before it.
-        """
+        """How often the OOM killer came for a cgroup; 0 when `memory.events` cannot be read."""
         try:
             lines = (self.directory(cgroup) / "memory.events").read_text().splitlines()
         except OSError:
             return 0
-        events = {name: int(count) for name, _, count in (line.partition(" ") for line in lines)}
-        return events.get("oom_group_kill") or events.get("oom_kill", 0)
+        return oom_kills({name: int(count) for name, _, count in (line.partition(" ") for line in lines)})
 
 
 def kill(directory: Path) -> None:

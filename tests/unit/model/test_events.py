@@ -1,5 +1,5 @@
+from memqos.model.events import oom_kills
 from memqos.model.snapshot import Counters
-from memqos.report.pods import oom_kills
 
 
 def test_a_container_killed_as_a_group_is_one_kill_though_its_process_counts_twice():
