@@ -35,7 +35,7 @@ def judge(
         found += judged or [_unjudged(experiment)]
     if all(result.problem for result in found):
         names = " ".join(each.name for each in experiments)
-        problem = f"has no recording of {names} on {', '.join(kernels)}, or of older versions of them"
+        problem = f"has no recording of {names} on {', '.join(kernels)}, or only of what they were before"
         remedy = f"memqos lab run {names} --out {directory}"
         raise RecordingError(problem, source=str(directory), remedy=remedy)
     return found
