@@ -62,6 +62,11 @@ bench: venv ## every benchmark, as ratios within one run
 fidelity: venv ## the simulated kernel beside recordings of real ones, counter by counter: docs/fidelity.md
 	$(BIN)/memqos lab compare --all --kernel all --recorded docs/recordings.tar.xz --first docs/fidelity-first.json
 
+.PHONY: simulated
+simulated: venv ## what becomes of the managers' experiments on the simulated kernel: docs/simulated.md, about five minutes
+	-$(BIN)/memqos lab run e6 e7 e8 e9 e10 e11 e12 e13 e14 e15 e16 --kernel all --simulated --repeats 3 \
+	  --out out/simulated --docs docs/simulated.md
+
 .PHONY: record
 record: venv system ## one more run of all that is compared on real kernels, kept in docs/recordings.tar.xz: over an hour
 	-$(BIN)/memqos lab compare --all --kernel all --out out/record

@@ -18,6 +18,7 @@ from memqos.cli.options import (
     kernel_option,
     out_option,
 )
+from memqos.errors import InputError
 
 if TYPE_CHECKING:
     from memqos.lab.results import ExperimentResult
@@ -80,6 +81,12 @@ def list_(as_json: bool) -> None:
     "machines.",
 )
 @click.option(
+    "--simulated",
+    is_flag=True,
+    help="Play on the simulated kernel, as a guest of the emulator would, instead of starting machines; "
+    "repeats are seeds.",
+)
+@click.option(
     "--docs",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -96,6 +103,7 @@ def run(
     repeats: int,
     resume: bool,
     recorded: Path | None,
+    simulated: bool,
     docs: Path | None,
     as_json: bool,
 ) -> None:
@@ -114,7 +122,15 @@ def run(
     check_drawable()
     chosen, wanted = chosen_experiments(experiments, every, kernels)
     output = Output(as_json=as_json)
-    if recorded is None:
+    if simulated and (recorded is not None or resume):
+        remedy = "leave out --recorded and --resume, or --simulated"
+        raise InputError("what is simulated is always played anew", field="--simulated", remedy=remedy)
+    if simulated:
+        from memqos.lab.simulated_campaign import simulate
+
+        with Progress() as progress:
+            results = simulate(chosen, wanted, out, progress.show, repeats=repeats)
+    elif recorded is None:
         with Progress() as progress:
             results = run_all(chosen, wanted, out, progress.show, repeats=repeats, resume=resume)
     else:
@@ -200,6 +216,7 @@ def shell(ctx: click.Context, kernel: str) -> None:
 
 def _write_page(path: Path, results: list[ExperimentResult]) -> None:
     """Bring the results into the page that is there, if any, and their figures into `img` beside it."""
+    from memqos.lab.results import SIMULATED
     from memqos.report.experiments import draw, page
     from memqos.report.sections import merge
 
@@ -208,6 +225,7 @@ def _write_page(path: Path, results: list[ExperimentResult]) -> None:
     if path.exists():
         text = merge(path.read_text(encoding="utf-8"), text, source=str(path))
     for result in results:
-        draw(result, images)
+        if result.accel != SIMULATED:
+            draw(result, images)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -34,6 +34,8 @@ from memqos.lab.results import ExperimentResult, VariantResult, check, evaluate_
 from memqos.lab.run import Machine, run_in_guest
 from memqos.lab.variant import play
 
+State: TypeAlias = Literal["running", "done", "failed"]
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -43,7 +45,7 @@ class Progress:
     kernel: str
     number: int
     total: int
-    state: Literal["running", "done", "failed"]
+    state: State
     text: str
     seconds: float
 
@@ -111,7 +113,7 @@ def _run_one(
 ) -> ExperimentResult:
     began = time.monotonic()
 
-    def tell(state: Literal["running", "done", "failed"], text: str) -> None:
+    def tell(state: State, text: str) -> None:
         progress(Progress(experiment.name, kernel, number, total, state, text, time.monotonic() - began))
 
     booted: Kernel | None = None

@@ -10,13 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from memqos.errors import ExperimentError
 from memqos.lab.experiment import Experiment
 from memqos.lab.expression import Expression
 from memqos.lab.questions import Questions
 from memqos.lab.recording import Executed, Happened, Look, Recording, Written
+
+SIMULATED: Final = "simulated"
+"""What stands in the place of how a virtual machine was accelerated."""
 
 
 @dataclass(frozen=True)

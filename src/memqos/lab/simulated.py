@@ -16,7 +16,7 @@ from memqos.lab.experiment import Experiment, ManagerName, Play
 from memqos.lab.manage import Manager, kubelet_of
 from memqos.lab.player import BROKEN, Player
 from memqos.lab.recording import Recording
-from memqos.lab.results import ExperimentResult, check, evaluate_variant
+from memqos.lab.results import SIMULATED, ExperimentResult, VariantResult, check, evaluate_variant, median_of
 from memqos.lab.simulated_commands import check_commands, workloads_of
 from memqos.lab.simulated_machine import guest_holds, node_of
 from memqos.lab.watch import Watcher
@@ -211,9 +211,16 @@ def record(
 
 
 def evaluate(experiment: Experiment, recordings: Sequence[Recording], kernel: str) -> ExperimentResult:
-    """Ask recordings of all variants what the experiment asks, and whether it holds."""
+    """Ask recordings of all variants what the experiment asks, and whether it holds.
+
+    Of several recordings of a variant the medians count.
+    """
     broken = [each.text for recording in recordings for each in recording.events if each.what == BROKEN]
-    variants = () if broken else tuple(evaluate_variant(experiment, each) for each in recordings)
+    runs: dict[str, list[VariantResult]] = {}
+    for recording in () if broken else recordings:
+        found = evaluate_variant(experiment, recording)
+        runs.setdefault(found.name, []).append(found)
+    variants = tuple(median_of(each) for each in runs.values())
     return ExperimentResult(
         name=experiment.name,
         title=experiment.title,
@@ -221,7 +228,7 @@ def evaluate(experiment: Experiment, recordings: Sequence[Recording], kernel: st
         kernel=f"sim {kernel}",
         kernel_release=f"{kernel} (simulated)",
         kernel_version="",
-        accel="simulated",
+        accel=SIMULATED,
         seconds=round(sum(each.seconds for each in recordings), 1),
         variants=variants,
         checks=() if broken else check(experiment, variants, kernel),

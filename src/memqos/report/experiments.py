@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from memqos.lab.results import Check, ExperimentResult, Measure, Series, VariantResult
+from memqos.lab.results import SIMULATED, Check, ExperimentResult, Measure, Series, VariantResult
 from memqos.report.figures import Line, Panel, save_figure
 from memqos.report.table import Cell, Column, Kind, Table, table
 from memqos.units import MIB
@@ -14,6 +14,23 @@ _KINDS: dict[str, Kind] = {"bytes": "bytes", "count": "count", "percent": "perce
 
 _IN_A_ROW = 4
 """Panels that are read side by side; with more, each variant is a column and each unit a row."""
+
+_ON_REAL = (
+    "# Experiments on real kernels",
+    "Written by `memqos lab run EXPERIMENT... --kernel all --docs FILE`, which leaves other sections as "
+    "they are. Misses are left in.",
+    "Each ran in a virtual machine. Counts and bytes are what the kernel did; seconds under emulation "
+    "(tcg) are not results: where an experiment judges them, it compares them within one boot of one "
+    "machine. Variants alternate; of several runs the table has the median (least - most).",
+)
+_ON_SIMULATED = (
+    "# The same experiments on the simulated kernel",
+    "Written by `memqos lab run EXPERIMENT... --kernel all --simulated --docs FILE`, which leaves other "
+    "sections as they are. Misses are left in.",
+    "The files, the managers and the policies are those of the experiments on real kernels, and so is what "
+    "is expected. The machine is as slow, and its disks are, as the emulator's. systemd-oomd is its rules "
+    "restated. Of several seeds the table has the median (least - most).",
+)
 
 CHECKS = (
     Column("experiment", "experiment"),
@@ -112,26 +129,16 @@ def _value_text(value: float | None, unit: str) -> str:
 
 def page(results: Sequence[ExperimentResult], *, figures: str) -> str:
     """Return the whole page in Markdown; `figures` is where its pictures lie, relative to the page."""
-    parts = [
-        "# Experiments on real kernels",
-        "Written by `memqos lab run EXPERIMENT... --kernel all --docs FILE`, which leaves other sections as "
-        "they are. Misses are left in.",
-        "Each ran in a virtual machine. Counts and bytes are what the kernel did; seconds under emulation "
-        "(tcg) are not results: where an experiment judges them, it compares them within one boot of one "
-        "machine. Variants alternate; of several runs the table has the median (least - most).",
-        summary_table(results).markdown(),
-    ]
+    simulated = all(result.accel == SIMULATED for result in results)
+    parts = [*(_ON_SIMULATED if simulated else _ON_REAL), summary_table(results).markdown()]
     for name in dict.fromkeys(result.name for result in results):
         runs = [result for result in results if result.name == name]
         parts += [f"## {name}: {runs[0].title}", runs[0].study.strip()]
         parts += [each.markdown() for each in measured_tables(runs)]
         parts.append(table(CHECKS[1:], [row[1:] for row in checks_table(runs).rows]).markdown())
+        pictures = [] if simulated else [run for run in runs if drawn(run)]
         parts.append(
-            "\n".join(
-                f"![{name} on {run.kernel_release}]({figures}/{figure_name(run)})"
-                for run in runs
-                if drawn(run)
-            )
+            "\n".join(f"![{name} on {run.kernel_release}]({figures}/{figure_name(run)})" for run in pictures)
         )
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -177,7 +184,7 @@ def draw(result: ExperimentResult, directory: Path) -> Path | None:
         panels = [panel for same_unit in zip(*grid, strict=True) for panel in same_unit]
         columns = len(grid)
     note = f"Linux {result.kernel_release}, in a virtual machine ({result.accel}); seconds are not results"
-    if result.accel == "simulated":
+    if result.accel == SIMULATED:
         note = f"kernel {result.kernel_release}; seconds of virtual time"
     path = directory / figure_name(result)
     save_figure(panels, path, title=f"{result.name}: {result.title}", note=note, columns=columns)

@@ -16,7 +16,7 @@ from memqos.agent.checkup import Finding
 from memqos.cli import exits
 from memqos.cli.main import cli
 from memqos.cli.simulate import what_next
-from memqos.errors import MemqosError
+from memqos.errors import InputError, MemqosError
 
 SCENARIO = """
 apiVersion: memqos.dev/v1alpha1
@@ -216,3 +216,52 @@ def test_a_report_that_cannot_be_left_is_told_before_anything_is_played(run, tmp
     status, out, err = run("simulate", "e1", "--report", tmp_path / "here" / "report")
     assert (status, out) == (exits.BAD_INPUT, "")
     assert err == f"memqos: {tmp_path}/here/report: Not a directory\n"
+
+
+def lab_run(tmp_path: Path, kills: str, *words: str) -> tuple[int, str]:
+    scenario = tmp_path / "small.yaml"
+    scenario.write_text(SCENARIO.replace("KILLS", kills))
+    result = CliRunner().invoke(
+        cli, ["lab", "run", str(scenario), "--simulated", "--out", str(tmp_path / "out"), *words]
+    )
+    return result.exit_code, result.output
+
+
+def test_an_experiment_is_judged_on_the_simulated_kernel_as_on_real_ones(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    words = ("--kernel", "6.1", "--kernel", "7.2", "--repeats", "2", "--docs", str(page), "--json")
+    code, output = lab_run(tmp_path, "1", *words)
+    results = json.loads(output[output.index("{") :])["results"]
+    assert code == exits.OK
+    assert [each["kernel_release"] for each in results] == ["6.1 (simulated)", "7.2 (simulated)"]
+    assert {(each["accel"], each["variants"][0]["runs"]) for each in results} == {("simulated", 2)}
+    left = json.loads((tmp_path / "out" / "small" / "7.2" / "result.json").read_text())
+    assert left == results[1]
+    assert page.read_text().startswith("# The same experiments on the simulated kernel")
+    assert "| small | 6.1 (simulated) | simulated | 1 of 1 |  |" in page.read_text()
+    assert not (tmp_path / "img").exists()
+
+
+def test_what_does_not_hold_there_ends_with_1_and_is_left_in(tmp_path: Path) -> None:
+    code, output = lab_run(tmp_path, "7")
+    assert code == exits.NOT_HELD
+    assert "kills = 1" in output
+
+
+def test_what_cannot_be_simulated_is_the_problem_of_its_own_experiment(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(
+        SCENARIO.replace("KILLS", "1")
+        .replace("small", "other")
+        .replace("[python3, -m, memqos.lab.load, mib=3]", "[nginx]")
+    )
+    code, output = lab_run(tmp_path, "1", str(tmp_path / "other.yaml"), "--json")
+    results = json.loads(output[output.index("{") :])["results"]
+    assert code == exits.NOT_HELD
+    assert [bool(each["problem"]) for each in results] == [False, True]
+    assert "nginx" in results[1]["problem"]
+
+
+def test_recordings_are_not_asked_for_what_is_played_anew(tmp_path: Path) -> None:
+    words = ["lab", "run", "e1", "--simulated", "--recorded", str(tmp_path)]
+    with pytest.raises(InputError, match="leave out --recorded"):
+        CliRunner().invoke(cli, words, catch_exceptions=False, standalone_mode=False)
