@@ -59,7 +59,8 @@ def cli_page() -> str:
     """Return every command's help as a page."""
     parts = ["# The command line\n\nWritten by `make docs`."]
     for path, command in _commands("memqos", cli):
-        with click.Context(command, info_name=path, terminal_width=100) as context:
+        names = cli.context_settings["help_option_names"]
+        with click.Context(command, info_name=path, terminal_width=100, help_option_names=names) as context:
             parts.append(f"## {path}\n\n```\n{command.get_help(context)}\n```")
     return "\n\n".join(parts) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from memqos.errors import InputError
 
 if TYPE_CHECKING:
     from memqos.kubelet.config import KubeletConfig
+    from memqos.model.plan import Plan
     from memqos.model.pods import PlacedPod
     from memqos.model.snapshot import Snapshot
     from memqos.model.view import View
@@ -63,7 +64,7 @@ def command(
     from memqos.policy.compose import decide_last
     from memqos.policy.ladder import ladder, rungs
     from memqos.report.ladder import evictions_table, rungs_of, stands_table
-    from memqos.report.plan import advice_table, held, plan_table
+    from memqos.report.plan import advice_table, plan_table
 
     settings = load_settings(policy, kubelet_config)
     source = PodSource(manifests, kubelet_pods)
@@ -85,30 +86,35 @@ def command(
     views = _Views(looks, source, settings.kubelet.config)
     policies = ladder(settings, may_evict=bool(manifests))
     plan = decide_last(policies, views, io_limited=settings.io.enabled)
-    real, placed = views.real, views.placed
-    writes = plan_table(plan, real, placed, changes_only=not everything)
-    ladder_table = stands_table(plan.stands, rungs_of(rungs(settings)))
-    evictions = evictions_table(Evicted(each, "dry-run") for each in plan.evictions)
-    document = {
-        "writes": [
-            {
-                "cgroup": write.cgroup,
-                "knob": write.knob,
-                "now": held(real, write),
-                "then": write.value,
-                "why": write.why,
-                "policy": write.policy,
-            }
-            for write in plan.writes
-            if everything or held(real, write) != write.value
-        ],
-        "ladder": ladder_table.objects(),
-        "evictions": evictions.objects(),
-        "advice": advice_table(plan).objects(),
+    writes = plan_table(plan, views.real, views.placed, changes_only=not everything)
+    more = {
+        "ladder": stands_table(plan.stands, rungs_of(rungs(settings))),
+        "evictions": evictions_table(Evicted(each, "dry-run") for each in plan.evictions),
+        "advice": advice_table(plan),
     }
-    more = (ladder_table, evictions, advice_table(plan))
-    tables = (writes, *(each for each in more if each.rows))
-    Output(as_json=as_json).tables(document, *tables)
+    document = {
+        "writes": _writes(plan, views.real, everything=everything),
+        **{name: each.objects() for name, each in more.items()},
+    }
+    Output(as_json=as_json).tables(document, writes, *(each for each in more.values() if each.rows))
+
+
+def _writes(plan: Plan, real: Snapshot, *, everything: bool) -> list[dict[str, Any]]:
+    """Return the writes with their raw values, for JSON; `everything`: those that hold already, too."""
+    from memqos.report.plan import held
+
+    return [
+        {
+            "cgroup": write.cgroup,
+            "knob": write.knob,
+            "now": held(real, write),
+            "then": write.value,
+            "why": write.why,
+            "policy": write.policy,
+        }
+        for write in plan.writes
+        if everything or held(real, write) != write.value
+    ]
 
 
 class _Views:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,10 @@ from memqos.cli import exits
 from memqos.cli.options import Seconds, json_option, node_options, pod_options, policy_options, state_option
 from memqos.cli.sources import NAME_PODS, PodSource, load_settings
 from memqos.errors import InputError
+
+if TYPE_CHECKING:
+    from memqos.agent.account import Report
+    from memqos.cli.output import Output
 
 
 @click.command("run")
@@ -67,9 +72,7 @@ def command(
     """
     from memqos.agent.session import Session
     from memqos.cli.output import Output
-    from memqos.report.ladder import evictions_table, stands_table
-    from memqos.report.plan import outcomes_table
-    from memqos.report.session import Telling, advice_line, containers_table, event_line
+    from memqos.report.session import Telling, advice_line, event_line
 
     source = PodSource(manifests, kubelet_pods)
     if not manifests and kubelet_pods is None:
@@ -96,6 +99,16 @@ def command(
         report = session.run_pods(pods, logs or state / "logs", until_done=until_done, grace=grace)
     else:
         report = session.manage(source.placed)
+    failed = _tell(report, output, state, with_pods=bool(manifests))
+    ctx.exit(exits.NODE_REFUSED if failed else exits.OK)
+
+
+def _tell(report: Report, output: Output, state: Path, *, with_pods: bool) -> bool:
+    """Show what the session did; true when a value could not be put back. `with_pods`: it ran pods itself."""
+    from memqos.report.ladder import evictions_table, stands_table
+    from memqos.report.plan import outcomes_table
+    from memqos.report.session import containers_table
+
     containers, writes = containers_table(report.pods), outcomes_table(report.writes)
     stands, evictions = stands_table(report.stands), evictions_table(report.evicted)
     document = {
@@ -109,9 +122,9 @@ def command(
         "ticks_not_recorded": report.dropped,
         "ended_in_us": report.ended_in_us,
     }
-    shown = [containers] if manifests else []
-    shown += [each for each in (stands, evictions) if each.rows]
     failed = [each for each in report.restored if each.status == "failed"]
+    shown = [containers] if with_pods else []
+    shown += [each for each in (stands, evictions) if each.rows]
     left = [outcomes_table(failed, title="Not put back")] if failed else []
     output.tables(document, *shown, writes, *left)
     if failed:
@@ -121,10 +134,8 @@ def command(
             err=True,
         )
     elif report.restored:
-        back, others = (
-            sum(each.status in statuses for each in report.restored)
-            for statuses in (("written", "kept"), ("overwritten",))
-        )
+        back = sum(each.status in ("written", "kept") for each in report.restored)
+        others = sum(each.status == "overwritten" for each in report.restored)
         theirs = f", {others} left as somebody else set them" if others else ""
         output.line(f"{back} values were put back{theirs}")
-    ctx.exit(exits.NODE_REFUSED if failed else exits.OK)
+    return bool(failed)

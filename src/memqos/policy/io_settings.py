@@ -11,7 +11,7 @@ from memqos.units import MIB
 
 @dataclass(frozen=True, slots=True)
 class DiskSettings:
-    """A disk whose time is shared by weight, and what it can do: the volume's or the maker's own figures."""
+    """A disk that is shared by priority, and what it can do: the volume's or the maker's own figures."""
 
     name: str = setting(
         "",
@@ -40,7 +40,6 @@ class DiskSettings:
         unit="milliseconds",
         least=0.1,
     )
-
     shape_queue: bool = setting(
         True,
         "Let its scheduler (mq-deadline) accept few writes at a time, so that no read waits behind many.",
