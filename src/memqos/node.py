@@ -78,3 +78,6 @@ class Node(Protocol):
 
         Pressure ends it after `quiet` seconds at the earliest, also what pressed before they were over.
         """
+
+    def stop(self) -> None:
+        """End a `wait` under way and every later one at once; safe in a signal handler."""

@@ -11,7 +11,6 @@ values back.
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
 import time
@@ -51,10 +50,6 @@ class Recorder(Protocol):
 _SOONEST: Final = 0.1
 """Seconds: no policy makes the loop turn faster, so that looking costs a known share of one core."""
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
-
-
-class _Stopped(BaseException):
-    """A signal came while the agent waited."""
 
 
 class Agent:
@@ -105,7 +100,6 @@ class Agent:
         self.ended_in_us: int | None = None
         self._stopping = False
         self._told_ns = 0
-        self._waiting = False
 
     def tick(self, woken_by: str = "") -> Tick:
         """Turn once. Raises `NodeError` or `Unsupported` when the node cannot be observed."""
@@ -162,8 +156,7 @@ class Agent:
         numbers = _ENDING if threading.current_thread() is threading.main_thread() else ()
         with handled(self._on_signal, *numbers):
             try:
-                with contextlib.suppress(_Stopped):
-                    self._loop(turns)
+                self._loop(turns)
             finally:
                 if self.settings.restore_on_exit and not self.enforcer.dry_run:
                     self.restored = restore(self.node, self.enforcer.originals)
@@ -171,11 +164,10 @@ class Agent:
                     self.ended_in_us = (time.monotonic_ns() - self._told_ns) // 1000
 
     def stop(self) -> None:
-        """End `run` after this turn, from any thread; a node that has a `stop` is woken at once."""
+        """End `run` after this turn, from any thread and in a signal handler; a wait ends at once."""
         self._told_ns = self._told_ns or time.monotonic_ns()
         self._stopping = True
-        if callable(wake := getattr(self.node, "stop", None)):
-            wake()
+        self.node.stop()
 
     def _loop(self, turns: int | None) -> None:
         wake, done = Wake("start"), 0
@@ -223,25 +215,14 @@ class Agent:
 
     def _wait(self) -> Wake:
         try:
-            self._waiting = True
-            if self._stopping:
-                return Wake("stop")
             return self.node.wait(self.next_look, self.settings.least_interval_seconds)
-        except _Stopped:
-            return Wake("stop")
         except NodeError as error:
             self._notes.append(f"waiting for pressure failed: {error}")
             time.sleep(min(1.0, self.settings.interval_seconds))
             return Wake("timeout")
-        finally:
-            self._waiting = False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop()
-        if self._waiting and not hasattr(self.node, "stop"):
-            # poll(2) is resumed after a handler that returns (PEP 475); one that raises ends it
-            self._waiting = False
-            raise _Stopped
 
 
 def _name(error: Exception) -> str:

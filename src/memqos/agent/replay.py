@@ -98,3 +98,7 @@ class ReplayNode:
             return Wake("stop")
         self.tick = following
         return Wake("timeout")
+
+    def stop(self) -> None:
+        """Leave what is left of the past unplayed."""
+        self._rest = iter(())

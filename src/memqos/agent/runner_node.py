@@ -20,13 +20,10 @@ from memqos.node import Node, Wake
 
 
 class WaitingNode(Node, Protocol):
-    """A node that waits for descriptors as well, and whose wait can be ended; `LinuxNode` is one."""
+    """A node that waits for descriptors as well; `LinuxNode` is one."""
 
     def wait(self, seconds: float, quiet: float = 0.0, also: Collection[int] = ()) -> Wake:
         """See `Node.wait`; "ready" when a descriptor of `also` is readable."""
-
-    def stop(self) -> None:
-        """End a `wait` under way and every later one; safe in a signal handler."""
 
 
 class RunnerNode:
@@ -108,7 +105,7 @@ class RunnerNode:
                 return wake
 
     def stop(self) -> None:
-        """End a `wait` under way and every later one; safe in a signal handler."""
+        """See `Node.stop`."""
         self.node.stop()
 
     def _until_due(self) -> float:

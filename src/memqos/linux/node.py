@@ -168,10 +168,7 @@ class LinuxNode:
         return wake
 
     def stop(self) -> None:
-        """End a `wait` under way and every later one at once, and an order to reclaim at its next piece.
-
-        Safe in a signal handler.
-        """
+        """See `Node.stop`; a write to `memory.reclaim` ends at its next piece, too."""
         self._stopped = True
         self._pressed.stop()
 

@@ -29,6 +29,7 @@ class FakeNode:
     orders: dict[str, Write] = field(default_factory=dict)
     finished: list[Outcome] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
+    stopped: bool = False
 
     def add(self, path: str, **fields: object) -> None:
         """Make a cgroup, with usual limits, under a fresh inode."""
@@ -105,7 +106,10 @@ class FakeNode:
 
     def wait(self, seconds: float, quiet: float = 0.0) -> Wake:
         self.time_us += int(seconds * 1e6)
-        return Wake("timeout")
+        return Wake("stop" if self.stopped else "timeout")
+
+    def stop(self) -> None:
+        self.stopped = True
 
 
 @pytest.fixture

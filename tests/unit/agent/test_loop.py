@@ -185,19 +185,18 @@ def test_a_world_that_ends_ends_the_run(node: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_longest_wait_at_once(node: Any, tmp_path: Path, number: int) -> None:
-    waiting = threading.Event()
+    waiting, stopped = threading.Event(), threading.Event()
 
     def wait(seconds: float, quiet: float) -> Wake:
         waiting.set()
-        time.sleep(seconds)
-        return Wake("timeout")
+        return Wake("stop" if stopped.wait(seconds) else "timeout")
 
     def send() -> None:
         waiting.wait()
         time.sleep(0.02)
         os.kill(os.getpid(), number)
 
-    node.wait = wait
+    node.wait, node.stop = wait, stopped.set
     before = signal.getsignal(number)
     thread = threading.Thread(target=send)
     thread.start()

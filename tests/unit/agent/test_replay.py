@@ -90,3 +90,10 @@ def test_the_orders_of_the_past_are_under_way_and_end_when_they_did(node: Any, t
 def test_an_empty_journal_is_no_past(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no turn"):
         ReplayNode(read(tmp_path))
+
+
+def test_a_past_that_is_stopped_ends_with_the_turn_being_played(node: Any, tmp_path: Path) -> None:
+    recorded(node, tmp_path)
+    past = ReplayNode(read(tmp_path))
+    past.stop()
+    assert past.wait(1).reason == "stop"
