@@ -89,7 +89,9 @@ class Evict:
         step: Step = "act" if memory.asked else "watch" if waiting else "spent"
         advice = (self._helpless(cause),) if step == "spent" else ()
         stand = Stand(self.name, "node", step, since, waiting or cause.why)
-        return memory, Plan((), advice, (*kills, *ended), (stand,), _SOON)
+        # a look a moment before the shortage counts as confirmed would be one too early
+        look_in = (waiting and self._unconfirmed(now, since, cause)) or _SOON
+        return memory, Plan((), advice, (*kills, *ended), (stand,), look_in)
 
     def _kill(
         self, memory: EvictMemory, now: int, *, hurried: bool
@@ -147,13 +149,18 @@ class Evict:
             return ""
         if memory.asked and cause.kind == "stall":
             return f"{cause.why}; a pod is on its way out"
-        unconfirmed = cause.kind == "shortage" and not cause.desperate
-        if unconfirmed and now - since < self.settings.confirm_seconds * 1e6:
+        if self._unconfirmed(now, since, cause):
             return f"{cause.why}; for less than {self.settings.confirm_seconds:g} s so far"
         rest = self.settings.cool_down_seconds * 1e6 / (_HASTE if cause.desperate else 1)
         if memory.decided_us is not None and now - memory.decided_us < rest:
             return f"{cause.why}; waiting for the effect of the last eviction"
         return ""
+
+    def _unconfirmed(self, now: int, since: int, cause: Cause) -> float:
+        """Return the seconds until a shortage counts as confirmed; 0 when it does."""
+        if cause.kind != "shortage" or cause.desperate:
+            return 0.0
+        return max(0.0, self.settings.confirm_seconds - (now - since) / 1e6)
 
     def _choose(self, memory: EvictMemory, situation: Situation, cause: Cause) -> tuple[Candidate, ...]:
         ranked = [

@@ -30,7 +30,8 @@ _LATE: Final = 3
 class Cause:
     """`deficit` is what must be freed, in bytes; `pods` are those who may go for it.
 
-    `desperate`: half of the minimum is gone, and the kernel is about to choose.
+    `desperate`: half of the minimum is gone, or all would be before the shortage could be confirmed; the
+    kernel is about to choose.
     """
 
     kind: Literal["shortage", "stall"]
@@ -63,7 +64,9 @@ def shortage(
         return None
     deficit = int(minimum * _ROOM + soon) - coming.obtainable - due
     why = f"{coming}; the node's minimum is {format_bytes(minimum)}"
-    desperate = coming.obtainable < minimum // 2
+    left = coming.exhausted_in
+    unready = coming.obtainable < minimum and left is not None and left < settings.confirm_seconds
+    desperate = coming.obtainable < minimum // 2 or unready
     return Cause("shortage", deficit, why, situation.signals.pods, desperate)
 
 

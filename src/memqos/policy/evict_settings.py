@@ -43,7 +43,8 @@ class EvictSettings:
     )
     confirm_seconds: float = setting(
         0.3,
-        "How long a shortage must last before a pod is evicted, unless half the minimum is gone.",
+        "How long a shortage must last before a pod is evicted, unless half the minimum is gone or nothing "
+        "would be left by then.",
         "a second look, so that no single reading ends a pod",
         unit="seconds",
         least=0.0,

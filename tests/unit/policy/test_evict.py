@@ -158,6 +158,23 @@ def test_one_reading_ends_nobody_by_default(short: Scene) -> None:
     assert names(plan) == ["batch"]
 
 
+def test_the_second_look_comes_when_it_counts(short: Scene) -> None:
+    hold(short, "leak", 394 * MIB)
+    _, plan = turn(short, Evict().initial(), Evict())
+    assert plan.look_in == 0.3
+
+
+def test_where_nothing_would_be_left_by_then_the_first_look_counts(scene: Scene) -> None:
+    scene.pod("shop", priority=1000)
+    scene.pod("leak")
+    hold(scene, "leak", 794 * MIB)
+    scene.situation()
+    hold(scene, "leak", 994 * MIB)  # 30 MiB are left, below the minimum of 41, at 200 MiB/s
+    _, plan = turn(scene, Evict().initial(), Evict())
+    assert names(plan) == ["leak"]
+    assert "none in 0.1 s at this rate" in plan.evictions[0].why
+
+
 def test_what_is_on_its_way_out_counts_as_free(short: Scene) -> None:
     memory, plan = turn(short, EASY.initial())
     assert names(plan) == ["batch"]
