@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memqos.lab.recording import Look, Recording
+from memqos.lab.variant import members_of
 from memqos.model.snapshot import Cgroup
 
 
@@ -39,11 +40,5 @@ class Asked:
         return self.look(mark).snapshot.cgroups.get(path)
 
     def copies(self, pod: str) -> list[str]:
-        """Return a pod and its copies, by name."""
-        return [name for name in self.recording.cgroups if is_copy_of(name, pod)]
-
-
-def is_copy_of(name: str, pod: str) -> bool:
-    """Whether a name is a pod's own, or that of a numbered copy of it."""
-    stem, _, number = name.rpartition("-")
-    return name == pod or (stem == pod and number.isdigit())
+        """Return a pod, or its copies, by name."""
+        return members_of(pod, self.recording.cgroups)

@@ -12,12 +12,11 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from memqos.errors import ExperimentError
-from memqos.lab.asked import is_copy_of
 from memqos.lab.experiment import Experiment, Play
 from memqos.lab.expression import FUNCTIONS, Expression
 from memqos.lab.questions import signatures
 from memqos.lab.timeline import containers_of
-from memqos.lab.variant import name_of
+from memqos.lab.variant import members_of, name_of
 
 _MARKS: Final = ("mark", "start", "end")
 
@@ -75,9 +74,7 @@ def _problem(
         if what is None or not isinstance(node, ast.Constant) or node.value == "":
             continue
         names = known[what]
-        if node.value not in names and not (
-            what == "pod" and any(is_copy_of(each, str(node.value)) for each in names)
-        ):
+        if node.value not in names and not (what == "pod" and members_of(str(node.value), names)):
             return (
                 f"there is no {what} {node.value!r}",
                 f"use {', '.join(names) or f'a {what} that there is'}",

@@ -10,6 +10,7 @@ from memqos.lab.experiment import Experiment, Play
 from memqos.lab.manage import kubelet_of
 from memqos.lab.manifests import manifests_of
 from memqos.lab.simulated_machine import node_of
+from memqos.lab.variant import members_of
 from memqos.units import format_bytes
 
 
@@ -38,8 +39,7 @@ def _promised(experiment: Experiment, play: Play) -> Iterator[str]:
         named = step.start or step.stop
         if named is None:
             continue
-        number = experiment.copies.get(named)
-        names = {named} if number is None else {each for each in requests if each.startswith(f"{named}-")}
+        names = set(members_of(named, requests))
         here = here - names if step.start is None else here | names
         together = sum(requests.get(name, 0) for name in here)
         if together > room:

@@ -19,6 +19,7 @@ from memqos.lab.experiment import Play
 from memqos.lab.manifests import manifests_of
 from memqos.lab.recording import Executed, Recording, Written
 from memqos.lab.steps import Exec, Sample, Step, Wait, WriteKnob
+from memqos.lab.variant import members_of
 from memqos.lab.watch import Watcher
 from memqos.lab.world import World
 from memqos.model.plan import Reclaim, Write
@@ -92,7 +93,7 @@ class Player:
 
     def _group(self, name: str) -> list[Pod]:
         """Return the pod of this name, or all its copies."""
-        found = [pod for each, pod in self._pods.items() if each == name or _copy_of(each) == name]
+        found = [self._pods[each] for each in members_of(name, self._pods)]
         return sorted(found, key=lambda pod: int(pod.name.rpartition("-")[2]) if len(found) > 1 else 0)
 
     def _start(self, name: str) -> None:
@@ -213,12 +214,6 @@ class Player:
     def _drop_caches(self, wanted: bool) -> None:
         if wanted:
             self._world.drop_caches()
-
-
-def _copy_of(name: str) -> str:
-    """Return the name that a copy was made of."""
-    stem, _, number = name.rpartition("-")
-    return stem if number.isdigit() else ""
 
 
 def _with_command(pod: Pod, container: str, command: tuple[str, ...]) -> Pod:

@@ -36,9 +36,10 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from memqos.lab.asked import Asked, is_copy_of
+from memqos.lab.asked import Asked
 from memqos.lab.event_questions import EventQuestions
 from memqos.lab.recording import Executed, Look, Recording
+from memqos.lab.variant import members_of
 from memqos.lab.work_questions import WorkQuestions
 from memqos.model.snapshot import Cgroup, IoStat
 
@@ -133,7 +134,8 @@ class Questions:
         return float(getattr(executed, word))
 
     def _pods(self, pod: str, word: str, mark: str = "") -> int:
-        looks = [look for name, look in self._asked.look(mark).pods.items() if is_copy_of(name, pod)]
+        seen = self._asked.look(mark).pods
+        looks = [seen[name] for name in members_of(pod, seen)]
         if word == "alive":
             return sum(look.running > 0 for look in looks)
         if word == "succeeded":

@@ -12,13 +12,13 @@ from typing import Any
 from memqos.errors import ExperimentError
 from memqos.lab.experiment import Experiment, Play
 from memqos.lab.steps import Exec, Step, Wait, WriteKnob
-from memqos.lab.variant import name_of, size_of
+from memqos.lab.variant import members_of, name_of, size_of
 
 
 def check(experiment: Experiment, variant: Play) -> None:
     """Raise `ExperimentError` for the first step that cannot be done."""
     pods = {name_of(pod): pod for pod in variant.pods if pod.get("kind") == "Pod"}
-    groups = {name: [each for each in pods if _is_copy(each, name)] for name in experiment.copies}
+    groups = {name: members_of(name, pods) for name in experiment.copies}
     groups |= {name: [name] for name in pods}
     here: set[str] = set()
     named: set[tuple[str, str]] = set()
@@ -90,8 +90,3 @@ def containers_of(pod: Mapping[str, Any]) -> list[str]:
         if isinstance(listed, list):
             found += [str(each.get("name")) for each in listed if isinstance(each, dict)]
     return found
-
-
-def _is_copy(name: str, of: str) -> bool:
-    stem, _, number = name.rpartition("-")
-    return stem == of and number.isdigit()

@@ -47,7 +47,6 @@ def try_pods(
     kernel: str,
     seconds: float,
     out_dir: Path,
-    interval: float = 1.0,
     say: Callable[[str], None] = lambda line: None,
 ) -> Trial:
     """Run the pods of `manifests` under `policy` for `seconds` on a real kernel.
@@ -55,7 +54,7 @@ def try_pods(
     Raises `ToolMissing`, `VmLost`, and `LabError` with what `memqos run` said when it failed.
     """
     argv = [sys.executable, "-m", "memqos", "run", "--state", _STATE, "--json"]
-    argv += ["--seconds", f"{seconds:g}", "--interval", f"{interval:g}", "--grace", "2"]
+    argv += ["--seconds", f"{seconds:g}", "--grace", "2"]
     for path in manifests:
         argv += ["--pods", str(path.resolve())]
     if policy is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,6 +93,13 @@ def _copied(
         names = [f"{metadata['name']}-{each}" for each in range(1, number + 1)]
         found += [{**pod, "metadata": {**metadata, "name": name}} for name in names]
     return found
+
+
+def members_of(name: str, pods: Iterable[str]) -> list[str]:
+    """Return which pods a name means: the pod that has it, or the numbered copies that stand in its place."""
+    known = list(pods)
+    copies = (each for each in known if each.rpartition("-")[0] == name and each.rpartition("-")[2].isdigit())
+    return [name] if name in known else list(copies)
 
 
 def name_of(pod: Mapping[str, Any]) -> str:
