@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from memqos.errors import Busy, LockHeld, Unsupported
+from memqos.linux.features import check_supported
 from memqos.linux.oserror import node_error
 from memqos.model.events import oom_kills
 
@@ -58,14 +59,7 @@ class Tree:
         os.setxattr(top, OWNER, _identity(os.getpid()).encode())
 
     def _check(self) -> None:
-        try:
-            controllers = (self.root / "cgroup.controllers").read_text().split()
-        except OSError:
-            raise Unsupported(
-                f"{self.root} is not a cgroup v2 directory; boot with systemd.unified_cgroup_hierarchy=1"
-            ) from None
-        if "memory" not in controllers:
-            raise Unsupported(f"{self.root} has no memory controller; boot without cgroup_disable=memory")
+        check_supported(str(self.root))
         for name in ("kubepods.slice", "kubepods"):
             other = self.directory(self.top).parent / name
             if name != self.top.rpartition("/")[2] and other.exists():
