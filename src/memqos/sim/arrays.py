@@ -115,6 +115,7 @@ class Arrays:
             k.NS_READ_MISS: costs.read_miss, k.NS_EXIT: costs.exit,
             k.PASSES_DYING: int(profile.oom_passes_dying),
             k.NS_COPY: costs.copy, k.NS_SYSCALL: costs.syscall, k.STALE_STATS: int(profile.stale_stats),
+            k.STALE_LISTS: int(profile.stale_lists and not profile.mglru),
             k.PLUG_FIFO: int(profile.plug_is_a_queue), k.SW_HOLES_FIRST: int(profile.swap_fills_holes),
             k.SW_KEPT: int(profile.swap_keeps_written),
             k.THROTTLE_SWAP: int(profile.throttles_swap_writes), k.QUANTUM: costs.quantum,

@@ -58,6 +58,10 @@ class Profile:
     """memory.swap.peak exists (6.5)."""
     stale_stats: bool
     """Dirty limits of a cgroup are reckoned with statistics up to two seconds old (6.12)."""
+    stale_lists: bool
+    """The two lists, where they are used, are as long as at the last flush of statistics (`kernels.stats`).
+    7.2 has the same code; but a guest there had 4,404 pages of 8,470 deactivated by a stream and 6,388 by the
+    next, where half of them is what exact lengths give."""
     throttles_swap_writes: bool
     """io.max holds swap-out back (later kernels only debit it)."""
     depth_counts: Literal["in each word", "by parts", "in all"]
@@ -107,6 +111,7 @@ PROFILES = {
         reparents=False,
         swap_peak=False,
         stale_stats=False,
+        stale_lists=False,
         throttles_swap_writes=True,
         depth_counts="in each word",
         plug_is_a_queue=False,
@@ -134,6 +139,7 @@ PROFILES = {
         reparents=False,
         swap_peak=True,
         stale_stats=True,
+        stale_lists=True,
         throttles_swap_writes=False,
         depth_counts="by parts",
         plug_is_a_queue=True,
@@ -161,6 +167,7 @@ PROFILES = {
         reparents=True,
         swap_peak=True,
         stale_stats=True,
+        stale_lists=False,
         throttles_swap_writes=False,
         depth_counts="in all",
         plug_is_a_queue=True,

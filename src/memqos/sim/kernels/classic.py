@@ -5,7 +5,7 @@ mm/vmscan.c. Costs: 6.1 counts pages sent to swap, 6.12 also pages scanned in va
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, evict, io, lists, plug, scan_count, shrink, tables, workingset
+from memqos.sim.kernels import counters, evict, io, lists, plug, scan_count, shrink, stats, tables, workingset
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, njit
 from memqos.sim.kernels.mem import Mem
@@ -179,5 +179,5 @@ def shrink_lruvec(m: Mem, c: int) -> None:
             n1 = max(0, t1 * (100 - left) // 100 - (t1 - n1))
     plug.finish(m, mine)
     m.g[k.SC_RECLAIMED] += freed
-    if m.g[k.SW_TOTAL] and scan_count.inactive_is_low(m, m.ls[first, k.SIZE], m.ls[first + 1, k.SIZE]):
+    if m.g[k.SW_TOTAL] and scan_count.inactive_is_low(m, stats.length(m, c, 0), stats.length(m, c, 1)):
         shrink_active(m, c, 0, 32)

@@ -18,6 +18,7 @@ from memqos.sim.kernels import (
     reclaim,
     reparent,
     sched,
+    stats,
     stock,
     throttle,
     trace,
@@ -103,7 +104,7 @@ def _order(m: Mem, clock: Row, what: int, a: int, b: int, c: int) -> int:
         return trace.traces(m, a, b)
     elif what == LOOK:
         psi.look(m, a, m.g[k.NOW])
-        counters.flush_stats(m)
+        stats.flush(m)
     elif what == REPARENT:
         reparent.reparent(m, a)
     elif what == MADE:

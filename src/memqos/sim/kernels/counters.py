@@ -160,13 +160,22 @@ def effective(m: Mem, root: int, c: int) -> None:
         m.cg[c, k.EMIN + which] = value
 
 
+@inlined
+def at_flush(m: Mem) -> bool:
+    """Whether who reclaims sees statistics as of their last flush, and brings none up to date (`stats`)."""
+    return m.g[k.STALE_LISTS] != 0 and m.g[k.RSTAT_LAG] != 0
+
+
 @apart
 def sums_with(m: Mem, c: int, known: int) -> bool:
     """Bring `SUM0..3` of `c` up to date: pages on inactive/active anon/file lists of its subtree.
 
-    As the kernel's rstat: exact for a leaf, at most 64 changes a CPU late for a subtree. `known` is a cgroup
-    below it whose sums are exact at this moment, or -1; returned is whether those of `c` are.
+    As the kernel's rstat: exact for a leaf, at most 64 changes a CPU late for a subtree; on 6.12 as of the
+    last flush (`stats`). `known` is a cgroup below it whose sums are exact at this moment, or -1; returned is
+    whether those of `c` are.
     """
+    if at_flush(m):
+        return False
     if m.cg[c, k.FIRST_CHILD] < 0:
         for i in range(4):
             m.cg[c, k.SUM0 + i] = m.ls[c * k.LISTS + i, k.SIZE]
@@ -217,14 +226,6 @@ def tree_sum(m: Mem, c: int, field: int) -> int:
         total += m.cg[d, field]
         d = next_in(m, c, d)
     return total
-
-
-@njit
-def flush_stats(m: Mem) -> None:
-    """css_rstat_flush: from here on cgroups' file pages are what they are now, for who reads them late."""
-    for c in range(m.g[k.NCG]):
-        m.cg[c, k.SEEN_FILE] = m.cg[c, k.N_FILE]
-        m.cg[c, k.SEEN_DIRTY] = m.cg[c, k.N_DIRTY] + m.cg[c, k.N_WB]
 
 
 @njit

@@ -9,7 +9,7 @@ Woken for a large folio it passes through all cgroups, however much is free by t
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, io, ranked, reclaim, scan_count
+from memqos.sim.kernels import counters, io, ranked, reclaim, scan_count, stats
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -85,7 +85,7 @@ def run(m: Mem) -> int:
         if m.g[k.KSWAPD_PRIORITY] and m.g[k.NOW] >= m.g[k.SLICE_END]:
             return _save(m)
     for kind in range(2):
-        m.cg[0, k.SNAP_ANON + kind] = counters.tree_sum(m, 0, k.ACTIVATE_ANON + kind)
+        m.cg[0, k.SNAP_ANON + kind] = stats.activated(m, 0, kind)
     m.g[k.KSWAPD_FAILURES] = 0 if m.g[k.SC_RECLAIMED] else m.g[k.KSWAPD_FAILURES] + 1
     m.g[k.KSWAPD_PRIORITY] = 0
     return BALANCED if m.g[k.FREE] > m.g[k.WMARK_HIGH] else GAVE_UP

@@ -67,7 +67,7 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     DMA_FREE, DMA_HELD,
     # the profile
     MGLRU, PARTIAL_WALK, COST_612, ZEROMAP, SHADOW_SLAB_ONLY, MGLRU_72, RA_61, RECLAIM_QUARTER, STALE_STATS,
-    FOLIO, READ_AROUND_HITS,
+    FOLIO, READ_AROUND_HITS, STALE_LISTS,
     # the reclaim that runs (struct scan_control)
     SC_TARGET, SC_TO_RECLAIM, SC_RECLAIMED, SC_SCANNED, SC_PRIORITY, SC_MAY_SWAP, SC_SWAPPINESS,
     SC_LOW_RECLAIM, SC_LOW_SKIPPED, SC_FORCE_DEACTIVATE, SC_SKIPPED_DEACTIVATE, SC_DEACTIVATE_ANON,
@@ -102,7 +102,7 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     ACTIVATING,  # pages in all batches of `activating`
     CPU_LIMITED,  # whether any cgroup ever had a cpu.max
     LAST_FILE,  # whose page was evicted last
-) = range(163)  # fmt: skip
+) = range(164)  # fmt: skip
 ISOLATED = LAST_FILE + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
@@ -132,10 +132,10 @@ FLUSH_OVER, FLUSH_ALL = 1, 2  # FLUSH_WAKE: who is over a limit, or (wakeup_flus
     # its place in the LRU of cgroups (`memcg_lru`): generation, bin, where it was put, neighbours + 1
     LRU_GEN, LRU_BIN, LRU_SEG, LRU_PREV, LRU_NEXT,
     # as of the last flush of statistics
-    SEEN_FILE, SEEN_DIRTY,
+    SEEN_FILE, SEEN_DIRTY, SEEN_ACTIVATE_ANON, SEEN_ACTIVATE_FILE,
     # cpu.max in nanoseconds, 0: none; when the period began, what was used of it (`bandwidth`)
     CPU_QUOTA, CPU_PERIOD, CPU_SINCE, CPU_USED,
-) = range(101)  # fmt: skip
+) = range(103)  # fmt: skip
 EVENTS = range(PGFAULT, SWPOUT_ZERO + 1)
 LOCAL_OF = L_LOW - E_LOW
 TIERS = 4

@@ -17,6 +17,7 @@ from memqos.sim.kernels import (
     rounds,
     scan_count,
     shadow_nodes,
+    stats,
     stock,
 )
 from memqos.sim.kernels import layout as k
@@ -166,7 +167,7 @@ def _try_to_free(m: Mem) -> int:
             if m.g[k.SC_RECLAIMED] < m.g[k.SC_TO_RECLAIM]:
                 m.g[k.SC_PRIORITY] -= 1
         for kind in range(2):
-            m.cg[target, k.SNAP_ANON + kind] = counters.tree_sum(m, target, k.ACTIVATE_ANON + kind)
+            m.cg[target, k.SNAP_ANON + kind] = stats.activated(m, target, kind)
         if m.g[k.SC_RECLAIMED]:
             return m.g[k.SC_RECLAIMED]
         if m.g[k.PARTIAL_WALK] and not m.g[k.SC_FULL_WALK]:

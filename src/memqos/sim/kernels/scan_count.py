@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters
+from memqos.sim.kernels import counters, stats
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -23,6 +23,15 @@ def inactive_is_low(m: Mem, inactive: int, active: int) -> bool:
 
 
 @njit
+def _all(m: Mem, number: int) -> int:
+    """Pages of one sort of list on the node (node_page_state): never late."""
+    total = 0
+    for c in range(m.g[k.NCG]):
+        total += m.ls[c * k.LISTS + number, k.SIZE]
+    return total
+
+
+@njit
 def prepare(m: Mem, target: int) -> None:
     """prepare_scan_control, on the target's whole subtree."""
     counters.sums(m, target)
@@ -30,7 +39,7 @@ def prepare(m: Mem, target: int) -> None:
     for kind in range(2):
         inactive = m.cg[s, k.SUM0 + 2 * kind]
         active = m.cg[s, k.SUM0 + 2 * kind + 1]
-        refaulted = counters.tree_sum(m, target, k.ACTIVATE_ANON + kind)
+        refaulted = stats.activated(m, target, kind)
         low = inactive_is_low(m, inactive, active)
         may = refaulted != m.cg[target, k.SNAP_ANON + kind] or low or m.g[k.SC_FORCE_DEACTIVATE] != 0
         m.g[k.SC_DEACTIVATE_ANON + kind] = 1 if may else 0
@@ -41,9 +50,9 @@ def prepare(m: Mem, target: int) -> None:
     m.g[k.SC_FILE_COST] = m.cg[target, k.COST_FILE]
     m.g[k.SC_FILE_TINY] = 0
     if target == 0:
-        file = m.cg[s, k.SUM2] + m.cg[s, k.SUM3]
+        file = _all(m, k.INACTIVE_FILE) + _all(m, k.ACTIVE_FILE)
         tiny = file + m.g[k.FREE] <= m.g[k.WMARK_HIGH] and not m.g[k.SC_DEACTIVATE_ANON]
-        if tiny and m.cg[s, k.SUM0] >> priority:
+        if tiny and _all(m, k.INACTIVE_ANON) >> priority:
             m.g[k.SC_FILE_TINY] = 1
 
 

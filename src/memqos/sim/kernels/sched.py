@@ -7,7 +7,7 @@ effect at once; when it has to wait, it waits from there. Who is in what state s
 
 from __future__ import annotations
 
-from memqos.sim.kernels import bandwidth, counters, dirty, io, kswapd, oom, program, psi, stock
+from memqos.sim.kernels import bandwidth, dirty, io, kswapd, oom, program, psi, stats, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem, Row
@@ -216,7 +216,7 @@ def advance(m: Mem, clock: Row, until: int) -> int:
         if m.g[k.NEXT_PSI] <= now:
             psi.tick(m, m.g[k.NEXT_PSI])
             m.g[k.NEXT_PSI] += psi.PERIOD
-            counters.flush_stats(m)
+            stats.flush(m)
         psi.flush(m, now)
         if best < 0:
             clock[cpu] = max(now + 1, soonest)

@@ -66,7 +66,9 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
             rivals = workingset.rivals(m, who)
             born = m.cg[who, k.AGE]
             up = 1 if counters.is_below(m, c, who) else 0
-            if m.cg[who, k.FIRST_CHILD] >= 0:
+            if counters.at_flush(m):
+                own = 0  # they stay what they are
+            elif m.cg[who, k.FIRST_CHILD] >= 0:
                 # they are up to date for this page; more of them only while they may be late
                 limit = min(limit, max(1, m.cg[who, k.SUM_STAMP] + m.g[k.RSTAT_LAG] - 1 - changes))
                 who = -1
