@@ -32,6 +32,9 @@ _ON_SIMULATED = (
     "restated. Of several seeds the table has the median (least - most).",
 )
 
+NOTHING = "nothing was expected"
+"""What is said of a scenario without expectations: it was played, and that is all."""
+
 CHECKS = (
     Column("experiment", "experiment"),
     Column("kernel", "kernel"),
@@ -59,7 +62,7 @@ def checks_table(results: Iterable[ExperimentResult]) -> Table:
             )
             for check in result.checks
         ]
-    return table(CHECKS, rows, title="What held", empty="no experiment was run")
+    return table(CHECKS, rows, title="What held", empty=NOTHING)
 
 
 def verdict(check: Check) -> str:
@@ -105,7 +108,12 @@ def variants_table(result: ExperimentResult) -> Table:
 
 
 def measured_tables(results: Sequence[ExperimentResult]) -> list[Table]:
-    """Return the measures of one experiment: the kernels side by side, or the variants if they are many."""
+    """Return the measures of one experiment: the kernels side by side, or the variants if they are many.
+
+    Nothing where nothing is measured.
+    """
+    if not any(variant.measures for result in results for variant in result.variants):
+        return []
     if max((len(result.variants) for result in results), default=0) <= 2:
         return [measures_table(results)]
     return [variants_table(result) for result in results if result.variants]
@@ -135,7 +143,8 @@ def page(results: Sequence[ExperimentResult], *, figures: str) -> str:
         runs = [result for result in results if result.name == name]
         parts += [f"## {name}: {runs[0].title}", runs[0].study.strip()]
         parts += [each.markdown() for each in measured_tables(runs)]
-        parts.append(table(CHECKS[1:], [row[1:] for row in checks_table(runs).rows]).markdown())
+        checks = table(CHECKS[1:], [row[1:] for row in checks_table(runs).rows], empty=NOTHING)
+        parts.append(checks.markdown() if checks.rows else f"{checks.empty.capitalize()}.")
         pictures = [] if simulated else [run for run in runs if drawn(run)]
         parts.append(
             "\n".join(f"![{name} on {run.kernel_release}]({figures}/{figure_name(run)})" for run in pictures)

@@ -90,3 +90,12 @@ def test_many_variants_are_drawn_as_columns_with_a_row_for_each_unit(tmp_path: P
     (wide, low), (narrow, high) = sizes
     assert narrow < wide  # four panels in a row, and three columns
     assert high > low
+
+
+def test_a_scenario_that_measures_and_expects_nothing_has_no_empty_tables():
+    plain = replace(result("6.12"), variants=(), checks=())
+    assert measured_tables([plain]) == []
+    assert checks_table([plain]).plain() == "nothing was expected"
+    section = page([plain], figures="img").partition("## e1")[2]
+    assert "Nothing was expected." in section
+    assert "|" not in section
