@@ -24,7 +24,8 @@ from memqos.model.pods import Pod
 from memqos.policy.settings import AgentSettings
 from memqos.runner.rules import KubeletRules
 from memqos.sim.files import Files
-from memqos.sim.machine import SECOND, Machine
+from memqos.sim.machine import PAGE, SECOND, Machine
+from memqos.sim.marks import marks_of
 from memqos.sim.node import SimNode
 from memqos.sim.pods import Program, SimPods
 from memqos.sim.profiles import profile
@@ -101,7 +102,9 @@ class SimWorld:
         costs = Costs()
         if guest:
             held = guest_holds(kernel, variant) if room is None else spec.memory - room
-            spec = replace(spec, system=held)
+            # MemFree, by which what a guest holds was found, leaves out what lies with the CPUs
+            loose = marks_of(spec).loose(chosen) * PAGE
+            spec = replace(spec, system=held - loose)
             spec = replace(spec, disks=tuple(replace(disk, **_DISK) for disk in spec.disks))
             costs = _EMULATED
         try:

@@ -6,7 +6,6 @@ the settings of a node mean.
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import numpy as np
@@ -16,10 +15,10 @@ from memqos.sim.kernels import psi, zones
 from memqos.sim.kernels.disk import MOST
 from memqos.sim.kernels.mem import Mem
 from memqos.sim.kernels.slots import CELLS, CLUSTER
+from memqos.sim.marks import marks_of
 from memqos.sim.profiles import Profile
 from memqos.sim.spec import Costs, NodeSpec
 from memqos.sim.zeros import zeros
-from memqos.units import MIB
 
 PAGE = 4096
 SECOND = 1_000_000_000
@@ -29,13 +28,6 @@ PAGEVEC = 31  # PAGEVEC_SIZE
 
 def _zeros(rows: int, columns: int = 0, dtype: Any = np.int64) -> Any:
     return zeros((rows, columns) if columns else rows, dtype)
-
-
-def _dma_held(total: int) -> int:
-    """Pages of the zone DMA that programs never get; a node of less than 128 MiB is one zone here."""
-    if total < 128 * MIB // PAGE:
-        return 0
-    return min(zones.MANAGED - zones.KERNEL, (total - zones.MANAGED) // zones.RATIO)
 
 
 class Arrays:
@@ -82,17 +74,14 @@ class Arrays:
             m.dev[i, k.D_BURST] = disk.burst_us * 1000
             m.dev[i, k.D_UNDER_WAY] = disk.under_way
             m.dev[i, k.D_MOST] = MOST
-        low = math.isqrt(16 * (spec.memory >> 10))
-        kib = min(max(low, 128), 262144)
-        if spec.thp:
-            kib = min(max(kib, 4 * (512 * 2 + 512 * 9)), (spec.memory >> 10) // 20)
-        wmark = kib // 4
-        distance = max(wmark // 4, total * 10 // 10000)
-        held = _dma_held(total)
+        marks = marks_of(spec)
+        held = marks.held
         settings = {
             k.NCPU: spec.cpus, k.TOTAL: total, k.FREE: total - spec.system // PAGE,
-            k.WMARK_MIN: held + wmark, k.WMARK_LOW: held + wmark + distance,
-            k.WMARK_HIGH: held + wmark + 2 * distance, k.TOTALRESERVE: held + wmark + 2 * distance,
+            k.WMARK_MIN: held + marks.least, k.WMARK_LOW: held + marks.low,
+            k.WMARK_HIGH: held + marks.high, k.TOTALRESERVE: held + marks.high,
+            k.PCP_BATCH: marks.batch, k.PCP_HIGH: marks.most, k.PCP_SCALES: int(profile.pcp_scales),
+            k.NEAR: held + marks.high + spec.cpus * marks.most,
             k.DMA_HELD: held, k.SWAPPINESS: spec.swappiness,
             k.RECURSIVEPROT: int(spec.recursiveprot), k.RA_PAGES: spec.read_ahead // PAGE,
             k.PAGE_CLUSTER: spec.page_cluster, k.SW_TOTAL: slots, k.SW_FREE: max(0, slots - 1),

@@ -26,7 +26,7 @@ def facts(machine: Machine, look: Look) -> NodeFacts:
         cpu_pressure=look.pressure(0, 4),
         swaps=_swaps(machine, look),
         disks={disk.device: disk for disk in _disks(machine, look)},
-        zones=(Zone(0, "Normal", int(g[k.FREE]), least, low, high, int(g[k.TOTAL])),),
+        zones=(Zone(0, "Normal", int(g[k.FREE] - g[k.LOOSE]), least, low, high, int(g[k.TOTAL])),),
     )
 
 
@@ -39,7 +39,7 @@ def _meminfo(machine: Machine, look: Look) -> dict[str, int]:
     g = machine.m.g
     root = look.total[0]
     lru = {name: int(sizes[0]) for name, sizes in look.lru.items()}
-    free, total = int(g[k.FREE]) * PAGE, int(g[k.TOTAL]) * PAGE
+    free, total = int(g[k.FREE] - g[k.LOOSE]) * PAGE, int(g[k.TOTAL]) * PAGE
     file = int(root[k.N_FILE]) * PAGE
     swap_total, swap_free = _swap_sizes(machine)
     reclaimable = lru["inactive_file"] + lru["active_file"]
@@ -75,7 +75,7 @@ def _vmstat(machine: Machine, look: Look) -> dict[str, int]:
     stat = look.memory_stat(0)
     vmstat = {name: stat[name] for name in stat if name.startswith(("pg", "workingset_"))}
     vmstat |= {
-        "nr_free_pages": int(g[k.FREE]),
+        "nr_free_pages": int(g[k.FREE] - g[k.LOOSE]),
         "nr_dirty": int(g[k.NDIRTY]),
         "nr_writeback": int(g[k.NWB]),
         "nr_dirtied": int(g[k.G_DIRTIED]),

@@ -68,6 +68,8 @@ class Profile:
     """What mq-deadline's async_depth bounds: requests of each word of its pool (block/mq-deadline.c,
     `dd_limit_depth`); the depth's part of the pool in each word, rounded up (6.10, `dd_to_word_depth`);
     requests of the whole pool (6.18, `__sbitmap_get_shallow` in lib/sbitmap.c)."""
+    pcp_scales: bool
+    """A CPU that only takes free pages takes twice as many each time (6.7; `pcp`)."""
     plug_is_a_queue: bool
     """Requests go to the end of a plug, so that its flush looks at the oldest (6.13, stable 6.12; `plug`)."""
     swap_fills_holes: bool
@@ -114,6 +116,7 @@ PROFILES = {
         stale_lists=False,
         throttles_swap_writes=True,
         depth_counts="in each word",
+        pcp_scales=False,
         plug_is_a_queue=False,
         swap_fills_holes=False,
         swap_keeps_written=False,
@@ -142,6 +145,7 @@ PROFILES = {
         stale_lists=True,
         throttles_swap_writes=False,
         depth_counts="by parts",
+        pcp_scales=True,
         plug_is_a_queue=True,
         swap_fills_holes=False,
         swap_keeps_written=False,
@@ -170,6 +174,7 @@ PROFILES = {
         stale_lists=False,
         throttles_swap_writes=False,
         depth_counts="in all",
+        pcp_scales=True,
         plug_is_a_queue=True,
         swap_fills_holes=True,
         swap_keeps_written=True,

@@ -72,6 +72,8 @@ def check_invariants(machine: Machine) -> None:
     system = machine.spec.system // PAGE
     stock = sum(pages for _, pages in ahead)
     assert int(m.g[k.FREE]) == int(m.g[k.TOTAL]) - system - (usage[0] - stock)
+    assert int(m.g[k.LOOSE]) == sum(map(int, m.lb[k.LB_LOOSE :: k.LB_ROW])) <= int(m.g[k.FREE])
+    assert not any(entry < 0 for entry in m.lb[k.LB_LOOSE :: k.LB_ROW])
     _check_zone_dma(m, resident)
     _check_nodes(m)
 

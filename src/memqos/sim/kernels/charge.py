@@ -5,7 +5,7 @@ mm/memcontrol.c `try_charge_memcg`, `mem_cgroup_handle_over_high`; mm/page_alloc
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, dirty, io, oom, reclaim, stock
+from memqos.sim.kernels import counters, dirty, io, oom, pcp, reclaim, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.mem import Mem
@@ -73,13 +73,24 @@ def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
 
     `may_fail` (readahead) gives up after one round and never wakes the OOM killer.
     """
-    if m.g[k.FREE] - pages < m.g[k.WMARK_LOW]:
+    if m.g[k.FREE] < m.g[k.NEAR] and not _take_near(m, pages, may_fail):
+        return False
+    m.g[k.FREE] -= pages
+    return True
+
+
+@njit
+def _take_near(m: Mem, pages: int, may_fail: bool) -> bool:
+    """See that so many pages may be taken though few are free, and from where; False when they may not."""
+    if pcp.free_of(m) - pages < m.g[k.WMARK_LOW]:
         if m.g[k.KSWAPD_PRIORITY] == 0:
             m.g[k.KSWAPD_WAKE] = 1
         retries = 0
-        while m.g[k.FREE] - pages < m.g[k.WMARK_MIN] and not m.g[k.OOM_DYING]:
+        while pcp.free_of(m) - pages < m.g[k.WMARK_MIN] and not m.g[k.OOM_DYING]:
             freed = reclaim.direct(m, pages)
-            if m.g[k.FREE] - pages >= m.g[k.WMARK_MIN]:
+            if pcp.free_of(m) - pages < m.g[k.WMARK_MIN]:
+                pcp.drain(m)
+            if pcp.free_of(m) - pages >= m.g[k.WMARK_MIN]:
                 break
             if may_fail and freed == 0:
                 return False
@@ -88,9 +99,12 @@ def take_free(m: Mem, pages: int, may_fail: bool) -> bool:
                 if may_fail or not oom.out_of_memory(m, 0):
                     return False
                 retries = 0
+        if pcp.free_of(m) < pages:
+            pcp.drain(m)
         if m.g[k.FREE] < pages:
             return False
-    m.g[k.FREE] -= pages
+    if pages == 1:
+        pcp.take(m, 1)
     return True
 
 
@@ -174,7 +188,7 @@ def kernel_memory(m: Mem, c: int, size: int) -> bool:
 @njit
 def new_folio(m: Mem, c: int, pages: int, noretry: bool) -> bool:
     """Allocate and charge a large folio for `c`; False when a smaller one must do."""
-    if m.g[k.FREE] - pages < m.g[k.WMARK_LOW]:
+    if pcp.free_of(m) - pages < m.g[k.WMARK_LOW]:
         m.g[k.WANTED_FOLIO] = max(pages, m.g[k.WANTED_FOLIO])
     if not take_free(m, pages, True):
         return False

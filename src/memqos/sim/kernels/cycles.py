@@ -51,7 +51,7 @@ def _full(m: Mem, c: int) -> bool:
         if m.cg[i, k.SWAP] > m.cg[i, k.SWAP_HIGH]:
             return False
         i = m.cg[i, k.PARENT]
-    return m.g[k.FREE] - lease.BATCH >= m.g[k.WMARK_LOW]
+    return m.g[k.FREE] - lease.BATCH >= m.g[k.NEAR]
 
 
 @inlined

@@ -8,7 +8,7 @@ next ones are fetched ahead. `batch` stops before the first page about which the
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lists, nodes, runs, shadow_list, workingset
+from memqos.sim.kernels import lists, nodes, pcp, runs, shadow_list, workingset
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import apart, inlined
 from memqos.sim.kernels.mem import Mem
@@ -189,6 +189,8 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int, spare: int) -> in
         m.g[k.FREE] += taken
         if number >= k.OF_DMA:
             m.g[k.DMA_FREE] += taken
+        else:
+            pcp.give(m, taken)
         m.g[k.CHANGES] += taken
         if not mglru:
             workingset.age(m, target, taken)

@@ -9,7 +9,7 @@ Woken for a large folio it passes through all cgroups, however much is free by t
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, io, ranked, reclaim, scan_count, stats
+from memqos.sim.kernels import counters, io, pcp, ranked, reclaim, scan_count, stats
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -71,7 +71,7 @@ def _walk(m: Mem) -> bool:
 def run(m: Mem) -> int:
     """Reclaim for one slice, or until free memory is above the high watermark or nothing helps."""
     _resume(m)
-    while m.g[k.KSWAPD_PRIORITY] and (m.g[k.KSWAPD_AT] >= 0 or m.g[k.FREE] <= m.g[k.WMARK_HIGH]):
+    while m.g[k.KSWAPD_PRIORITY] and (m.g[k.KSWAPD_AT] >= 0 or pcp.free_of(m) <= m.g[k.WMARK_HIGH]):
         m.g[k.SC_PRIORITY] = m.g[k.KSWAPD_PRIORITY]
         if not _walk(m):
             return _save(m)
@@ -88,4 +88,4 @@ def run(m: Mem) -> int:
         m.cg[0, k.SNAP_ANON + kind] = stats.activated(m, 0, kind)
     m.g[k.KSWAPD_FAILURES] = 0 if m.g[k.SC_RECLAIMED] else m.g[k.KSWAPD_FAILURES] + 1
     m.g[k.KSWAPD_PRIORITY] = 0
-    return BALANCED if m.g[k.FREE] > m.g[k.WMARK_HIGH] else GAVE_UP
+    return BALANCED if pcp.free_of(m) > m.g[k.WMARK_HIGH] else GAVE_UP

@@ -102,8 +102,10 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     ACTIVATING,  # pages in all batches of `activating`
     CPU_LIMITED,  # whether any cgroup ever had a cpu.max
     LAST_FILE,  # whose page was evicted last
-) = range(164)  # fmt: skip
-ISOLATED = LAST_FILE + 1  # up to 64 pages that reclaim has taken off their list
+    # pages with the CPUs (`pcp`), from how little free memory on they are followed
+    LOOSE, NEAR, PCP_BATCH, PCP_HIGH, PCP_SCALES,
+) = range(169)  # fmt: skip
+ISOLATED = PCP_SCALES + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
 PLUG_ROWS = MEMCG_COUNTS + 3  # its requests, oldest first: first slot, pages, kind, cgroup
@@ -219,7 +221,8 @@ PAD, PAD_SIZE = 64, 128
 
 # m.lb, by CPU: pages on their way to the lists, their number first; stocks of cgroups; task that ran last
 # + 1; then pages to be activated, as many as it says first
-LB_ROW, LB_STOCK, LB_LAST, LB_ACTIVATE = 80, 32, 47, 48
+LB_ROW, LB_STOCK, LB_LAST, LB_ACTIVATE = 82, 32, 47, 48
+LB_LOOSE, LB_FACTOR = 80, 81  # free pages with it, and how much it has come to take at a time (`pcp`)
 
 # m.ev: time, kind, task, cgroup
 EV_CAP, EV_COLS = 1 << 12, 4

@@ -7,7 +7,7 @@ memory stays above the low watermark. `room` says for how many pages that holds,
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters
+from memqos.sim.kernels import counters, pcp
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined
 from memqos.sim.kernels.mem import Mem
@@ -18,7 +18,7 @@ BATCH = 64  # MEMCG_CHARGE_BATCH
 @inlined
 def room(m: Mem, c: int) -> int:
     """Pages that `c` may take without reclaim, event, throttling or a woken kswapd; 0: unsure."""
-    pages = m.g[k.FREE] - m.g[k.DMA_FREE] - m.g[k.WMARK_LOW]
+    pages = pcp.free_of(m) - m.g[k.DMA_FREE] - m.g[k.WMARK_LOW]
     i = c
     while i > 0:
         if m.cg[i, k.SWAP] > m.cg[i, k.SWAP_HIGH]:
@@ -46,6 +46,8 @@ def settle(m: Mem, c: int, pages: int) -> None:
     """Charge `c` what it took of its room; peaks keep the last refused attempt, as the kernel's watermark."""
     if pages == 0:
         return
+    if m.g[k.FREE] < m.g[k.NEAR]:
+        pcp.take(m, pages)
     m.g[k.FREE] -= pages
     if m.g[k.STOCK_CG] == c and m.g[k.STOCK_N] > 0:
         m.g[k.STOCK_N] -= pages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, stats
+from memqos.sim.kernels import counters, pcp, stats
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -51,7 +51,7 @@ def prepare(m: Mem, target: int) -> None:
     m.g[k.SC_FILE_TINY] = 0
     if target == 0:
         file = _all(m, k.INACTIVE_FILE) + _all(m, k.ACTIVE_FILE)
-        tiny = file + m.g[k.FREE] <= m.g[k.WMARK_HIGH] and not m.g[k.SC_DEACTIVATE_ANON]
+        tiny = file + pcp.free_of(m) <= m.g[k.WMARK_HIGH] and not m.g[k.SC_DEACTIVATE_ANON]
         if tiny and _all(m, k.INACTIVE_ANON) >> priority:
             m.g[k.SC_FILE_TINY] = 1
 

@@ -17,7 +17,7 @@ the watermarks in `g`. `g[FREE]` counts both.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import folios
+from memqos.sim.kernels import folios, pcp
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.mem import Mem
@@ -35,7 +35,7 @@ MARGIN = 6  # between its watermarks
 @inlined
 def is_short(m: Mem) -> bool:
     """Whether the page taken last, which is counted already, brought the upper zone below its low mark."""
-    return m.g[k.FREE] - m.g[k.DMA_FREE] < m.g[k.WMARK_LOW]
+    return pcp.free_of(m) - m.g[k.DMA_FREE] < m.g[k.WMARK_LOW]
 
 
 @njit
@@ -52,11 +52,13 @@ def give(m: Mem, word: int, pages: int) -> None:
     """So many resident pages, the first of which had that word, are free now."""
     if word & k.IN_DMA:
         m.g[k.DMA_FREE] += pages
+    elif pages == 1:
+        pcp.give(m, 1)
 
 
 @njit
 def all_safe(m: Mem, margin: int) -> bool:
     """Whether every zone has that much more than its high watermark."""
-    if m.g[k.FREE] - m.g[k.DMA_FREE] <= m.g[k.WMARK_HIGH] + margin:
+    if pcp.free_of(m) - m.g[k.DMA_FREE] <= m.g[k.WMARK_HIGH] + margin:
         return False
     return m.g[k.DMA_HELD] == 0 or m.g[k.DMA_FREE] > MARGIN + margin
