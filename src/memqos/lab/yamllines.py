@@ -1,7 +1,8 @@
 """YAML with the line of every value, so that an error can say where it is.
 
 Plain data as `yaml.safe_load` gives it, and a map from a value's path (`$.node.memory`,
-`$.timeline[2]`) to its line. A key given twice is an error here, not a silent loss.
+`$.timeline[2]`) to its line. A key given twice is an error here, not a silent loss, and so are aliases that
+multiply beyond what any file holds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from memqos.cluster.documents import MAX_VALUES
 from memqos.errors import ExperimentError, InputError
 from memqos.lab.yamltypes import explain
 
@@ -24,7 +26,8 @@ def load(text: str, *, source: str = "") -> tuple[Any, dict[str, int]]:
     """Return the one document of a text and its lines; raises `ExperimentError`."""
     try:
         _bound(text, source)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ExperimentError(f"is not YAML: {error.problem}", source=f"{source}:{line}") from None
@@ -34,7 +37,7 @@ def load(text: str, *, source: str = "") -> tuple[Any, dict[str, int]]:
     if node is None:
         raise ExperimentError("is empty", source=source)
     lines: dict[str, int] = {}
-    return _plain(node, "$", lines, source), lines
+    return _plain(node, "$", lines, source, loader), lines
 
 
 def _bound(text: str, source: str) -> None:
@@ -50,23 +53,28 @@ def _bound(text: str, source: str) -> None:
             raise ExperimentError("is nested too deeply", source=f"{source}:{line}")
 
 
-def _plain(node: yaml.Node, path: str, lines: dict[str, int], source: str) -> Any:
+def _plain(node: yaml.Node, path: str, lines: dict[str, int], source: str, loader: yaml.SafeLoader) -> Any:
     line = lines[path] = node.start_mark.line + 1
     if path.count(".") + path.count("[") > _DEPTH:
         raise ExperimentError("is nested too deeply, or contains itself", source=f"{source}:{line}")
+    if len(lines) > MAX_VALUES:
+        many, remedy = f"stands for more than {MAX_VALUES} values", "use fewer aliases, or split it"
+        raise ExperimentError(many, source=f"{source}:{line}", remedy=remedy)
     if isinstance(node, yaml.MappingNode):
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key, at = str(key_node.value), key_node.start_mark.line + 1
             if key in data:
                 raise ExperimentError(f"{key!r} is given twice", source=f"{source}:{at}")
-            data[key] = _plain(value_node, f"{path}.{key}", lines, source)
+            data[key] = _plain(value_node, f"{path}.{key}", lines, source, loader)
             lines[f"{path}.{key}"] = at
         return data
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(each, f"{path}[{index}]", lines, source) for index, each in enumerate(node.value)]
+        return [
+            _plain(each, f"{path}[{index}]", lines, source, loader) for index, each in enumerate(node.value)
+        ]
     try:
-        return yaml.SafeLoader("").construct_object(node)
+        return loader.construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
         problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
         raise ExperimentError(

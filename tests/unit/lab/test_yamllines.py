@@ -46,3 +46,12 @@ def test_an_error_of_a_file_is_given_the_line_of_its_field(tmp_path: Path) -> No
     assert placed(ExperimentError("is gone", source=str(tmp_path / "no.yaml"), field="a")).source.endswith(
         "no.yaml"
     )
+
+
+def test_aliases_that_multiply_are_an_error_that_comes_soon() -> None:
+    lines = ["x0: &x0 [a, a, a, a, a, a, a, a, a]"]
+    lines += [f"x{level}: &x{level} [{', '.join([f'*x{level - 1}'] * 9)}]" for level in range(1, 12)]
+    with pytest.raises(
+        ExperimentError, match=r"^laughs.yaml:\d+: stands for more than 200000 values; use fewer"
+    ):
+        load("\n".join(lines), source="laughs.yaml")
