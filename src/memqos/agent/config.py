@@ -24,7 +24,7 @@ from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from memqos.agent.config_errors import camel, dotted, policy_error
-from memqos.cluster.documents import parse_yaml
+from memqos.cluster.documents import parse_yaml, read_text
 from memqos.errors import InputError, PolicyError, QuantityError
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.configfile import config_from_dict
@@ -47,10 +47,10 @@ _SIZE_SCHEMA: Final = {
 def load_policy(path: Path) -> Settings:
     """Read a MemoryPolicy file. Raises `PolicyError`."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "is no UTF-8 text"
-        raise PolicyError(problem, source=str(path), remedy="name a readable MemoryPolicy file") from None
+        text = read_text(path)
+    except InputError as error:
+        remedy = error.remedy or "name a readable MemoryPolicy file"
+        raise PolicyError(error.problem, source=error.source, remedy=remedy) from None
     return read_policy(text, source=str(path))
 
 

@@ -18,6 +18,7 @@ from memqos.cli.options import (
     kernel_option,
     out_option,
 )
+from memqos.cli.sources import PodSource, load_settings
 from memqos.errors import InputError
 
 if TYPE_CHECKING:
@@ -185,6 +186,8 @@ def try_(
     from memqos.report.trial import pod_panels, sentences, tightest
 
     check_drawable()
+    PodSource(manifests, None).load()  # read here, in time, what the guest will read
+    load_settings(policy, None)
     output = Output(as_json=as_json)
     output.line(f"booting a real kernel {kernel}; the pods of {', '.join(map(str, manifests))} run on it")
     trial = try_pods(manifests, policy, kernel=kernel, seconds=seconds, out_dir=out, say=output.line)

@@ -67,7 +67,6 @@ def compare(
     Of experiments that compare managers of a node only the kubelet's variants are played: what the others do
     differs with every delay of theirs. Ends with 1 when a counter misses its bar.
     """
-    import json
     from dataclasses import asdict
 
     from memqos.cli.output import Output
@@ -75,6 +74,7 @@ def compare(
     from memqos.report.fidelity import page, rows_table, summary_table
 
     chosen, wanted = chosen_experiments(experiments, every, kernels)
+    then = _rows_of(first) if first else []
     chosen = [alone for each in chosen if (alone := each.by_itself())]
     if not chosen:
         raise ExperimentError(
@@ -102,11 +102,24 @@ def compare(
         words = "--all" if every else " ".join(experiments)
         said = f"memqos lab compare {words}" + "".join(f" --kernel {kernel}" for kernel in kernels) + given
         docs.parent.mkdir(parents=True, exist_ok=True)
-        then = json.loads(first.read_text(encoding="utf-8"))["rows"] if first else []
         said += " --first FILE" if first else ""
         docs.write_text(page(rows, command=said, missing=missing, stale=stale, first=then), encoding="utf-8")
         output.line(f"page: {docs}")
     ctx.exit(exits.NOT_HELD if any(row.met is False for row in rows) else exits.OK)
+
+
+def _rows_of(path: Path) -> list[dict[str, Any]]:
+    """Read what `--json` printed; raises `RecordingError` for anything else."""
+    import json
+
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        if all({"experiment", "kernel", "met"} <= row.keys() for row in rows):
+            return rows
+    except (ValueError, LookupError, TypeError, AttributeError):
+        pass
+    remedy = "give what `memqos lab compare --json` printed"
+    raise RecordingError("is no comparison", source=str(path), remedy=remedy)
 
 
 def _run(experiments: list[Experiment], kernels: tuple[str, ...], runs: int, out: Path) -> None:

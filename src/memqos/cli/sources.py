@@ -112,5 +112,6 @@ def load_kubelet_config(path: Path) -> KubeletConfig:
 
     documents = [document for _, document in read_documents(path)]
     if len(documents) != 1:
-        raise InputError(f"{len(documents)} documents where one is expected", source=str(path))
+        problem, remedy = f"holds {len(documents)} documents", "write one KubeletConfiguration"
+        raise InputError(problem, source=str(path), remedy=remedy)
     return config_from_dict(documents[0], source=str(path))

@@ -37,20 +37,25 @@ MAX_BYTES: Final = 16 << 20
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+def read_text(path: Path) -> str:
+    """Read a whole text file; raises `ManifestError` for what is too large, not UTF-8, or cannot be read."""
+    source = str(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ManifestError(f"is larger than {MAX_BYTES >> 20} MiB", source=source, remedy="split it")
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ManifestError(f"cannot be read: {error.strerror}", source=source) from None
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"is not UTF-8 text (byte {error.start})", source=source) from None
+
+
 def read_documents(path: Path) -> Iterator[tuple[str, Any]]:
     """Read the documents of one file: (`source` naming file and document, plain data).
 
     Empty documents are counted and left out. Raises `ManifestError`.
     """
-    source = str(path)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ManifestError(f"is larger than {MAX_BYTES >> 20} MiB", source=source, remedy="split it")
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ManifestError(f"cannot be read: {error.strerror}", source=source) from None
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"is not UTF-8 text (byte {error.start})", source=source) from None
+    source, text = str(path), read_text(path)
     documents = [parse_json(text, source)] if path.suffix == ".json" else list(parse_yaml(text, source))
     for number, document in enumerate(documents, 1):
         if document is not None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from memqos.errors import ExperimentError
+from memqos.cluster.documents import read_text
+from memqos.errors import ExperimentError, InputError
 from memqos.lab import amounts, timeline
 from memqos.lab.experiment import Experiment
 from memqos.lab.expression import FUNCTIONS
@@ -29,11 +30,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 def read(path: Path) -> Experiment:
     """Read and check an experiment file; raises `ExperimentError` naming file and line."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ExperimentError(f"cannot be read: {error.strerror}", source=str(path)) from None
-    except UnicodeDecodeError as error:
-        raise ExperimentError(f"is not UTF-8 text (byte {error.start})", source=str(path)) from None
+        text = read_text(path)
+    except InputError as error:
+        raise ExperimentError(error.problem, source=error.source, remedy=error.remedy) from None
     data, lines = load(text, source=str(path))
     if isinstance(data, dict) and {"source", "lines"} & data.keys():
         raise ExperimentError(

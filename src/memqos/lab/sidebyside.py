@@ -101,7 +101,7 @@ def _document(name: str) -> Mapping[str, Any] | None:
         return None
     documents = [document for _, document in read_documents(Path(name))]
     if len(documents) != 1:
-        raise InputError(f"{len(documents)} documents where one MemoryPolicy is expected", source=name)
+        raise InputError(f"holds {len(documents)} documents", source=name, remedy="write one MemoryPolicy")
     try:
         settings_of(documents[0])
     except InputError as error:

@@ -143,7 +143,7 @@ def test_what_is_no_memory_policy_says_how_one_begins(text: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match=r"nothing\.yaml: No such file"):
+    with pytest.raises(PolicyError, match=r"nothing\.yaml: cannot be read: No such file"):
         load_policy(tmp_path / "nothing.yaml")
     (tmp_path / "p.yaml").write_bytes(b"\xff")
     with pytest.raises(PolicyError, match="UTF-8"):

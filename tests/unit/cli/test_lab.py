@@ -64,3 +64,23 @@ def test_lab_wants_to_know_which_experiments(run) -> None:  # type: ignore[no-un
     status, _, err = run("lab", "run")
     assert status == exits.BAD_INPUT
     assert "lab list" in err
+
+
+@pytest.mark.parametrize("text", ["not JSON", "{}", '{"rows": ["a"]}', '{"rows": [{"experiment": "e1"}]}'])
+def test_a_first_comparison_that_is_none_is_told_before_anything_is_compared(
+    run, tmp_path: Path, text: str
+) -> None:  # type: ignore[no-untyped-def]
+    first = tmp_path / "first.json"
+    first.write_text(text)
+    status, _, err = run("lab", "compare", "e1", "--first", first, "--recorded", tmp_path)
+    assert status == exits.BAD_INPUT
+    assert err == f"memqos: {first}: is no comparison; give what `memqos lab compare --json` printed\n"
+
+
+def test_a_trial_of_no_pod_boots_no_machine(run, manifest: Path) -> None:  # type: ignore[no-untyped-def]
+    manifest.write_text(
+        manifest.read_text().replace("kind: Pod", "kind: Deployment").replace("v1", "apps/v1")
+    )
+    status, out, err = run("lab", "try", "--pods", manifest)
+    assert (status, out) == (exits.BAD_INPUT, "")
+    assert "there is no Pod, only Deployment" in err
