@@ -25,7 +25,7 @@ STATE: Final = Path("/run/memqos")
 class Seconds(click.FloatRange):
     """A time in seconds of at least `min`, as the kernel's timers take it: finite, less than a century."""
 
-    name = "seconds"
+    name = "number of seconds"
 
     def __init__(self, min: float = 0.0) -> None:  # noqa: A002 - click's own word
         super().__init__(min=min, max=3e9)
