@@ -16,7 +16,7 @@
     │   ├── Busy              the kernel would not now; the next tick may succeed (EBUSY, EAGAIN, EINTR)
     │   ├── InvalidValue      the kernel does not take this value (EINVAL, ERANGE, EOPNOTSUPP)
     │   └── Unreadable        a control file's text is not of its documented form
-    ├── Unsupported           this machine cannot do the job at all (cgroup v1, no memory controller)
+    ├── Unsupported           this machine cannot do the job (cgroup v1, ...): names the remedy
     ├── AgentError            the agent cannot go on
     │   └── LockHeld          another agent manages this node
     └── LabError              the laboratory cannot run an experiment
@@ -118,8 +118,17 @@ class Unreadable(NodeError):
     """A control file's text is not of its documented form; no value is guessed from it."""
 
 
-class Unsupported(MemqosError):
-    """This machine cannot do the job at all; the text says what is missing and the remedy."""
+class _Remedied(MemqosError):
+    """An error of the machine's: the text is `problem; remedy`, as an `InputError`'s."""
+
+    def __init__(self, problem: str, *, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+
+
+class Unsupported(_Remedied):
+    """This machine cannot do the job at all: what is missing, and the remedy."""
 
 
 class AgentError(MemqosError):
@@ -134,8 +143,8 @@ class LabError(MemqosError):
     """The laboratory cannot run an experiment."""
 
 
-class ToolMissing(LabError):
-    """A program or kernel the laboratory needs is not here; the text says how to install it."""
+class ToolMissing(_Remedied, LabError):
+    """A program or kernel the laboratory needs is not here; the remedy is the line that installs it."""
 
 
 class VmLost(LabError):

@@ -1,4 +1,14 @@
-from memqos.errors import CgroupGone, InputError, ManifestError, MemqosError, NodeError, VmLost
+from memqos.errors import (
+    CgroupGone,
+    InputError,
+    LabError,
+    ManifestError,
+    MemqosError,
+    NodeError,
+    ToolMissing,
+    Unsupported,
+    VmLost,
+)
 
 
 def test_an_input_error_names_file_field_and_remedy() -> None:
@@ -26,3 +36,11 @@ def test_a_node_error_names_cgroup_and_knob() -> None:
 def test_everything_raised_on_purpose_is_one_family() -> None:
     assert issubclass(VmLost, MemqosError)
     assert issubclass(CgroupGone, NodeError)
+
+
+def test_what_a_machine_lacks_is_said_with_the_remedy() -> None:
+    missing = ToolMissing("busybox is not installed", remedy="apt-get install busybox-static")
+    assert str(missing) == "busybox is not installed; apt-get install busybox-static"
+    assert (missing.problem, missing.remedy) == tuple(str(missing).split("; "))
+    assert isinstance(missing, LabError)
+    assert str(Unsupported("no cgroup v2")) == "no cgroup v2"

@@ -51,8 +51,7 @@ def check_node(cgroup_root: str = "/sys/fs/cgroup", settings: Settings | None = 
         with LinuxNode(cgroup_root) as node:
             snapshot = node.observe()
     except Unsupported as error:
-        problem, _, remedy = str(error).partition("; ")
-        yield Finding("manage", "cgroup v2", "fault", problem, remedy)
+        yield Finding("manage", "cgroup v2", "fault", error.problem, error.remedy)
         return
     except MemqosError as error:
         yield Finding("manage", "cgroup v2", "fault", str(error))
@@ -83,8 +82,7 @@ def _permission(cgroup_root: str) -> Finding:
     try:
         check_writable(cgroup_root)
     except Unsupported as error:
-        problem, _, remedy = str(error).partition("; ")
-        return Finding("manage", "permission", "fault", problem, remedy)
+        return Finding("manage", "permission", "fault", error.problem, error.remedy)
     return Finding("manage", "permission", "ok", "this process may write to cgroups")
 
 

@@ -45,7 +45,7 @@ def mirror() -> str:
     if os.environ.get("MEMQOS_DEBIAN_MIRROR"):
         return os.environ["MEMQOS_DEBIAN_MIRROR"]
     if shutil.which("apt-get") is None:
-        raise ToolMissing("apt-get is not here: kernels are fetched by apt, on Debian or Ubuntu")
+        raise ToolMissing("apt-get is not here", remedy="fetch kernels on Debian or Ubuntu")
     os_release = Path("/etc/os-release").read_text(encoding="utf-8")
     release = re.search(r'^VERSION_CODENAME="?(\w+)', os_release, re.MULTILINE)
     suites = {"stable", "testing", "unstable", "sid", release[1] if release else "stable"}
@@ -70,7 +70,7 @@ class Suite:
     def update(self) -> None:
         """Fetch the suite's signed index. Raises `LabError`, naming the remedy."""
         if not KEYRING.exists():
-            raise ToolMissing(f"{KEYRING} is not here: run 'apt-get install -y debian-archive-keyring'")
+            raise ToolMissing(f"{KEYRING} is not here", remedy="apt-get install -y debian-archive-keyring")
         for part in ("lists/partial", "cache/archives/partial"):
             (self.home / part).mkdir(parents=True, exist_ok=True)
         self._sources.write_text(

@@ -41,5 +41,4 @@ def _tool(what: str, find: Callable[[], str]) -> Finding:
     try:
         return Finding("lab", what, "ok", find())
     except ToolMissing as error:
-        problem, _, remedy = str(error).partition("; ")
-        return Finding("lab", what, "missing", problem, remedy)
+        return Finding("lab", what, "missing", error.problem, error.remedy)

@@ -56,10 +56,10 @@ def busybox() -> Path:
     """Return the static busybox of the host; raises `ToolMissing` with the line that installs it."""
     found = shutil.which("busybox", path="/bin:/usr/bin")
     if found is None:
-        raise ToolMissing(f"busybox is not installed: run '{APT_LINE}'")
+        raise ToolMissing("busybox is not installed", remedy=APT_LINE)
     image = Path(found).read_bytes()
     if b"/ld-linux" in image[:4096]:
-        raise ToolMissing(f"{found} is not static: run '{APT_LINE}'")
+        raise ToolMissing(f"{found} is not static", remedy=APT_LINE)
     return Path(found)
 
 

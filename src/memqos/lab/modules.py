@@ -43,7 +43,7 @@ def read_module(path: Path) -> bytes:
 def unzstd(data: bytes) -> bytes:
     """Decompress zstd by the `zstd` program; raises `ToolMissing`, `LabError`."""
     if shutil.which("zstd") is None:
-        raise ToolMissing("zstd is not installed: run 'apt-get install -y zstd'")
+        raise ToolMissing("zstd is not installed", remedy="apt-get install -y zstd")
     done = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=False)
     if not done.stdout:
         raise LabError(f"zstd cannot read it: {done.stderr.decode(errors='replace').strip()}")

@@ -49,7 +49,7 @@ def program() -> str:
     """Return QEMU's path; raises `ToolMissing` with the line that installs it."""
     found = shutil.which("qemu-system-x86_64")
     if found is None:
-        raise ToolMissing(f"qemu-system-x86_64 is not installed: run '{APT_LINE}'")
+        raise ToolMissing("qemu-system-x86_64 is not installed", remedy=APT_LINE)
     return found
 
 

@@ -44,7 +44,7 @@ class NodeFiles:
         self.unread = {}
         meminfo, vmstat = self._files["meminfo"].read(), self._files["vmstat"].read()
         if meminfo is None or vmstat is None:
-            raise Unsupported(f"{self._proc} has no meminfo or vmstat; mount /proc there")
+            raise Unsupported(f"{self._proc} has no meminfo or vmstat", remedy="mount /proc there")
         disks = self._read(self._files["diskstats"], procfs.diskstats) or {}
         return NodeFacts(
             meminfo=procfs.meminfo(meminfo),

@@ -32,11 +32,12 @@ def check_supported(root: str) -> None:
         with open(f"{root}/cgroup.controllers", "rb") as file:
             controllers = file.read().split()
     except OSError:
-        raise Unsupported(_no_cgroup2(root)) from None
+        raise _no_cgroup2(root) from None
     if b"memory" not in controllers:
         raise Unsupported(
-            f"{root} is cgroup v2 without the memory controller; boot without cgroup_disable=memory (on "
-            "some boards with cgroup_enable=memory) and without a cgroup v1 memory hierarchy"
+            f"{root} is cgroup v2 without the memory controller",
+            remedy="boot without cgroup_disable=memory (on some boards with cgroup_enable=memory) and "
+            "without a cgroup v1 memory hierarchy",
         )
 
 
@@ -49,21 +50,24 @@ def check_writable(root: str) -> None:
         return
     if os.statvfs(root).f_flag & os.ST_RDONLY:
         raise Unsupported(
-            f"{root} is mounted read-only; mount -o remount,rw {root}, or in a container run it privileged "
-            "with the host's cgroups mounted read-write"
+            f"{root} is mounted read-only",
+            remedy=f"mount -o remount,rw {root}, or in a container run it privileged with the host's cgroups "
+            "mounted read-write",
         )
     with os.scandir(root) as entries:
         if not any(each.is_dir() and os.access(each.path, os.W_OK) for each in entries):
-            raise Unsupported(f"this process may not write to the cgroups below {root}; run as root")
+            raise Unsupported(f"this process may not write to the cgroups below {root}", remedy="run as root")
 
 
-def _no_cgroup2(root: str) -> str:
+def _no_cgroup2(root: str) -> Unsupported:
     remedy = "boot with systemd.unified_cgroup_hierarchy=1"
     if os.path.isdir(f"{root}/unified"):
-        return f"{root} is a hybrid of cgroup v1 and v2 and the memory controller is on v1; {remedy}"
+        problem = f"{root} is a hybrid of cgroup v1 and v2 and the memory controller is on v1"
+        return Unsupported(problem, remedy=remedy)
     if os.path.isdir(f"{root}/memory"):
-        return f"{root} is cgroup v1, which has no memory QoS; {remedy}"
-    return f"{root} is not a cgroup v2 hierarchy; mount one there: mount -t cgroup2 cgroup2 {root}"
+        return Unsupported(f"{root} is cgroup v1, which has no memory QoS", remedy=remedy)
+    remedy = f"mount one there: mount -t cgroup2 cgroup2 {root}"
+    return Unsupported(f"{root} is not a cgroup v2 hierarchy", remedy=remedy)
 
 
 def probe(root: str, sample: str, options: frozenset[str] | None) -> frozenset[str]:

@@ -51,7 +51,7 @@ class Panel:
 def check_drawable() -> None:
     """Raise `ToolMissing` where no figure can be drawn: better before an hour of experiments than after."""
     if find_spec("matplotlib") is None:
-        raise ToolMissing("figures need matplotlib: run 'pip install matplotlib'")
+        raise ToolMissing("figures need matplotlib", remedy="pip install matplotlib")
 
 
 def save_figure(

@@ -27,5 +27,5 @@ from memqos.errors import ToolMissing
 
 if missing := [name for name in ("numba", "numpy") if find_spec(name) is None]:
     raise ToolMissing(
-        f"the simulated kernel needs {' and '.join(missing)}: run 'pip install {' '.join(missing)}'"
+        f"the simulated kernel needs {' and '.join(missing)}", remedy=f"pip install {' '.join(missing)}"
     )

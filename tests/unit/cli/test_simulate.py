@@ -207,7 +207,7 @@ def test_what_is_not_installed_is_one_sentence(
     )
     assert (done.returncode, done.stderr) == (
         exits.CANNOT_HERE,
-        f"memqos: {said}: run 'pip install {absent}'\n",
+        f"memqos: {said}; pip install {absent}\n",
     )
 
 

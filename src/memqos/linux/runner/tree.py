@@ -49,7 +49,7 @@ class Tree:
             owner = _owner(top)
             if owner is None and any(each.is_dir() for each in top.iterdir()):
                 remedy = "stop the kubelet, or choose another cgroup root"
-                raise Unsupported(f"{top} is there and not ours: a kubelet manages this node; {remedy}")
+                raise Unsupported(f"{top} is there and not ours: a kubelet manages this node", remedy=remedy)
             pid = int(owner.split()[0]) if owner else 0
             if owner and owner == _identity(pid):
                 raise LockHeld(f"{top} belongs to the pod runner of process {pid}; stop it first")
@@ -63,7 +63,7 @@ class Tree:
         for name in ("kubepods.slice", "kubepods"):
             other = self.directory(self.top).parent / name
             if name != self.top.rpartition("/")[2] and other.exists():
-                raise Unsupported(f"{other} is there: a kubelet manages this node; stop it first")
+                raise Unsupported(f"{other} is there: a kubelet manages this node", remedy="stop it first")
 
     def make(self, cgroup: str) -> None:
         """Make a cgroup, and those above it, with the controllers on at each level above."""
