@@ -118,6 +118,50 @@ def test_nobody_is_held_for_who_matters_less_or_as_much(node: Node) -> None:
     assert [write.cgroup for write in plan.writes] == ["kubepods/hog"]
 
 
+def waiting(node: Node, milliseconds: float, seconds: int, **requests: int) -> list[int]:
+    """Let seconds pass in which each request of `shop` waits so long; return what `hog` may read a second."""
+    limits = []
+    for _ in range(seconds):
+        node.scene.stall("shop", requests["shop"] * milliseconds / 1000, resource="io")
+        plan = node.second(**requests)
+        found = limit(plan)
+        limits.append(found.riops if found else 0)
+    return limits
+
+
+def test_the_room_shrinks_while_requests_take_longer_than_alone_and_grows_again(node: Node) -> None:
+    waiting(node, 1.0, 10, shop=40)
+    assert node.plan.writes == ()
+    longer = waiting(node, 2.0, 12, shop=40, hog=200)
+    assert longer[0] == 180  # 0.7 of 260
+    assert longer == sorted(longer, reverse=True)
+    assert 100 <= longer[-1] <= 120  # a quarter of the disk, or nearly
+    assert "whose requests take longer than alone" in node.plan.writes[0].why
+    assert len(set(longer)) <= 4
+    as_alone = waiting(node, 1.0, 60, shop=40, hog=200)
+    assert as_alone[5] == longer[-1]
+    assert as_alone[-1] == 260
+
+
+def test_requests_that_take_no_longer_than_alone_cost_nobody_anything(node: Node) -> None:
+    waiting(node, 1.0, 10, shop=40)
+    assert set(waiting(node, 1.2, 30, shop=40, hog=200)) == {260}
+
+
+def test_what_a_request_takes_alone_is_not_learnt_beside_others(node: Node) -> None:
+    assert set(waiting(node, 5.0, 20, shop=40, hog=200)) == {260}
+    waiting(node, 1.0, 10, shop=40)
+    assert min(waiting(node, 5.0, 20, shop=40, hog=200)) <= 120
+
+
+def test_what_it_waits_for_may_be_another_disk(node: Node) -> None:
+    waiting(node, 1.0, 10, shop=40)
+    for _ in range(20):
+        node.scene.traffic("shop", "8:16", rbytes=MIB, rios=1)
+        (found,) = waiting(node, 5.0, 1, shop=40, hog=200)
+        assert found == 260
+
+
 def test_two_share_what_there_is_and_the_smaller_one_leaves_the_other_the_rest(node: Node) -> None:
     node.scene.pod("pig")
     node.look()
