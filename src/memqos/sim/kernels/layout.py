@@ -238,8 +238,9 @@ EV_OOM_KILL, EV_EXIT, EV_OOM, EV_MARK = range(4)
     T_RA_ORDER,  # of the folios its last read-ahead made
     T_RAN,  # it was switched to since its page tables were last walked (mm->lru_gen.bitmap)
     T_WALK,  # whether they are walked: `tables`
-) = range(37)  # fmt: skip
-TASK_COLS = 37
+    T_CALL,  # where its last read call ended (prev_pos), in pages
+) = range(38)  # fmt: skip
+TASK_COLS = 38
 T_RUN, T_IO, T_MEM, T_BOTH, T_SLEEP, T_HOLD, T_DEAD = range(7)
 ON_CPU, ON_CPU_STALLED = 7, 8  # of a task in T_RUN while it has its turn: pressure tells them apart
 PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)

@@ -79,6 +79,7 @@ def _requests(m: Mem, t: int, row: int, end: int) -> int:
             fate = _touch(m, t, row, number * pages + i)
         else:
             place = m.tab[m.prog[row, k.P_FA] + number * (steps - pages) + i - pages]
+            m.task[t, k.T_CALL] = m.task[t, k.T_PREV] + 1
             fate = buffered.read_page(m, t, m.prog[row, k.P_FILE], place, 1)
             if fate == DONE:
                 m.g[k.NOW] += m.g[k.NS_COPY]
@@ -108,6 +109,7 @@ def next_op(m: Mem, t: int) -> None:
     m.task[t, k.T_RA_SIZE] = 0
     m.task[t, k.T_RA_ASYNC] = 0
     m.task[t, k.T_PREV] = -10
+    m.task[t, k.T_CALL] = -10
 
 
 @njit

@@ -151,7 +151,9 @@ def sync_readahead(m: Mem, t: int, c: int, o: int, index: int, want: int) -> Non
         m.task[t, k.T_RA_ASYNC] = size
         _grow_and_issue(m, t, c, o, index, most)
         return
-    if index == 0 or want > most or 0 <= index - m.task[t, k.T_PREV] <= 1:
+    # ra->prev_pos: until 6.5 it moves within a read call, later when one ends (mm/filemap.c filemap_read)
+    before = m.task[t, k.T_PREV] + 1 if m.g[k.RA_61] else m.task[t, k.T_CALL]
+    if index == 0 or want > most or 0 <= index - before <= 1:
         size = _init_size(want, most)
         m.task[t, k.T_RA_START] = index
         m.task[t, k.T_RA_SIZE] = size

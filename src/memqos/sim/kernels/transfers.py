@@ -74,6 +74,8 @@ def read(m: Mem, t: int, row: int, end: int) -> int:
         else:
             index = first + i % wrap
             want = min(chunk - part, count - i, wrap - i % wrap)
+        if part == 0:
+            m.task[t, k.T_CALL] = m.task[t, k.T_PREV] + 1
         fate = buffered.read_page(m, t, o, index, want)
         if fate != DONE:
             break
