@@ -32,6 +32,17 @@ def test_a_cpu_keeps_the_stocks_of_seven_cgroups_on_7_2_and_of_one_before(
     b.check()
 
 
+@pytest.mark.parametrize("kernel", ["6.1", "6.12", "7.2"])
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_each_cpu_keeps_a_stock_of_its_own(bench: Any, kernel: str, cpus: int) -> None:
+    b = bench(kernel, cpus=cpus)
+    b.group("a")
+    for _ in range(2):
+        b.settle(b.hog("a", 10 * 4096))
+    assert ahead(b, "a") == (2 * (64 - 11) if cpus == 2 else 64 - 2 * 11)  # each with a page table
+    b.check()
+
+
 def test_kernel_memory_that_is_given_back_stays_charged_up_to_64_pages(bench: Any) -> None:
     b = bench("7.2", cpus=1)
     b.group("a")
