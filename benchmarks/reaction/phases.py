@@ -87,9 +87,11 @@ def main() -> None:
     from memqos.cli.main import main as memqos
     from memqos.linux.facts import NodeFiles
     from memqos.linux.node import LinuxNode
+    from memqos.linux.treefiles import TreeFiles
 
     for owner, names in (
-        (LinuxNode, ("observe", "_refresh", "_read", "ended", "begin")),
+        (LinuxNode, ("observe", "ended", "begin")),
+        (TreeFiles, ("_refresh", "_pass")),
         (NodeFiles, ("read",)),
         (Agent, ("tick", "_decide", "_watch")),
         (RunnerNode, ("observe", "wait")),

@@ -1,4 +1,5 @@
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -83,3 +84,10 @@ def test_a_row_shows_its_median_and_quartiles(bench: Any, tmp_path: Path, capsys
     shown = capsys.readouterr().out
     assert "1,234 ms" in shown
     assert "1 to 9" in shown
+
+
+def test_every_step_of_a_turn_that_is_timed_is_there(tmp_path: Path) -> None:
+    words = [sys.executable, str(RUN.parent / "reaction" / "phases.py"), str(tmp_path / "steps"), "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "steps").read_text() == "[]"
