@@ -85,6 +85,7 @@ def _vmstat(machine: Machine, look: Look) -> dict[str, int]:
         "oom_kill": int(g[k.G_OOM_KILL]),
         "allocstall_normal": int(g[k.G_ALLOCSTALL]),
         "pageoutrun": int(g[k.G_PAGEOUTRUN]),
+        "pgrotated": int(g[k.G_PGROTATED]),
     }
     if not machine.profile.counts_memcg_reclaim_in_vmstat:
         for name, first in (("pgscan", k.G_PGSCAN), ("pgsteal", k.G_PGSTEAL)):

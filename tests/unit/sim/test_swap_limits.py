@@ -26,9 +26,11 @@ def test_swap_high_slows_down_without_a_limit(bench: Any, kernel: str) -> None:
     expected, paid = 0.0, 0
     while b.machine.m.task[task, k.T_STATE] != k.T_HOLD:
         charged, before = b.get("p/a", k.PGFAULT), b.machine.m.task[task, k.T_STALL]
+        swapped = b.get("p/a", k.SWAP)
         b.machine.run(b.machine.now + 1_000_000)
-        # (over/high)^2 s for each page charged above it, whole ticks, nothing below three
-        ticks = int(250 * (max(0, b.get("p/a", k.SWAP) - 1024) / 1024) ** 2)
+        # (over/high)^2 s for each page charged above it, whole ticks, nothing below three; what one reclaim
+        # swaps out by the hundred comes after the pages of the same millisecond
+        ticks = int(250 * (max(0, swapped - 1024) / 1024) ** 2)
         if b.machine.m.task[task, k.T_STALL] - before >= 2e9:
             # so much was reclaimed that 64 pages were charged together, and their sleep ends at 2 s
             expected, paid = expected + 2, 63

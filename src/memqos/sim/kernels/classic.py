@@ -10,6 +10,10 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, njit
 from memqos.sim.kernels.mem import Mem
 
+ACTIVE = 1 << 32
+HELD = 64
+"""Pages there is room for in `g[ISOLATED]`; no more than 32 are taken off a list at a time."""
+
 
 @apart
 def shrink_active(m: Mem, c: int, kind: int, count: int) -> None:
@@ -68,6 +72,24 @@ def count_scan(m: Mem, c: int, scanned: int, stolen: int) -> None:
 
 
 @njit
+def _put_back(m: Mem, c: int, kind: int, held: int) -> None:
+    """move_folios_to_lru: what stays joins the lists when reclaim is done with all it has taken off.
+
+    A page whose write to swap ended meanwhile was on no list, and could not be moved to the oldest end
+    (mm/swap.c, `folio_rotate_reclaimable`): clean and still in the swap cache it goes round once more, and is
+    found there by who touches it. Of what guests of 6.1 swapped out in e7 3.6% were (pswpout less pgrotated).
+    """
+    for i in range(held):
+        entry = m.g[k.ISOLATED + i]
+        page = entry & (ACTIVE - 1)
+        if entry & ACTIVE:
+            lists.add(m, page, 2 * kind + 1)
+            workingset.age(m, c, 1)
+        else:
+            lists.add(m, page, 2 * kind)
+
+
+@njit
 def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
     """shrink_inactive_list: reclaim from the oldest inactive pages; return how many were freed."""
     lid = c * k.LISTS + 2 * kind
@@ -76,6 +98,7 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
     m.g[k.SC_PAGEOUT] = 0
     m.g[k.SC_UNQUEUED] = 0
     done = 0
+    held = 0
     if kind and m.g[k.SC_CREDIT]:  # gone already (`rounds`)
         done = min(count, m.g[k.SC_CREDIT])
         m.g[k.SC_CREDIT] -= done
@@ -95,11 +118,15 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
         fate = shrink.shrink_page(m, page, c)
         if fate == shrink.FREED:
             freed += 1
-        elif fate == shrink.KEEP:
-            lists.add(m, page, 2 * kind)
-        else:
-            lists.add(m, page, 2 * kind + 1)
-            workingset.age(m, c, 1)
+            continue
+        m.g[k.ISOLATED + held] = page | (ACTIVE if fate == shrink.ACTIVATE else 0)
+        held += 1
+        if m.g[k.WORK_OUT] and m.g[k.NS_SWAP_OUT]:
+            io.spend_out(m)
+        if held == HELD:
+            _put_back(m, c, kind, held)
+            held = 0
+    _put_back(m, c, kind, held)
     if freed:
         counters.uncharge(m, c, freed)
     count_scan(m, c, count, freed)

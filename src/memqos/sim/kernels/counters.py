@@ -80,7 +80,7 @@ def uncharge(m: Mem, c: int, pages: int) -> None:
 def work(m: Mem) -> int:
     """Nanoseconds of the processor for what was scanned, freed and sent to disks and is not paid for yet."""
     out = m.g[k.WORK_OUT] * m.g[k.NS_SWAP_OUT] + m.g[k.WORK_ROUNDS] * m.g[k.NS_ROUND]
-    out += m.g[k.WORK_REQUESTS] * m.g[k.NS_REQUEST]
+    out += m.g[k.WORK_REQUESTS] * m.g[k.NS_REQUEST] - m.g[k.WORK_BEGUN] * m.g[k.NS_REQUEST] // 2
     return m.g[k.WORK_SCAN] * m.g[k.NS_SCAN] + m.g[k.WORK_STEAL] * m.g[k.NS_STEAL] + out
 
 

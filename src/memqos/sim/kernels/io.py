@@ -55,6 +55,25 @@ def spend(m: Mem) -> None:
     m.g[k.WORK_OUT] = 0
     m.g[k.WORK_ROUNDS] = 0
     m.g[k.WORK_REQUESTS] = 0
+    m.g[k.WORK_BEGUN] = 0
+    if m.g[k.SC_KIND] == k.DIRECT:
+        m.g[k.MEMSTALL] += cost
+    m.g[k.NOW] += cost
+    complete(m, m.g[k.NOW])
+
+
+@njit
+def spend_out(m: Mem) -> None:
+    """As `spend`, for what was sent to swap alone, while reclaim has more in hand.
+
+    Of what a request costs beyond its pages half is its end, and comes later. With none of it 1.9% of the
+    pages that e7 swapped out on 6.1 were in hand when their write ended, with all of it 5.1%, with half of it
+    4.2%; 3.5% were in the guest (pswpout less pgrotated).
+    """
+    begun = m.g[k.WORK_REQUESTS] - m.g[k.WORK_BEGUN]
+    cost = m.g[k.WORK_OUT] * m.g[k.NS_SWAP_OUT] + begun * m.g[k.NS_REQUEST] // 2
+    m.g[k.WORK_OUT] = 0
+    m.g[k.WORK_BEGUN] += begun
     if m.g[k.SC_KIND] == k.DIRECT:
         m.g[k.MEMSTALL] += cost
     m.g[k.NOW] += cost

@@ -104,8 +104,10 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     LAST_FILE,  # whose page was evicted last
     # pages with the CPUs (`pcp`), from how little free memory on they are followed
     LOOSE, NEAR, PCP_BATCH, PCP_HIGH, PCP_SCALES,
-) = range(169)  # fmt: skip
-ISOLATED = PCP_SCALES + 1  # up to 64 pages that reclaim has taken off their list
+    G_PGROTATED,  # pages that the end of their write moved to the oldest end
+    WORK_BEGUN,  # of WORK_REQUESTS those half of whose time is paid (`io.spend_out`)
+) = range(171)  # fmt: skip
+ISOLATED = WORK_BEGUN + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
 PLUG_ROWS = MEMCG_COUNTS + 3  # its requests, oldest first: first slot, pages, kind, cgroup

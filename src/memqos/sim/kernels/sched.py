@@ -49,8 +49,9 @@ def set_state(m: Mem, t: int, state: int, now: int) -> None:
 def _pay(m: Mem) -> None:
     """The running task has sent requests to disks, outside reclaim (else `io.spend`)."""
     if m.g[k.WORK_REQUESTS]:
-        m.g[k.NOW] += m.g[k.WORK_REQUESTS] * m.g[k.NS_REQUEST]
+        m.g[k.NOW] += m.g[k.WORK_REQUESTS] * m.g[k.NS_REQUEST] - m.g[k.WORK_BEGUN] * m.g[k.NS_REQUEST] // 2
         m.g[k.WORK_REQUESTS] = 0
+        m.g[k.WORK_BEGUN] = 0
 
 
 @njit

@@ -20,6 +20,7 @@ def _rotate(m: Mem, page: int) -> None:
     else:
         number = kind * 2
     m.w[page] = word & ~k.RECLAIM
+    m.g[k.G_PGROTATED] += folios.pages_of(m, page)
     lists.add_tail(m, page, number)
 
 
