@@ -48,7 +48,8 @@ class DiskSettings:
     headroom_percent: float = setting(
         25.0,
         "Part of the disk that is kept free while a more important pod uses it, besides what that pod "
-        "takes; 0 keeps nothing free and shares the disk by weight (io.cost).",
+        "takes, and more while its requests take longer than when it has the disk to itself; 0 keeps nothing "
+        "free and shares the disk by weight (io.cost).",
         "a disk that serves all it can makes every request wait",
         unit="percent",
         least=0.0,
