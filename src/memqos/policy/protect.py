@@ -97,12 +97,16 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class ProtectMemory:
-    """By pod's path what it needs and is promised; `short_us` is when the node was last short."""
+    """By pod's path what it needs and is promised; `short_us` is when the node was last short.
+
+    `hard`: something is promised by `memory.min`.
+    """
 
     needs: Mapping[str, WorkingSet] = field(default_factory=dict)
     promises: Mapping[str, Promise] = field(default_factory=dict)
     theirs: Theirs = field(default_factory=Theirs)
     short_us: int | None = None
+    hard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,8 @@ class Protect:
             promised = memory.promises.get(path)
             promises[path] = self._promise(promised, pod, needs[path].need, requests[path], now)
         grants = _soft(int(total * self.settings.at_most_percent / 100), gainers, promises)
-        hard = hard_promises(int(total * self.settings.hard_percent / 100), gainers, grants, situation)
+        budget = int(total * self.settings.hard_percent / 100)
+        hard = hard_promises(budget, gainers, grants, situation, standing=memory.hard)
         short_us = now if hard and is_dangerous(situation, hard) else memory.short_us
         if short_us is not None and now - short_us < self.calm_seconds * 1e6:
             hard = {}
@@ -148,7 +153,7 @@ class Protect:
         stands = tuple(
             _stand(self.name, pod, promises[pod.path], grants[pod.path], situation) for pod in gainers
         )
-        after = ProtectMemory(needs, promises, Theirs(draft.raised), short_us)
+        after = ProtectMemory(needs, promises, Theirs(draft.raised), short_us, bool(hard))
         return after, Plan(tuple(draft.writes), stands=stands)
 
     def _promise(self, before: Promise | None, pod: PodSignals, need: int, request: int, now: int) -> Promise:

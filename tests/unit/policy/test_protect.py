@@ -131,6 +131,25 @@ def test_minimum_too_where_others_may_swap_more_than_the_page_cache_at_stake(bus
     assert values(plan, "memory.min") == {}
 
 
+def test_minimum_stays_while_a_storm_swaps_others_out(busy: Scene) -> None:
+    busy.features = NEW_MGLRU
+    busy.swap = GIB
+    busy.change("shop", memory_stat={"file": 48 * MIB})
+    busy.change("hog", memory_stat={"anon": 256 * MIB}, memory_swap_max=GIB)
+    memory, (plan,) = busy.play(Protect(), Protect().initial(), [1])
+    for left in (100, 40, 13):
+        busy.change("hog", memory_stat={"anon": left * MIB}, memory_swap_current=(256 - left) * MIB)
+        memory, (plan,) = busy.play(Protect(), memory, [1])
+        assert values(plan, "memory.min")["kubepods/shop"] == 72 * MIB
+    busy.change("hog", memory_stat={"anon": 11 * MIB})
+    busy.change("shop", memory_min=0)  # as the enforcer brings it back
+    memory, (plan,) = busy.play(Protect(), memory, [1])
+    assert values(plan, "memory.min") == {}
+    busy.change("hog", memory_stat={"anon": 40 * MIB})
+    _, (plan,) = busy.play(Protect(), memory, [1])
+    assert values(plan, "memory.min") == {}
+
+
 def test_a_stall_that_protection_does_not_end_is_for_the_next_rung(busy: Scene) -> None:
     memory = Protect().initial()
     steps = []
