@@ -68,7 +68,8 @@ def strain_of(
     seconds = (now - one.seen_us) / 1e6
     requests = use(pod, device)[1] * seconds
     if not pod.over_us or set(pod.io) != {device}:
-        return one._replace(seen_us=now)  # its pressure may be another disk's
+        # its pressure may be another disk's: nothing is known, so what was taken is given back step by step
+        return _paced(one._replace(seen_us=now, waited=0.0, requests=0.0), now, settings)
     waited = pod.share("io_some_us") * seconds * 1e6
     left_alone = _left_alone(pod, device, situation.signals.pods)
     left = 0.5 ** ((now - one.seen_us) / _HALF_US) if left_alone == one.left_alone else 0.0
@@ -88,14 +89,13 @@ def _paced(one: Strain, now: int, settings: IoSettings) -> Strain:
     hurt = one.times > LONGER
     if one.pace is None:
         return one._replace(steps=1, pace=Pace(now)) if hurt else one
-    pace, move = one.pace.turn(
-        now, hurt=hurt, dwell_us=settings.dwell_seconds * 1e6, calm_us=settings.calm_seconds * 1e6
-    )
+    calm_us = settings.calm_seconds * 1e6
+    pace, move = one.pace.turn(now, hurt=hurt, dwell_us=settings.dwell_seconds * 1e6, calm_us=calm_us)
     if move in ("tighten", "retreat"):
         return one._replace(steps=min(_STEPS, one.steps + 1), pace=pace)
-    if move == "loosen":
-        return one._replace(steps=one.steps - 1, pace=pace if one.steps > 1 else None)
-    return one._replace(pace=pace)
+    steps = max(0, one.steps - 1) if move == "loosen" else one.steps
+    # that a loosening failed is remembered beyond the last one, or each would be tried again as soon
+    return one._replace(steps=steps, pace=pace if steps or not pace.forgotten(now, calm_us) else None)
 
 
 def _left_alone(pod: PodSignals, device: str, pods: Sequence[PodSignals]) -> bool:

@@ -40,7 +40,7 @@ KNOBS = {
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     def run(*arguments: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["memqos", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
@@ -81,7 +81,7 @@ def kubelet_pods(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def state(run, tree: Path, kubelet_pods: Path, tmp_path: Path) -> Path:  # type: ignore[no-untyped-def]
+def state(run, tree: Path, kubelet_pods: Path, tmp_path: Path) -> Path:
     """The state directory of an agent that ran once: the pod of `tree` chose nothing."""
     arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--state", tmp_path / "state"]
     assert run("run", *arguments, "--seconds", "0")[0] == exits.OK

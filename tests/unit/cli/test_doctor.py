@@ -12,7 +12,7 @@ from memqos.model.snapshot import Disk, IoStat, Snapshot, Swap
 from memqos.units import GIB
 
 
-def test_the_doctor_finds_what_is_missing_and_says_the_remedy(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_doctor_finds_what_is_missing_and_says_the_remedy(run, tmp_path: Path) -> None:
     status, out, _ = run("doctor", "--cgroup-root", tmp_path, "--json")
     findings = {each["what"]: each for each in json.loads(out)["findings"]}
     assert status == exits.NOT_HELD
@@ -57,7 +57,7 @@ def slow_swap(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_the_doctor_knows_what_a_policy_leaves_of_the_dangers(
     run, tree: Path, tmp_path: Path, spec: str | None, said: list[str]
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     (tmp_path / "p.yaml").write_text(f"apiVersion: memqos.dev/v1alpha1\nkind: MemoryPolicy\nspec: {spec}\n")
     options = ["--policy", tmp_path / "p.yaml"] if spec else []
     _, out, _ = run("doctor", "--cgroup-root", tree, "--json", *options)
@@ -65,7 +65,7 @@ def test_the_doctor_knows_what_a_policy_leaves_of_the_dangers(
     assert [each["detail"] for each in findings if each["area"] in ("danger", "policy")] == said
 
 
-def test_the_doctor_names_a_file_that_does_not_read(run, tree: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_doctor_names_a_file_that_does_not_read(run, tree: Path) -> None:
     (tree / "kubepods" / "memory.current").write_text("much\n")
     _, out, _ = run("doctor", "--cgroup-root", tree, "--json")
     (unread,) = [each for each in json.loads(out)["findings"] if each["what"] == "not read"]

@@ -37,13 +37,13 @@ def recorded(tmp_path: Path, expect: str = "") -> tuple[Path, Path]:
 @pytest.mark.parametrize(("expect", "ends"), [("", exits.OK), ("expect: [{that: took > 1}]", exits.NOT_HELD)])
 def test_a_run_ends_with_1_only_where_an_expectation_does_not_hold(
     run, tmp_path: Path, expect: str, ends: int
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     file, directory = recorded(tmp_path, expect)
     status, _, err = run("lab", "run", file, "--recorded", directory, "--out", tmp_path / "out")
     assert (status, err) == (ends, "")
 
 
-def test_recordings_that_are_not_there_are_bad_input(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_recordings_that_are_not_there_are_bad_input(run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     status, _, err = run("lab", "run", "e1", "--recorded", tmp_path / "empty")
     assert status == exits.BAD_INPUT
@@ -54,13 +54,13 @@ def test_recordings_that_are_not_there_are_bad_input(run, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "0"])
-def test_a_trial_of_no_time_boots_no_machine(run, manifest: Path, value: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_trial_of_no_time_boots_no_machine(run, manifest: Path, value: str) -> None:
     status, _, err = run("lab", "try", "--pods", manifest, "--seconds", value)
     assert status == exits.BAD_INPUT
     assert "Invalid value for '--seconds'" in err
 
 
-def test_lab_wants_to_know_which_experiments(run) -> None:  # type: ignore[no-untyped-def]
+def test_lab_wants_to_know_which_experiments(run) -> None:
     status, _, err = run("lab", "run")
     assert status == exits.BAD_INPUT
     assert "lab list" in err
@@ -69,7 +69,7 @@ def test_lab_wants_to_know_which_experiments(run) -> None:  # type: ignore[no-un
 @pytest.mark.parametrize("text", ["not JSON", "{}", '{"rows": ["a"]}', '{"rows": [{"experiment": "e1"}]}'])
 def test_a_first_comparison_that_is_none_is_told_before_anything_is_compared(
     run, tmp_path: Path, text: str
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     first = tmp_path / "first.json"
     first.write_text(text)
     status, _, err = run("lab", "compare", "e1", "--first", first, "--recorded", tmp_path)
@@ -77,7 +77,7 @@ def test_a_first_comparison_that_is_none_is_told_before_anything_is_compared(
     assert err == f"memqos: {first}: is no comparison; give what `memqos lab compare --json` printed\n"
 
 
-def test_a_trial_of_no_pod_boots_no_machine(run, manifest: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_trial_of_no_pod_boots_no_machine(run, manifest: Path) -> None:
     manifest.write_text(
         manifest.read_text().replace("kind: Pod", "kind: Deployment").replace("v1", "apps/v1")
     )

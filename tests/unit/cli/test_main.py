@@ -11,7 +11,7 @@ from memqos.cli import exits
 from memqos.cli.main import COMMANDS
 
 
-def test_help_names_every_command_and_every_exit_code(run) -> None:  # type: ignore[no-untyped-def]
+def test_help_names_every_command_and_every_exit_code(run) -> None:
     status, out, _ = run("--help")
     assert status == exits.OK
     for word in [*COMMANDS, *map(str, exits.MEANINGS)]:
@@ -19,7 +19,7 @@ def test_help_names_every_command_and_every_exit_code(run) -> None:  # type: ign
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(run, command: str) -> None:  # type: ignore[no-untyped-def]
+def test_every_command_explains_itself(run, command: str) -> None:
     status, out, _ = run(command, "--help")
     assert status == exits.OK
     assert "Usage: memqos" in out
@@ -37,13 +37,13 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_wrong_option_is_wrong_usage(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrong_option_is_wrong_usage(run) -> None:
     status, _, err = run("pods", "--no-such-option")
     assert status == exits.BAD_INPUT
     assert "No such option" in err
 
 
-def test_a_machine_without_cgroup_v2_gets_one_sentence(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_machine_without_cgroup_v2_gets_one_sentence(run, tmp_path: Path) -> None:
     status, out, err = run("pods", "--cgroup-root", tmp_path)
     assert (status, out) == (exits.CANNOT_HERE, "")
     assert err.startswith("memqos: ")

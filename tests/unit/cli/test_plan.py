@@ -12,7 +12,7 @@ from memqos.model.snapshot import Counters, Pressure, PressureLine, Snapshot
 from memqos.units import GIB
 
 
-def test_a_plan_needs_neither_root_nor_a_kernel(run, manifest: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_plan_needs_neither_root_nor_a_kernel(run, manifest: Path) -> None:
     status, out, _ = run("plan", "--pods", manifest, "--node-memory", "1Gi", "--node-swap", "512Mi", "--json")
     writes = json.loads(out)["writes"]
     (swap,) = [
@@ -24,13 +24,13 @@ def test_a_plan_needs_neither_root_nor_a_kernel(run, manifest: Path) -> None:  #
     assert swap["now"] is None
 
 
-def test_a_plan_for_an_imagined_node_needs_manifests(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_plan_for_an_imagined_node_needs_manifests(run) -> None:
     status, _, err = run("plan", "--node-memory", "1Gi")
     assert status == exits.BAD_INPUT
     assert "--pods" in err
 
 
-def test_a_broken_manifest_is_named_with_its_field(run, tmp_path: Path, manifest: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_broken_manifest_is_named_with_its_field(run, tmp_path: Path, manifest: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(manifest.read_text().replace("64Mi}}", "64Mo}}"))
     status, out, err = run("plan", "--pods", path, "--node-memory", "1Gi")
@@ -39,7 +39,7 @@ def test_a_broken_manifest_is_named_with_its_field(run, tmp_path: Path, manifest
     assert "limits.memory" in err
 
 
-def test_a_plan_writes_nothing(run, tree: Path, manifest: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_plan_writes_nothing(run, tree: Path, manifest: Path) -> None:
     before = {path: path.read_text() for path in tree.rglob("*") if path.is_file()}
     status, _, _ = run("plan", "--cgroup-root", tree, "--pods", manifest)
     assert status == exits.OK
@@ -49,7 +49,7 @@ def test_a_plan_writes_nothing(run, tree: Path, manifest: Path) -> None:  # type
 @pytest.mark.parametrize(("seconds", "step"), [("0", "calm"), ("0.3", "act")])
 def test_a_plan_knows_what_shows_only_over_time(
     run, tree: Path, kubelet_pods: Path, monkeypatch: pytest.MonkeyPatch, seconds: str, step: str
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     """A pod that runs into its memory.high on a node with memory to spare is lent some, once that is seen."""
     for path in tree.rglob("memory.high"):
         path.write_text("8388608\n")
@@ -88,13 +88,13 @@ def test_a_plan_knows_what_shows_only_over_time(
 )
 def test_a_node_that_cannot_be_is_named_by_its_option(
     run, manifest: Path, arguments: list[str], error: str
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     status, _, err = run("plan", "--pods", manifest, *arguments)
     assert status == exits.BAD_INPUT
     assert error in err
 
 
-def test_a_wrong_path_is_told_before_the_node_is_looked_at(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrong_path_is_told_before_the_node_is_looked_at(run, tmp_path: Path) -> None:
     status, _, err = run("plan", "--cgroup-root", tmp_path / "no", "--pods", tmp_path / "nowhere")
     assert status == exits.BAD_INPUT
     assert f"{tmp_path}/nowhere: cannot be read" in err

@@ -6,7 +6,7 @@ from pathlib import Path
 from memqos.cli import exits
 
 
-def test_pods_are_found_in_the_tree_alone(run, tree: Path) -> None:  # type: ignore[no-untyped-def]
+def test_pods_are_found_in_the_tree_alone(run, tree: Path) -> None:
     status, out, _ = run("pods", "--cgroup-root", tree, "--json")
     (pod,) = json.loads(out)["pods"]
     assert status == exits.OK
@@ -21,7 +21,7 @@ def test_pods_are_found_in_the_tree_alone(run, tree: Path) -> None:  # type: ign
     assert pod["oom_kills"] == 2
 
 
-def test_pods_in_a_pipe_are_plain_text(run, tree: Path) -> None:  # type: ignore[no-untyped-def]
+def test_pods_in_a_pipe_are_plain_text(run, tree: Path) -> None:
     _, out, _ = run("pods", "--cgroup-root", tree)
     assert "\x1b" not in out
     assert "Burstable" in out

@@ -10,7 +10,7 @@ from memqos.cli import exits
 from memqos.model.plan import Outcome, Write
 
 
-def test_run_says_so_when_the_kubelets_pods_cannot_be_read(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_run_says_so_when_the_kubelets_pods_cannot_be_read(run, tmp_path: Path) -> None:
     missing = tmp_path / "pods.json"
     status, _, errors = run("run", "--kubelet-pods", str(missing), "--state", str(tmp_path / "s"))
     assert (status, str(missing) in errors) == (2, True)
@@ -19,7 +19,7 @@ def test_run_says_so_when_the_kubelets_pods_cannot_be_read(run, tmp_path: Path) 
 
 @pytest.mark.parametrize("option", ["--seconds", "--interval", "--grace"])
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e30"])
-def test_a_time_that_is_none_is_wrong_usage(run, manifest: Path, option: str, value: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_time_that_is_none_is_wrong_usage(run, manifest: Path, option: str, value: str) -> None:
     status, _, err = run("run", "--pods", manifest, option, value)
     assert status == exits.BAD_INPUT
     assert f"Invalid value for '{option}'" in err
@@ -27,7 +27,7 @@ def test_a_time_that_is_none_is_wrong_usage(run, manifest: Path, option: str, va
 
 def test_a_machine_without_cgroup_v2_is_told_before_the_agent_protects_itself(
     run, manifest: Path, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     status, out, err = run(
         "run", "--cgroup-root", tmp_path / "no", "--pods", manifest, "--state", tmp_path / "s"
     )
@@ -37,7 +37,7 @@ def test_a_machine_without_cgroup_v2_is_told_before_the_agent_protects_itself(
 
 def test_run_ends_at_once_where_it_may_write_nothing(
     run, tree: Path, kubelet_pods: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--state", tmp_path / "s"]
     status, out, err = run("run", *arguments, "--seconds", "0")
@@ -48,7 +48,7 @@ def test_run_ends_at_once_where_it_may_write_nothing(
 
 def test_run_manages_without_a_journal_where_there_can_be_none(
     run, tree: Path, kubelet_pods: Path, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "journal").touch()
     arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--state", tmp_path / "s"]
@@ -61,7 +61,7 @@ def test_run_manages_without_a_journal_where_there_can_be_none(
 
 def test_what_cannot_be_put_back_is_named_with_the_command_that_tries_again(
     run, tree: Path, kubelet_pods: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     left = Outcome(Write("kubepods", "memory.low", 0, "it held 0 B"), "failed", error="Read-only file system")
     arguments = ["--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--state", tmp_path / "s"]
     status, out, err = run("run", *arguments, "--seconds", "0")

@@ -211,7 +211,7 @@ def test_what_is_not_installed_is_one_sentence(
     )
 
 
-def test_a_report_that_cannot_be_left_is_told_before_anything_is_played(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_report_that_cannot_be_left_is_told_before_anything_is_played(run, tmp_path: Path) -> None:
     (tmp_path / "here").touch()
     status, out, err = run("simulate", "e1", "--report", tmp_path / "here" / "report")
     assert (status, out) == (exits.BAD_INPUT, "")

@@ -11,14 +11,14 @@ from memqos.linux.node import LinuxNode
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_who_decides_about_pods_wants_to_know_which(run, command: str) -> None:  # type: ignore[no-untyped-def]
+def test_who_decides_about_pods_wants_to_know_which(run, command: str) -> None:
     status, out, err = run(command)
     assert (status, out) == (exits.BAD_INPUT, "")
     assert err.startswith("memqos: no pods are named; give --pods PATH")
     assert "kubectl get --raw /api/v1/nodes/NODE/proxy/pods" in err
 
 
-def test_manifests_without_a_pod_are_an_error_that_says_what_they_hold(run, manifest: Path) -> None:  # type: ignore[no-untyped-def]
+def test_manifests_without_a_pod_are_an_error_that_says_what_they_hold(run, manifest: Path) -> None:
     manifest.write_text(
         manifest.read_text().replace("kind: Pod", "kind: Deployment").replace("v1", "apps/v1")
     )

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -152,6 +153,32 @@ def test_what_a_request_takes_alone_is_not_learnt_beside_others(node: Node) -> N
     assert set(waiting(node, 5.0, 20, shop=40, hog=200)) == {260}
     waiting(node, 1.0, 10, shop=40)
     assert min(waiting(node, 5.0, 20, shop=40, hog=200)) <= 120
+
+
+def test_room_that_was_taken_is_given_back_when_it_comes_to_wait_for_another_disk(node: Node) -> None:
+    waiting(node, 1.0, 10, shop=40)
+    assert min(waiting(node, 2.0, 12, shop=40, hog=200)) <= 120
+    for _ in range(40):
+        node.scene.traffic("shop", "8:16", rbytes=MIB, rios=1)
+        (found,) = waiting(node, 5.0, 1, shop=40, hog=200)
+    assert found == 260
+
+
+def test_room_that_proved_too_large_is_tried_ever_more_seldom(node: Node) -> None:
+    waiting(node, 1.0, 10, shop=40)
+    tried = []
+    for second in range(600):
+        (found,) = waiting(node, 1.0 if node.plan.writes and room(node) < 260 else 2.0, 1, shop=40, hog=200)
+        if found == 260:
+            tried.append(second)
+    gaps = [later - sooner for sooner, later in itertools.pairwise(tried) if later - sooner > 2]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] > 3 * gaps[0]
+
+
+def room(node: Node) -> int:
+    found = limit(node.plan)
+    return found.riops if found else 260
 
 
 def test_what_it_waits_for_may_be_another_disk(node: Node) -> None:
