@@ -4,9 +4,10 @@ It is overruled too early in two cases. MGLRU of 6.12 does not keep it in the no
 `memqos.policy.hierarchy`; such a kernel shows as MGLRU without `swappiness=max` in `memory.reclaim`). And any
 kernel that waits for a slow swap device gives up on the pods that may swap: pages on their way out are not
 free yet, and the next round takes whatever is protected. So there (others may still swap more than the
-page cache at stake) `memory.min` is raised, and stays while they may swap a quarter of it: just when they
-swap most they have least left to swap. On 7.2 it was given up for half a second of such a storm, and a
-service lost 40 of its 96 MiB of page cache (e6). Four bounds keep it from forcing an OOM kill:
+page cache at stake) `memory.min` is raised, and stays while they may swap a quarter of it, or have as much on
+its way to swap: just when they swap most they have least left to swap. On 7.2 it was given up for half a
+second of such a storm, and a service lost 40 of its 96 MiB of page cache (e6). Four bounds
+keep it from forcing an OOM kill:
 
 * only where the whole of a pod's memory fits: that MGLRU skips a cgroup that is below its
   `memory.min` as a whole and takes from any other as if it had none, so a lower value does nothing;
@@ -27,6 +28,7 @@ from typing import Final
 from memqos.policy.rung import Situation
 from memqos.policy.shortage import is_short
 from memqos.policy.signals import PodSignals
+from memqos.policy.stat import swapping_out
 
 _STAYS: Final = 0.25
 _SHORT: Final = 1 / 32
@@ -64,15 +66,20 @@ def is_dangerous(situation: Situation, hard: Mapping[str, int]) -> bool:
     """Whether what the node can free, besides what `memory.min` keeps, comes close to nothing."""
     pods = situation.signals.pods
     kept = _page_cache(pod for pod in pods if pod.path in hard)
-    swapping = (pod for pod in pods if pod.path not in hard)
+    swapping = [pod for pod in pods if pod.path not in hard]
     return is_short(situation.signals, _SHORT, swapping=swapping, kept=kept)
 
 
 def _may_swap(situation: Situation, gainers: Sequence[PodSignals], part: float) -> bool:
-    """Whether others may still swap more than a part of the page cache that the kernel would take instead."""
+    """Whether others may still swap more than a part of the page cache that the kernel would take instead.
+
+    What is on its way to swap counts: a reclaim that finds only that waits for none of it.
+    """
     gaining = {pod.path for pod in gainers}
     room = sum(pod.swappable for pod in situation.signals.pods if pod.path not in gaining)
-    return min(room, situation.view.now.node.meminfo.get("SwapFree", 0)) > part * max(_page_cache(gainers), 0)
+    meminfo = situation.view.now.node.meminfo
+    leaving = min(room, meminfo.get("SwapFree", 0)) + swapping_out(meminfo)
+    return leaving > part * max(_page_cache(gainers), 0)
 
 
 def _page_cache(pods: Iterable[PodSignals]) -> int:

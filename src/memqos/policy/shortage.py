@@ -23,7 +23,7 @@ It is `None` while the node does not move in that direction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,13 +83,16 @@ def outlook(signals: Signals) -> Outlook:
     )
 
 
-def is_short(signals: Signals, part: float, *, swapping: Iterable[PodSignals] = (), kept: int = 0) -> bool:
+def is_short(signals: Signals, part: float, *, swapping: Sequence[PodSignals] = (), kept: int = 0) -> bool:
     """Whether less than `part` (0 to 1) of the node's memory can be had without swap.
 
-    What the `swapping` pods may still swap counts as well, and `kept` bytes of page cache do not.
+    What the `swapping` pods may still swap counts as well, with what is on its way there, and `kept` bytes of
+    page cache do not.
     """
     node = signals.view.now.node
-    left = without_swap(node) - kept + _swap_room(node, swapping)
+    left = without_swap(node) - kept
+    if swapping:
+        left += _swap_room(node, swapping) + swapping_out(node.meminfo)
     return left < node.meminfo.get("MemTotal", 0) * part
 
 

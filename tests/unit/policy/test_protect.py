@@ -142,6 +142,10 @@ def test_minimum_stays_while_a_storm_swaps_others_out(busy: Scene) -> None:
         memory, (plan,) = busy.play(Protect(), memory, [1])
         assert values(plan, "memory.min")["kubepods/shop"] == 72 * MIB
     busy.change("hog", memory_stat={"anon": 11 * MIB})
+    busy.meminfo = {"MemAvailable": 40 * MIB, "SwapCached": 120 * MIB, "Writeback": 120 * MIB}
+    memory, (plan,) = busy.play(Protect(), memory, [1])
+    assert values(plan, "memory.min")["kubepods/shop"] == 72 * MIB
+    busy.meminfo = {}
     busy.change("shop", memory_min=0)  # as the enforcer brings it back
     memory, (plan,) = busy.play(Protect(), memory, [1])
     assert values(plan, "memory.min") == {}
