@@ -5,15 +5,18 @@ A command's module is imported when the command runs, so that `--help` stays fas
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import importlib
+import os
 import sys
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TextIO
 
 import click
 
 from memqos import __version__
 from memqos.cli import exits
+from memqos.cli.output import FULL
 from memqos.errors import MemqosError
 
 COMMANDS: Final = {
@@ -29,12 +32,26 @@ COMMANDS: Final = {
 }
 
 
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What writing says where there is no room left."""
+class _ReaderGone(Exception):
+    """Nobody reads stdout any more. click would end with 1, which means something else here."""
 
 
 class LazyGroup(click.Group):
     """A group that knows its commands' names and one-line helps without importing them."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the command line; raises `_ReaderGone`."""
+        try:
+            return super().make_context(*arguments, **options)
+        except BrokenPipeError:
+            raise _ReaderGone from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; raises `_ReaderGone`."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderGone from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order a user meets them."""
@@ -74,28 +91,66 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the console script's entry."""
+    status = _status(_called)
+    # what is still buffered is written here: at the interpreter's end nobody could tell what went wrong
+    sys.exit(_status(_flushed) or status)
+
+
+def _called() -> object:
+    return cli.main(prog_name="memqos", standalone_mode=False)
+
+
+def _flushed() -> None:
+    if sys.stdout is not None:  # as it is where the shell closed it
+        sys.stdout.flush()
+
+
+def _status(act: Callable[[], object]) -> int:
+    """Do it and return the exit code; an error becomes one sentence on stderr."""
+    status: object
     try:
-        status = cli.main(prog_name="memqos", standalone_mode=False)
+        status = act()
     except click.exceptions.Abort:
         status = 130
     except click.ClickException as error:
-        error.show()
+        _show(error.show)
         status = error.exit_code
     except KeyboardInterrupt:
         status = 130
-    except BrokenPipeError:
-        sys.stderr.close()
+    except (_ReaderGone, BrokenPipeError):
+        _drop(sys.stdout)
         status = exits.OK
     except OSError as error:
         if error.filename is not None:
-            print(f"memqos: {error.filename}: {error.strerror}", file=sys.stderr)
+            _say(f"{error.filename}: {error.strerror}")
             status = exits.BAD_INPUT
-        elif error.errno in _FULL:
-            print(f"memqos: the output cannot be written: {error.strerror}", file=sys.stderr)
+        elif error.errno in FULL:
+            _say(f"the output cannot be written: {error.strerror}")
+            _drop(sys.stdout)
             status = exits.CANNOT_HERE
         else:
             raise  # not about a file that somebody named: ours to mend
     except MemqosError as error:
-        print(f"memqos: {error}", file=sys.stderr)
+        _say(str(error))
         status = exits.code_of(error)
-    sys.exit(status if isinstance(status, int) else exits.OK)
+    return status if isinstance(status, int) else exits.OK
+
+
+def _say(problem: str) -> None:
+    _show(lambda: print(f"memqos: {problem}", file=sys.stderr, flush=True))
+
+
+def _show(act: Callable[[], object]) -> None:
+    """Write to stderr; where nobody can read that, the exit code says it."""
+    try:
+        act()
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """Let go of what is still buffered for it: at the interpreter's end writing it would fail again."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

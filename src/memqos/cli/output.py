@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from memqos.report.table import Table
+if TYPE_CHECKING:
+    from memqos.report.table import Table
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What writing says where there is no room left."""
 
 
 class Output:
@@ -15,7 +20,7 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.on_terminal = sys.stdout.isatty() and not as_json
+        self.on_terminal = not as_json and sys.stdout is not None and sys.stdout.isatty()
 
     def tables(self, document: Mapping[str, Any], *tables: Table) -> None:
         """Show `tables`, or `document` under `--json`."""
@@ -30,6 +35,19 @@ class Output:
     def line(self, text: str) -> None:
         """Say one line to a person; on stderr under `--json`."""
         print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+
+    def remark(self, text: str) -> None:
+        """Say one line, or nothing where a full disk does not take it: what is done matters more than its log."""
+        try:
+            self.line(text)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+
+    def remarks(self, texts: Iterable[str]) -> None:
+        """Say several lines like that."""
+        for text in texts:
+            self.remark(text)
 
     def lines(self, texts: Iterable[str]) -> None:
         """Say several lines."""

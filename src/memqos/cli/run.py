@@ -89,9 +89,9 @@ def command(
         cgroup_root,
         settings,
         state,
-        on_event=lambda event: output.line(event_line(event)),
-        on_tick=lambda tick: output.lines(telling.lines(tick)),
-        on_advice=lambda advice: output.line(advice_line(advice)),
+        on_event=lambda event: output.remark(event_line(event)),
+        on_tick=lambda tick: output.remarks(telling.lines(tick)),
+        on_advice=lambda advice: output.remark(advice_line(advice)),
         dry_run=dry_run,
         seconds=seconds,
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -50,23 +51,52 @@ def test_a_machine_without_cgroup_v2_gets_one_sentence(run, tmp_path: Path) -> N
     assert err.count("\n") == 1
 
 
-def test_output_that_cannot_be_written_is_one_sentence(manifest: Path) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "memqos",
-        "plan",
-        "--pods",
-        str(manifest),
-        "--node-memory",
-        "1Gi",
-        "--json",
-    ]
-    # unbuffered, so that the write fails where it is made and not when the process ends
+FULL = "memqos: the output cannot be written: No space left on device\n"
+
+
+def ended(words: list[str | Path], stdout: object, unbuffered: str) -> tuple[int, str]:
+    """Run memqos with this stdout; as users run it with a buffer, and without, so that a write fails at once."""
+    done = subprocess.run(
+        [sys.executable, "-m", "memqos", *map(str, words)], stdout=stdout, stderr=subprocess.PIPE, text=True,
+        check=False, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_output_that_cannot_be_written_is_one_sentence(
+    manifest: Path, as_json: tuple[str, ...], unbuffered: str
+) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            words, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
-    assert done.returncode == exits.CANNOT_HERE
-    assert done.stderr == "memqos: the output cannot be written: No space left on device\n"
+        words = ["plan", "--pods", manifest, "--node-memory", "1Gi", *as_json]
+        assert ended(words, full, unbuffered) == (exits.CANNOT_HERE, FULL)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["--help"], ["lab", "--help"], ["lab", "list", "--json"]])
+def test_nobody_reads_to_the_end_and_that_is_no_error(words: list[str | Path], unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert ended(words, writer, unbuffered) == (exits.OK, "")
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "1>&- 2>&-"])
+def test_without_a_stdout_it_does_what_it_does(manifest: Path, closed: str) -> None:
+    line = f'"{sys.executable}" -m memqos plan --pods "{manifest}" --node-memory 1Gi {closed}'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (exits.OK, "", "")
+
+
+def test_a_full_disk_takes_the_agents_log_and_not_the_agent(
+    run, tree: Path, kubelet_pods: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    words = ["run", "--cgroup-root", tree, "--kubelet-pods", kubelet_pods, "--state", state]
+    with Path("/dev/full").open("w") as full:
+        assert ended([*words, "--seconds", "1", "--interval", "0.1"], full, "") == (exits.CANNOT_HERE, FULL)
+    _, out, _ = run("journal", "--state", state, "--json")
+    assert json.loads(out)["turns"] > 1
