@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from memqos.cli import exits
 from memqos.cli.main import cli
+
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def simulate(*words: str) -> Result:
@@ -37,6 +42,16 @@ def test_what_happens_is_told_and_then_set_side_by_side() -> None:
     assert "batch OOM-killed, exit code 137" in out[first:second]
     assert "memqos: batch memory.swap.max = 192 MiB: batch chose 192 MiB of swap" in out[second:table]
     assert "batch completed, exit code 0" in out[second:table]
+
+
+def test_the_readme_shows_what_it_prints() -> None:
+    """`...` stands for lines left out; the others are whole, and in this order. Else: copy what is printed."""
+    excerpt = README.read_text(encoding="utf-8").partition("Shortened at `...`, it prints:")[2].split("```")[1]
+    left = iter(lines := simulate().stdout.splitlines())
+    for line in excerpt.strip("\n").splitlines():
+        if line != "...":
+            near = get_close_matches(line, lines, 3, 0.5)
+            assert line in left, f"the README says {line!r}; it prints {near}, or in another place"
 
 
 def test_the_same_seed_is_the_same_document_to_the_byte() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from memqos.errors import ExperimentError, QuantityError
 from memqos.lab.experiment import Experiment, Play
+from memqos.lab.steps import Wait
 from memqos.lab.variant import name_of
 from memqos.units import MIB, format_bytes, parse_bytes
 
@@ -139,7 +140,11 @@ def _check_times(experiment: Experiment, play: Play) -> None:
         if step.exec is not None:
             numbers["exec.timeout"] = step.exec.timeout
         if step.wait is not None:
-            numbers |= {"wait.timeout": step.wait.timeout, "wait.every": step.wait.every}
+            numbers["wait.timeout"] = step.wait.timeout
+            for name in sorted(Wait.REFUSED):
+                if f"$.{here}.wait.{name}" in experiment.lines:
+                    remedy = "leave it out: it is looked four times a second, and whenever a container ends"
+                    raise _error(experiment, f"{here}.wait.{name}", "there is no such field", remedy)
         for name, value in numbers.items():
             if value is not None:
                 _check_time(experiment, f"{here}.{name}", value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct, field
 
@@ -35,8 +35,11 @@ class Wait(_Strict, frozen=True):
     """Let time pass until a pod is `running`, has `ended`, or has said a word in its log.
 
     In vain is an error, unless it is `patient`: then the timeline goes on after `timeout` seconds, or when
-    who has not said it has ended.
+    who has not said it has ended. `REFUSED` are fields that say nothing and no file may give; recordings of
+    former plays have them.
     """
+
+    REFUSED: ClassVar[frozenset[str]] = frozenset({"every"})
 
     pod: str
     until: Literal["running", "ended", "said"] = "ended"

@@ -65,6 +65,7 @@ def _fields(kind: Any) -> str:
         for part in _parts(kind)
         if isinstance(part, type) and issubclass(part, Struct)
         for name in part.__struct_encode_fields__
+        if name not in getattr(part, "REFUSED", ())
     }
     return ", ".join(sorted(names - _OWN)) or "another"
 

@@ -53,6 +53,16 @@ def changed(tmp_path: Path, at: str, value: Any) -> Path:
         ("every", -1, "every: -1 is before now; write 0 or more"),
         ("timeline.2.sleep", -3, "timeline[2].sleep: -3 is before now; write 0 or more"),
         ("timeline.2", {"sample": {"count": 0}}, "timeline[2].sample.count: 0 is no number of samples"),
+        (
+            "timeline.2",
+            {"wait": {"pod": "reader", "every": 1.0}},
+            "timeline[2].wait.every: there is no such field; leave it out: it is looked four times a second",
+        ),
+        (
+            "timeline.2",
+            {"wait": {"pod": "reader", "how": 1}},
+            "timeline[2].wait.how: there is no such field; use patient, pod, timeout, until, word",
+        ),
         ("timeline.1.exec.timeout", -3, "timeline[1].exec.timeout: -3 is before now; write 0 or more"),
         ("measures.rbytes_after.of", "reread", "measures.rbytes_after.of: measures in a circle"),
         ("measures.reread.of", "reread", "measures.reread.of: measures in a circle: reread needs reread"),
