@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 from memqos.cli import exits
 from memqos.cli.main import cli
 
-
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -45,8 +44,10 @@ def test_what_happens_is_told_and_then_set_side_by_side() -> None:
 
 
 def test_the_readme_shows_what_it_prints() -> None:
-    """`...` stands for lines left out; the others are whole, and in this order. Else: copy what is printed."""
-    excerpt = README.read_text(encoding="utf-8").partition("Shortened at `...`, it prints:")[2].split("```")[1]
+    """`...` stands for lines left out; the others are whole and in this order, as they are printed."""
+    excerpt = (
+        README.read_text(encoding="utf-8").partition("Shortened at `...`, it prints:")[2].split("```")[1]
+    )
     left = iter(lines := simulate().stdout.splitlines())
     for line in excerpt.strip("\n").splitlines():
         if line != "...":

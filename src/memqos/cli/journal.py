@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memqos.cli.options import Seconds, json_option, state_option
+from memqos.cli.options import File, Seconds, json_option, state_option
 from memqos.cli.sources import load_settings
 from memqos.errors import InputError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @state_option
 @click.option(
     "--policy",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     help="Show what this MemoryPolicy would have decided at each turn, instead of what was done.",
 )

@@ -11,6 +11,7 @@ import click
 from memqos.cli import exits
 from memqos.cli.lab_compare import compare, keep
 from memqos.cli.options import (
+    File,
     Seconds,
     chosen_experiments,
     experiments_options,
@@ -76,7 +77,7 @@ def list_(as_json: bool) -> None:
 )
 @click.option(
     "--recorded",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=File(exists=True, file_okay=False),
     metavar="DIR",
     help="Judge the recordings that earlier runs left in DIR, or in folders below it, instead of starting "
     "machines.",
@@ -89,7 +90,7 @@ def list_(as_json: bool) -> None:
 )
 @click.option(
     "--docs",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     help="Write the results into this Markdown page, too; its sections on other experiments stay.",
 )
@@ -155,13 +156,11 @@ def run(
     "manifests",
     multiple=True,
     required=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=File(exists=True),
     metavar="PATH",
     help="Pod manifests: a YAML file or a directory. May be given again.",
 )
-@click.option(
-    "--policy", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="The admin's MemoryPolicy."
-)
+@click.option("--policy", type=File(exists=True), metavar="FILE", help="The admin's MemoryPolicy.")
 @kernel_option
 @click.option(
     "--seconds",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from memqos.cli import exits
-from memqos.cli.options import chosen_experiments, experiments_options, json_option, out_option
+from memqos.cli.options import File, chosen_experiments, experiments_options, json_option, out_option
 from memqos.errors import ExperimentError, LabError, RecordingError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @experiments_options
 @click.option(
     "--recorded",
-    type=click.Path(path_type=Path, exists=True),
+    type=File(exists=True),
     metavar="PATH",
     help="Use the recordings that `memqos lab run --out PATH` left, or the archive that `memqos lab keep` "
     "wrote, instead of starting virtual machines. Of several runs, in folders of their own, the median is "
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 @out_option("out/compare", "recordings of new runs")
 @click.option(
     "--docs",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     help="Write the comparison to this Markdown page, too. [default: docs/fidelity.md with --all, else none]",
 )
 @click.option(
     "--first",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=File(exists=True, dir_okay=False),
     metavar="FILE",
     help="Add to the page how scenarios came out when they were first compared: FILE is what --json printed "
     "then.",
@@ -184,8 +184,8 @@ def _finite(error: float | None) -> float | None:
 
 
 @click.command("keep", short_help="Add recordings of real kernels to an archive.")
-@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("directory", type=File(exists=True, file_okay=False))
+@click.argument("archive", type=File(dir_okay=False))
 def keep(directory: Path, archive: Path) -> None:
     """Add the recordings that `memqos lab run --out DIRECTORY` left to ARCHIVE, for `memqos lab compare`.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -91,6 +92,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the console script's entry."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # µ and … in a locale that has none, a file's name that is no text: written as \\xb5, no reason to end
+        sys.stdout.reconfigure(errors="backslashreplace")
     status = _status(_called)
     # what is still buffered is written here: at the interpreter's end nobody could tell what went wrong
     sys.exit(_status(_flushed) or status)

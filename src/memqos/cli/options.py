@@ -22,6 +22,22 @@ STATE: Final = Path("/run/memqos")
 """Where an agent keeps what it must put back: gone with a reboot, as what it wrote is."""
 
 
+class File(click.Path):
+    """A path that somebody named: not empty, as one made of a variable that is not set is.
+
+    `pathlib` would take that for the current directory.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what is empty."""
+        if value == "":
+            self.fail("it is empty; name a file or a directory.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Seconds(click.FloatRange):
     """A time in seconds of at least `min`, as the kernel's timers take it: finite, less than a century."""
 
@@ -51,7 +67,7 @@ def json_option(command: F) -> F:
 
 def out_option(default: str, what: str) -> Callable[[F], F]:
     """Add `--out`, a directory."""
-    path = click.Path(path_type=Path)
+    path = File()
     return click.option(
         "--out", type=path, default=Path(default), show_default=True, metavar="DIR", help=f"Where {what} go."
     )
@@ -61,7 +77,7 @@ def state_option(command: F) -> F:
     """Add `--state`."""
     return click.option(
         "--state",
-        type=click.Path(path_type=Path),
+        type=File(),
         default=STATE,
         show_default=True,
         metavar="DIR",
@@ -124,13 +140,13 @@ def pod_options(command: F) -> F:
         "--pods",
         "manifests",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=File(),
         metavar="PATH",
         help="Pod manifests: a YAML file or a directory of them. May be given again.",
     )
     kubelet = click.option(
         "--kubelet-pods",
-        type=click.Path(path_type=Path),
+        type=File(),
         metavar="FILE",
         help="A file with the pods of this node's kubelet: what its /pods endpoint serves, or a PodList. "
         "It is read again when it changes.",
@@ -142,7 +158,7 @@ def policy_option(command: F) -> F:
     """Add `--policy`."""
     return click.option(
         "--policy",
-        type=click.Path(path_type=Path),
+        type=File(),
         metavar="FILE",
         help="The admin's MemoryPolicy, a YAML file. Without one every setting has its default.",
     )(command)
@@ -152,7 +168,7 @@ def policy_options(command: F) -> F:
     """Add `--policy` and `--kubelet-config`."""
     kubelet = click.option(
         "--kubelet-config",
-        type=click.Path(path_type=Path),
+        type=File(),
         metavar="FILE",
         help="The kubelet's configuration: its file, or what its /configz endpoint serves.",
     )

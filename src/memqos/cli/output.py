@@ -25,7 +25,9 @@ class Output:
     def tables(self, document: Mapping[str, Any], *tables: Table) -> None:
         """Show `tables`, or `document` under `--json`."""
         if self.as_json:
-            print(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
+            # in a locale that is not Unicode, JSON's own way to write what it lacks
+            ascii_only = sys.stdout is not None and not (sys.stdout.encoding or "").lower().startswith("utf")
+            print(json.dumps(document, indent=2, ensure_ascii=ascii_only, default=_builtins))
             return
         for index, table in enumerate(tables):
             if index:
@@ -37,7 +39,7 @@ class Output:
         print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
     def remark(self, text: str) -> None:
-        """Say one line, or nothing where a full disk does not take it: what is done matters more than its log."""
+        """Say one line, or nothing where a full disk does not take it: the work matters more than its log."""
         try:
             self.line(text)
         except OSError as error:
@@ -54,9 +56,12 @@ class Output:
         for text in texts:
             self.line(text)
 
+    def _plain(self, table: Table) -> None:
+        print(*([f"{table.title}:"] if table.title else []), table.plain(), sep="\n")
+
     def _table(self, table: Table) -> None:
         if not self.on_terminal:
-            print(f"{table.title}:" if table.title else "", table.plain(), sep="\n" if table.title else "")
+            self._plain(table)
             return
         from rich import box
         from rich.console import Console
@@ -66,6 +71,11 @@ class Output:
         console = Console()
         if not table.rows:
             console.print(Text(table.empty))
+            return
+        if console.width < table.least_width:
+            self._plain(
+                table
+            )  # the terminal breaks its lines; a frame would leave a letter or two of each cell
             return
         drawn = RichTable(
             title=table.title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
@@ -77,7 +87,7 @@ class Output:
         console.print(drawn)
 
 
-def _plain(value: object) -> Any:
+def _builtins(value: object) -> Any:
     """Turn the model's values (a reclaim order, I/O limits) into JSON's."""
     import msgspec
 

@@ -26,8 +26,9 @@ def command(
     from memqos.linux.node import LinuxNode
     from memqos.report.pods import pods_table
 
+    source = PodSource(manifests, kubelet_pods)
+    source.load()  # what a person named wrongly is told before the node is looked at
     with LinuxNode(cgroup_root) as node:
         snapshot = node.observe()
-    source = PodSource(manifests, kubelet_pods)
     table = pods_table(snapshot, source.placed(snapshot), containers=containers)
     Output(as_json=as_json).tables({"pods": table.objects()}, table)

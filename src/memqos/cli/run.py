@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from memqos.cli import exits
-from memqos.cli.options import Seconds, json_option, node_options, pod_options, policy_options, state_option
+from memqos.cli.options import (
+    File,
+    Seconds,
+    json_option,
+    node_options,
+    pod_options,
+    policy_options,
+    state_option,
+)
 from memqos.cli.sources import NAME_PODS, PodSource, load_settings
 from memqos.errors import InputError
 
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 @state_option
 @click.option(
     "--logs",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="DIR",
     help="Where container logs go. [default: STATE/logs]",
 )

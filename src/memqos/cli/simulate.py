@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from memqos.cli import exits
-from memqos.cli.options import json_option, kernel_option
+from memqos.cli.options import File, json_option, kernel_option
 
 if TYPE_CHECKING:
     from memqos.lab.experiment import Experiment
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--report",
     "report_dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=File(file_okay=False),
     metavar="DIR",
     help="Write a page with tables and figures, the results as JSON, and the recordings to DIR.",
 )

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import click
 
+from memqos.cli.options import File
 from memqos.errors import InputError
 from memqos.workload.parse import load_workload
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=File())
 @click.option(
     "--results",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=File(dir_okay=False),
     help="Append the results to this file instead of writing them to stdout.",
 )
 @click.option("--check", is_flag=True, help="Only read FILE and say whether it can be used.")

@@ -16,6 +16,9 @@ from memqos.units import format_bytes
 Kind: TypeAlias = Literal["text", "bytes", "count", "percent", "duration_us", "yes_no"]
 Cell: TypeAlias = str | int | float | bool | None
 
+_LEGIBLE = 10
+"""So much of a longer word has to show in a line."""
+
 ABSENT = "-"
 """How `None` reads: there is no such thing here."""
 
@@ -74,6 +77,16 @@ class Table:
         """Return the rows as JSON objects of raw values."""
         keys = [column.key for column in self.columns]
         return [dict(zip(keys, row, strict=True)) for row in self.rows]
+
+    @property
+    def least_width(self) -> int:
+        """Return the columns of a terminal in which the headings and the first of each word still show."""
+        rows = [[column.heading for column in self.columns], *self.texts()]
+        words = (
+            max(width(word) for cell in cells for word in (cell.split() or [""]))
+            for cells in zip(*rows, strict=True)
+        )
+        return sum(min(longest, _LEGIBLE) + 2 for longest in words)
 
     def plain(self) -> str:
         """Return the table as aligned text, for a pipe; no colours, no frames."""

@@ -10,6 +10,8 @@ import pytest
 
 from memqos.cli import exits
 from memqos.cli.main import COMMANDS
+from memqos.cli.output import Output
+from memqos.report.table import Column, table
 
 
 def test_help_names_every_command_and_every_exit_code(run) -> None:
@@ -55,7 +57,7 @@ FULL = "memqos: the output cannot be written: No space left on device\n"
 
 
 def ended(words: list[str | Path], stdout: object, unbuffered: str) -> tuple[int, str]:
-    """Run memqos with this stdout; as users run it with a buffer, and without, so that a write fails at once."""
+    """Run memqos with this stdout: with a buffer, as users do, or without, so that a write fails at once."""
     done = subprocess.run(
         [sys.executable, "-m", "memqos", *map(str, words)], stdout=stdout, stderr=subprocess.PIPE, text=True,
         check=False, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
@@ -100,3 +102,39 @@ def test_a_full_disk_takes_the_agents_log_and_not_the_agent(
         assert ended([*words, "--seconds", "1", "--interval", "0.1"], full, "") == (exits.CANNOT_HERE, FULL)
     _, out, _ = run("journal", "--state", state, "--json")
     assert json.loads(out)["turns"] > 1
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_locale_without_a_letter_writes_it_another_way(
+    manifest: Path, as_json: tuple[str, ...], tmp_path: Path
+) -> None:
+    manifest.write_text(manifest.read_text().replace("64Mi}", '"5 µ"}', 1))
+    words = ["plan", "--pods", str(manifest), "--node-memory", "1Gi", *as_json]
+    done = subprocess.run(
+        [sys.executable, "-m", "memqos", *words], capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (exits.OK, b"")
+    text = done.stdout.decode("ascii")
+    said = json.loads(text)["advice"][0]["problem"] if as_json else text
+    assert ("5 µ" if as_json else r"5 \xb5") in said
+
+
+def test_a_narrow_terminal_gets_whole_words(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    shown = table([Column("what", "what"), Column("path", "path")], [("memory", "kubepods/burstable")])
+    output = Output(as_json=False)
+    output.on_terminal = True
+    for columns, frame in ((10, False), (40, True)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        output.tables({}, shown)
+        out = capsys.readouterr().out
+        assert ("─" in out) is frame
+        assert "memory" in out
+        assert "kubepods/burstable" in out
+
+
+@pytest.mark.parametrize("option", ["--pods", "--kubelet-pods", "--policy", "--state"])
+def test_a_path_from_a_variable_that_is_not_set_is_not_the_current_directory(run, option: str) -> None:
+    status, out, err = run("run", option, "")
+    assert (status, out) == (exits.BAD_INPUT, "")
+    assert f"Invalid value for '{option}': it is empty" in err

@@ -25,3 +25,9 @@ def test_pods_in_a_pipe_are_plain_text(run, tree: Path) -> None:
     _, out, _ = run("pods", "--cgroup-root", tree)
     assert "\x1b" not in out
     assert "Burstable" in out
+
+
+def test_what_was_named_wrongly_is_told_before_the_node_is_looked_at(run, tmp_path: Path) -> None:
+    status, _, err = run("pods", "--cgroup-root", tmp_path, "--kubelet-pods", tmp_path / "none.json")
+    assert status == exits.BAD_INPUT
+    assert err == f"memqos: {tmp_path}/none.json: cannot be read: No such file or directory\n"
