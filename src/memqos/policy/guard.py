@@ -107,19 +107,33 @@ def _helps(write: Write, now: Snapshot) -> bool:
     return write.knob == "memory.high" and (raises or write.policy == _LENDS)
 
 
-def _protection(cgroup: Cgroup, now: Snapshot) -> Iterator[Danger]:
-    """Compare with the least limit on the way up: reclaim for any of them has to pass this memory.min by."""
-    low, most, whose = cgroup.memory_min or 0, UNLIMITED, cgroup
-    path: str | None = cgroup.path
+def safe_min(wanted: int, path: str, now: Snapshot) -> int:
+    """Return the bytes of `memory.min` that may be written: `wanted`, or less where that is dangerous."""
+    most, _ = _least_limit(path, now)
+    if most >= UNLIMITED or wanted < most * _CLOSE:
+        return wanted
+    return page_floor(int(most * _MIN_SHARE), now.node.page_size)
+
+
+def _least_limit(path: str, now: Snapshot) -> tuple[int, str]:
+    """Return the least `memory.max` on the way up, and whose it is: all reclaim for it passes here."""
+    most, whose = UNLIMITED, path
     while path:
         above = now.cgroups.get(path)
         if above is not None and above.memory_max is not None and above.memory_max < most:
-            most, whose = above.memory_max, above
+            most, whose = above.memory_max, path
         path = path.rpartition("/")[0]
-    if most >= UNLIMITED or low < most * _CLOSE:
+    return most, whose
+
+
+def _protection(cgroup: Cgroup, now: Snapshot) -> Iterator[Danger]:
+    """Compare with the least limit on the way up: reclaim for any of them has to pass this memory.min by."""
+    low = cgroup.memory_min or 0
+    safe = safe_min(low, cgroup.path, now)
+    if safe == low:
         return
-    safe = page_floor(int(most * _MIN_SHARE), now.node.page_size)
-    limit = "memory.max" if whose is cgroup else f"the memory.max of {whose.path}"
+    most, whose = _least_limit(cgroup.path, now)
+    limit = "memory.max" if whose == cgroup.path else f"the memory.max of {whose}"
     problem = f"memory.min is as high as {limit}, {format_bytes(most)}: its page cache can cause an OOM kill"
     remedy = "leave a tenth of memory.max unprotected, or use memory.low (memoryReservationPolicy None)"
     yield Danger(cgroup.path, problem, remedy, "memory.min", safe)

@@ -6,11 +6,13 @@ kernel that waits for a slow swap device gives up on the pods that may swap: pag
 free yet, and the next round takes whatever is protected. So there (others may still swap more than the
 page cache at stake) `memory.min` is raised, and stays while they may swap a quarter of it, or have as much on
 its way to swap: just when they swap most they have least left to swap. On 7.2 it was given up for half a
-second of such a storm, and a service lost 40 of its 96 MiB of page cache (e6). Four bounds
+second of such a storm, and a service lost 40 of its 96 MiB of page cache (e6). Five bounds
 keep it from forcing an OOM kill:
 
 * only where the whole of a pod's memory fits: that MGLRU skips a cgroup that is below its
   `memory.min` as a whole and takes from any other as if it had none, so a lower value does nothing;
+* never as high as a limit (`memqos.policy.guard`): a pod that fills its own gets nine tenths of it, on
+  6.12 nothing, because that would not be the whole;
 * at the pod's cgroup, not its containers', and only with `memory_recursiveprot`, which passes it down:
   reclaim for the pod's own limit starts at that cgroup and does not count its protection (k/k#137880 was
   killed by its container's `memory.min`, at the pod's limit);
@@ -25,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from memqos.policy.guard import safe_min
 from memqos.policy.rung import Situation
 from memqos.policy.shortage import is_short
 from memqos.policy.signals import PodSignals
@@ -56,9 +59,10 @@ def hard_promises(
     hard = {}
     for pod in gainers:
         grant = grants[pod.path]
-        if pod.current <= grant <= budget:
-            hard[pod.path] = grant
-            budget -= grant
+        safe = safe_min(grant, pod.path, situation.view.now)
+        if pod.current <= (safe if old else grant) and safe <= budget:
+            hard[pod.path] = safe
+            budget -= safe
     return hard
 
 

@@ -5,8 +5,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memqos.model.plan import Plan
+from memqos.policy.compose import foresee
+from memqos.policy.guard import refuse
 from memqos.policy.protect import Protect, ProtectSettings
-from memqos.units import GIB, MIB
+from memqos.units import GIB, MIB, page_floor
 
 Scene = Any
 OLD_MGLRU = frozenset({"mglru", "memory_recursiveprot", "memory.reclaim", "memory.reclaim swappiness"})
@@ -129,6 +131,29 @@ def test_minimum_too_where_others_may_swap_more_than_the_page_cache_at_stake(bus
     busy.change("shop", memory_min=0)
     _, (plan,) = busy.play(Protect(), Protect().initial(), [1])
     assert values(plan, "memory.min") == {}
+
+
+def test_a_pod_that_fills_its_limit_is_promised_what_the_guard_lets_pass_at_every_look(busy: Scene) -> None:
+    busy.features = NEW_MGLRU
+    busy.swap = GIB
+    busy.cgroups["kubepods"] |= {"memory_min": 0, "memory_low": 0, "memory_max": GIB}
+    busy.change("shop", memory_current=126 * MIB, memory_stat={"anon": 90 * MIB, "file": 36 * MIB})
+    busy.change("shop", memory_stat={"file_mapped": 30 * MIB})
+    busy.change("hog", memory_stat={"anon": 256 * MIB}, memory_swap_max=GIB)
+    rung = Protect()
+    memory, safe = rung.initial(), page_floor(int(128 * MIB * 0.9))
+    for _ in range(3):
+        situation = busy.situation(1)
+        memory, plan = rung.decide(memory, situation)
+        view = situation.view
+        plan = refuse(plan, view.now, foresee(view, plan).now)
+        busy.obey(plan)
+        assert values(plan, "memory.min") == {"kubepods/shop": safe, "kubepods": safe}
+        assert plan.advice == ()
+    busy.features = OLD_MGLRU  # where less than all of it does nothing
+    memory, plan = rung.decide(memory, busy.situation(1))
+    assert values(plan, "memory.min") == {}
+    assert values(plan)["kubepods/shop"] == 128 * MIB
 
 
 def test_minimum_stays_while_a_storm_swaps_others_out(busy: Scene) -> None:
