@@ -204,7 +204,7 @@ class _Draft:
         self._recursive = "memory_recursiveprot" in situation.view.now.features
         self._theirs = theirs
         self._name = name
-        self._below: dict[str, int] = {}
+        self._below: dict[str, tuple[int, int]] = {}
         self.writes: list[Write] = []
         self.raised: dict[Target, Raised] = {}
 
@@ -224,17 +224,22 @@ class _Draft:
                     f"without memory_recursiveprot a pod's does not reach its containers; {why}",
                 )
         more = self._raise(pod.path, "memory.min", hard, f"the kernel may overrule memory.low here; {why}")
-        for cut in (index for index, sign in enumerate(pod.path) if sign == "/"):
-            self._below[pod.path[:cut]] = self._below.get(pod.path[:cut], 0) + more
+        for cut in (index for index, sign in enumerate(pod.path) if more and sign == "/"):
+            raised, whole = self._below.get(pod.path[:cut], (0, 0))
+            self._below[pod.path[:cut]] = raised + more, whole + hard
 
     def carry_down(self) -> None:
-        """Give every ancestor what its pods got of `memory.min` beyond what they had."""
-        for path, more in self._below.items():
+        """Give every ancestor what its pods got of `memory.min` beyond what they had.
+
+        At least all that they were raised to: what they had may be void, as what a kubelet left in pods is
+        once its reservation policy is None.
+        """
+        for path, (more, whole) in self._below.items():
             cgroup = self._cgroups.get(path)
-            if more and cgroup is not None:
+            if cgroup is not None:
                 theirs = self._theirs.of(cgroup, "memory.min")
                 why = f"the memory.min of the pods below it was raised by {format_bytes(more)}"
-                self._raise(path, "memory.min", min(UNLIMITED, theirs + more), why)
+                self._raise(path, "memory.min", min(UNLIMITED, max(theirs + more, whole)), why)
 
     def _raise(self, path: str, knob: str, ours: int, why: str) -> int:
         """Ask for a value if it is more than somebody else's; return by how much it is more."""

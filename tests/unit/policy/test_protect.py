@@ -81,6 +81,15 @@ def test_minimum_where_mglru_keeps_no_low_and_down_from_the_top(busy: Scene) -> 
     assert values(plan, "memory.min") == {}
 
 
+def test_what_a_kubelet_left_in_a_pod_without_a_share_above_counts_for_nothing(busy: Scene) -> None:
+    busy.cgroups["kubepods"] |= {"memory_min": 0, "memory_low": 0, "memory_max": GIB}
+    busy.change("shop", memory_min=64 * MIB)
+    busy.features = OLD_MGLRU
+    _, plans = busy.play(Protect(), Protect().initial(), [1, 1, 1])
+    for plan in plans:
+        assert values(plan, "memory.min") == {"kubepods": 72 * MIB, "kubepods/shop": 72 * MIB}
+
+
 @pytest.mark.parametrize("what", ["streams", "no recursion", "beyond its part"])
 def test_no_minimum_that_would_be_void_or_dangerous(busy: Scene, what: str) -> None:
     busy.features = OLD_MGLRU
