@@ -95,7 +95,7 @@ class Arrays:
             k.SHADOW_SLAB_ONLY: int(profile.shadow_cap_from_slab and profile.mglru),
             k.MGLRU_72: int(profile.mglru_reworked and profile.mglru), k.RA_61: int(profile.readahead_merged),
             k.READ_AROUND_HITS: ("mapped", "new", "faulted").index(profile.read_around_hits),
-            k.FOLIO: LARGEST_FOLIO if profile.large_folios and profile.mglru else 1,
+            k.FOLIO: LARGEST_FOLIO if profile.large_folios else 1,
             k.LRU_BATCH: PAGEVEC if profile.lru_batch_counts and profile.mglru else 0,
             k.STOCK_SLOTS: profile.stock_slots,
             k.RECLAIM_QUARTER: int(profile.reclaim_by_quarters),

@@ -42,10 +42,7 @@ class Profile:
     proactive_stats: bool
     """memory.stat has pgscan_proactive and pgsteal_proactive, pswpin and pswpout (7.2)."""
     large_folios: bool
-    """ext4's page cache has large folios, of up to 2 MiB, for reads that go on and for writes (7.2).
-
-    Simulated on MGLRU only: where it is switched off, every page stands alone.
-    """
+    """ext4's page cache has large folios, of up to 2 MiB, for reads that go on and for writes (7.2)."""
     lru_batch_counts: bool
     """What is accessed before a CPU's batch of 31 new pages goes to the lists begins a generation younger
     there (mm/vmscan.c `lru_gen_folio_seq`, 6.14; `lru_batch`)."""
@@ -59,9 +56,7 @@ class Profile:
     stale_stats: bool
     """Dirty limits of a cgroup are reckoned with statistics up to two seconds old (6.12)."""
     stale_lists: bool
-    """The two lists, where they are used, are as long as at the last flush of statistics (`kernels.stats`).
-    7.2 has the same code; but a guest there had 4,404 pages of 8,470 deactivated by a stream and 6,388 by the
-    next, where half of them is what exact lengths give."""
+    """The two lists, where they are used, are as long as at the last flush of statistics (6.8; `stats`)."""
     throttles_swap_writes: bool
     """io.max holds swap-out back (later kernels only debit it)."""
     depth_counts: Literal["in each word", "by parts", "in all"]
@@ -171,7 +166,7 @@ PROFILES = {
         reparents=True,
         swap_peak=True,
         stale_stats=True,
-        stale_lists=False,
+        stale_lists=True,
         throttles_swap_writes=False,
         depth_counts="in all",
         pcp_scales=True,

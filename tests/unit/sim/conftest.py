@@ -11,7 +11,7 @@ import pytest
 from memqos.sim.kernels import control, psi, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import Machine
-from memqos.sim.profiles import PROFILES
+from memqos.sim.profiles import PROFILES, Profile
 from memqos.sim.spec import Costs, Disk, NodeSpec
 from memqos.units import MIB
 
@@ -128,7 +128,7 @@ class Bench:
 
     def __init__(
         self,
-        kernel: str,
+        kernel: str | Profile,
         memory: int = 64 * MIB,
         swap: int = 0,
         slower: int = 1,
@@ -138,7 +138,8 @@ class Bench:
         disk = Disk("vda", 200 * MIB, 200 * MIB)
         spec.setdefault("disks", (disk,))
         costs = costs or Costs().times(slower)
-        self.machine = Machine(PROFILES[kernel], NodeSpec(memory=memory, swap=swap, **spec), costs)
+        profile = PROFILES[kernel] if isinstance(kernel, str) else kernel
+        self.machine = Machine(profile, NodeSpec(memory=memory, swap=swap, **spec), costs)
 
     def group(self, path: str, **limits: int) -> int:
         row = self.machine.mkdir(path)

@@ -35,5 +35,6 @@ def accessed(m: Mem, page: int) -> None:
         lists.remove(m, page)
         m.w[page] = word & ~k.REF
         lists.add(m, page, k.ACTIVE_FILE)
-        workingset.age(m, c, 1)
-        m.cg[c, k.PGACTIVATE] += 1
+        pages = folios.pages_of(m, page)
+        workingset.age(m, c, pages)
+        m.cg[c, k.PGACTIVATE] += pages

@@ -42,7 +42,7 @@ def _swap_read(m: Mem, blamed: int, page: int, noretry: bool) -> bool:
     flags = 0
     active = False
     if old & k.SHADOW:
-        flags = workingset.refault(m, c, old, 0)
+        flags = workingset.refault(m, c, old, 0, 1)
         active = m.g[k.R0] != 0
     m.w[page] = k.RES | k.ANON | k.SWAPCACHE | (c << k.CG_SHIFT) | flags | (old & k.ZERO)
     m.cg[c, k.N_SWAPCACHED] += 1

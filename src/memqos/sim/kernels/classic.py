@@ -1,11 +1,24 @@
 """Classic two-list LRU reclaim of one cgroup (`shrink_lruvec` and below).
 
-mm/vmscan.c. Costs: 6.1 counts pages sent to swap, 6.12 also pages scanned in vain.
+mm/vmscan.c. Costs: 6.1 counts pages sent to swap, 6.12 also pages scanned in vain. A large folio is taken
+whole however few of its pages were asked for (`isolate_lru_folios`).
 """
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, evict, io, lists, plug, scan_count, shrink, stats, tables, workingset
+from memqos.sim.kernels import (
+    counters,
+    evict,
+    folios,
+    io,
+    lists,
+    plug,
+    scan_count,
+    shrink,
+    stats,
+    tables,
+    workingset,
+)
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, njit
 from memqos.sim.kernels.mem import Mem
@@ -13,6 +26,13 @@ from memqos.sim.kernels.mem import Mem
 ACTIVE = 1 << 32
 HELD = 64
 """Pages there is room for in `g[ISOLATED]`; no more than 32 are taken off a list at a time."""
+
+
+@njit
+def _rest_as_old(m: Mem, head: int, gone: int) -> int:
+    """No page of a large folio has been accessed lately, either; return how many it has."""
+    folios.change(m, head, gone, 0)
+    return folios.pages_of(m, head)
 
 
 @apart
@@ -45,16 +65,16 @@ def shrink_active(m: Mem, c: int, kind: int, count: int) -> None:
                     gone = k.LIST_MASK | k.POS
                 m.w[page] = (word & ~gone) | mark | to
                 to += 1
-                done += 1
+                done += _rest_as_old(m, page, gone & k.YOUNG) if word < 0 else 1
         m.ch[chunk, k.LO] = at - first
         lists.set_head(m, target, to)
         if at == end:
             lists.drop_tail(m, source)
-    m.ls[source, k.SIZE] -= count
-    m.ls[target, k.SIZE] += count
-    m.cg[c, k.PGREFILL] += count
-    m.cg[c, k.PGDEACTIVATE] += count
-    m.g[k.WORK_SCAN] += count
+    m.ls[source, k.SIZE] -= done
+    m.ls[target, k.SIZE] += done
+    m.cg[c, k.PGREFILL] += done
+    m.cg[c, k.PGDEACTIVATE] += done
+    m.g[k.WORK_SCAN] += done
 
 
 @njit
@@ -84,7 +104,7 @@ def _put_back(m: Mem, c: int, kind: int, held: int) -> None:
         page = entry & (ACTIVE - 1)
         if entry & ACTIVE:
             lists.add(m, page, 2 * kind + 1)
-            workingset.age(m, c, 1)
+            workingset.age(m, c, folios.pages_of(m, page))
         else:
             lists.add(m, page, 2 * kind)
 
@@ -111,13 +131,14 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
             done += gone
             if done == count:
                 break
-        done += 1
         page = lists.take_tail(m, lid)
-        m.ls[lid, k.SIZE] -= 1
+        pages = folios.pages_of(m, page)
+        done += pages
+        m.ls[lid, k.SIZE] -= pages
         m.w[page] |= k.PLACE  # in hand: its own write may end before it is put back
-        fate = shrink.shrink_page(m, page, c)
+        fate = shrink.shrink_folio(m, page, c) if pages > 1 else shrink.shrink_page(m, page, c)
         if fate == shrink.FREED:
-            freed += 1
+            freed += pages
             continue
         m.g[k.ISOLATED + held] = page | (ACTIVE if fate == shrink.ACTIVATE else 0)
         held += 1
@@ -129,13 +150,13 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
     _put_back(m, c, kind, held)
     if freed:
         counters.uncharge(m, c, freed)
-    count_scan(m, c, count, freed)
+    count_scan(m, c, done, freed)
     cost = m.g[k.SC_PAGEOUT]
     if m.g[k.COST_612]:
-        cost = 32 * cost + count - freed
+        cost = 32 * cost + done - freed
     if cost:
         workingset.note_cost(m, c, kind, cost)
-    if count and m.g[k.SC_UNQUEUED] == count:
+    if done and m.g[k.SC_UNQUEUED] == done:
         m.g[k.FLUSH_WAKE] = k.FLUSH_ALL
     return freed
 

@@ -170,7 +170,7 @@ def at_flush(m: Mem) -> bool:
 def sums_with(m: Mem, c: int, known: int) -> bool:
     """Bring `SUM0..3` of `c` up to date: pages on inactive/active anon/file lists of its subtree.
 
-    As the kernel's rstat: exact for a leaf, at most 64 changes a CPU late for a subtree; on 6.12 as of the
+    As the kernel's rstat: exact for a leaf, at most 64 changes a CPU late for a subtree; since 6.8 as of the
     last flush (`stats`). `known` is a cgroup below it whose sums are exact at this moment, or -1; returned is
     whether those of `c` are.
     """

@@ -65,7 +65,7 @@ def enter(m: Mem, c: int, o: int, page: int, write: bool) -> None:
     flags = 0
     active = False
     if had and not write:
-        flags = workingset.refault(m, c, old, 1)
+        flags = workingset.refault(m, c, old, 1, 1)
         active = m.g[k.R0] != 0
     if write:
         nodes.account(m, c, k.BUFFER_BYTES)
@@ -94,8 +94,10 @@ def add_folio(m: Mem, c: int, o: int, page: int, pages: int, noretry: bool, writ
             known += 1
     nodes.add(m, c, page, pages, known)
     mine = 0
+    active = False
     if known and not write:
-        mine = workingset.refault_mglru(m, c, old, 1, pages)
+        mine = workingset.refault(m, c, old, 1, pages)
+        active = m.g[k.R0] != 0
     if write:
         nodes.account(m, c, pages * k.BUFFER_BYTES)
     folios.make(m, page, pages, k.RES | (c << k.CG_SHIFT) | (k.BUFFERS if write else 0), mine)
@@ -103,5 +105,5 @@ def add_folio(m: Mem, c: int, o: int, page: int, pages: int, noretry: bool, writ
     m.obj[o, k.O_RESIDENT] += pages
     m.g[k.CHANGES] += pages
     m.g[k.NOW] += pages * m.g[k.NS_READ_MISS]
-    into_lru(m, page, False)
+    into_lru(m, page, active)
     return True

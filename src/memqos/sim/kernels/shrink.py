@@ -143,7 +143,7 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
             m.g[k.SC_PAGEOUT] += 1
             return KEEP
     if anon:
-        m.w[page] = workingset.shadow_of(m, m.w[page], c)
+        m.w[page] = workingset.shadow_of(m, m.w[page], c, 1)
         m.cg[c, k.N_SWAPCACHED] -= 1
         m.obj[m.blk[page >> 9, k.B_OBJ], k.O_RESIDENT] -= 1
         m.g[k.FREE] += 1
@@ -158,8 +158,37 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
 
 
 @njit
+def _references_to_folio(m: Mem, head: int, now: int, c: int) -> int:
+    """As `_references`, for a large folio whose pages are `now`; what it is afterwards is in its words.
+
+    A process that has accessed any of its pages through its tables counts once (folio_referenced_one).
+    """
+    word = m.w[head]
+    young = now & k.YOUNG and now & k.MAPPED and not tables.ignored(m, now, head)
+    if m.g[k.MGLRU] == 0:
+        m.w[head] = word & ~k.REF
+        if not young:
+            return 3 if word & k.REF else 0
+        folios.change(m, head, k.YOUNG, 0)
+        m.w[head] |= k.REF
+        return 2 if word & k.REF else 1
+    if not young:
+        return 0
+    first = head
+    while not m.w[first] & k.YOUNG:
+        first += 1
+    folios.change(m, head, k.YOUNG, 0)
+    tables.look_around(m, first, c)
+    if not m.w[head] & (k.REF | k.WS):  # lru_gen_set_refs
+        m.w[head] = (m.w[head] & ~k.REFS_MASK) | k.REF
+        return 1
+    m.w[head] = (m.w[head] & ~(k.REFS_MASK | k.REF)) | k.WS
+    return 2
+
+
+@njit
 def shrink_folio(m: Mem, head: int, c: int) -> int:
-    """The same for a large folio of a file, as MGLRU meets it on 7.2."""
+    """The same for a large folio of a file."""
     pages = folios.pages_of(m, head)
     now = folios.state_of(m, head)
     if now & k.LOCKED:
@@ -170,18 +199,12 @@ def shrink_folio(m: Mem, head: int, c: int) -> int:
         m.w[head] |= k.RECLAIM
         m.cg[c, k.PGACTIVATE] += pages
         return ACTIVATE
-    if now & k.YOUNG and now & k.MAPPED and not tables.ignored(m, now, head):
-        first = head
-        while not m.w[first] & k.YOUNG:
-            first += 1
-        folios.change(m, head, k.YOUNG, 0)
-        tables.look_around(m, first, c)
-        if not m.w[head] & (k.REF | k.WS):  # lru_gen_set_refs
-            m.w[head] = (m.w[head] & ~k.REFS_MASK) | k.REF
-            return KEEP
-        m.w[head] = (m.w[head] & ~(k.REFS_MASK | k.REF)) | k.WS
+    verdict = _references_to_folio(m, head, now, c)
+    if verdict == 2:
         m.cg[c, k.PGACTIVATE] += pages
         return ACTIVATE
+    if verdict == 1:
+        return KEEP
     if now & k.DIRTY:
         m.w[head] |= k.RECLAIM
         m.cg[c, k.PGACTIVATE] += pages

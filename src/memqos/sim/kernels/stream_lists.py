@@ -155,7 +155,7 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
                             m.ls[lid, k.SIZE] = size + at - first - promoted
                             m.ls[lid2, k.SIZE] = size2 + activated + promoted
                             m.g[k.CHANGES] = changes + at - first + activated
-                            workingset.restored(m, c, 1)
+                            workingset.restored(m, c, 1, 1)
                         if counted:
                             reading.enter_node(m, page, held, 1, 1)
                         m.pool[at2] = page

@@ -62,20 +62,20 @@ def tier_of(m: Mem, refs: int, ws: int) -> int:
 
 
 @inlined
-def shadow_of(m: Mem, word: int, c: int) -> int:
-    """The shadow an evicted page leaves: the word to keep in its place."""
+def shadow_of(m: Mem, word: int, c: int, pages: int) -> int:
+    """The shadow an evicted page or folio leaves: the word to keep in the place of each of its pages."""
     kept = (word & (k.ANON | k.ZERO)) | k.SHADOW
     if m.g[k.MGLRU]:
         kind = 0 if word & k.ANON else 1
         refs = refs_of(m, word)
         tier = tier_of(m, refs, word & k.WS)
-        m.cg[c, k.EVICTED + 4 * kind + tier] += 1
+        m.cg[c, k.EVICTED + 4 * kind + tier] += pages
         token = ((m.cg[c, k.MIN_SEQ_ANON + kind] << 2) | max(refs - 1, 0)) & k.POS
         ws = (word & k.WS) if m.g[k.MGLRU_72] else (k.WS if refs > 0 else 0)
         return kept | token | (c << k.CG_SHIFT) | ws
     target = m.g[k.SC_TARGET]
     shadow = kept | (m.cg[target, k.AGE] & k.POS) | (target << k.CG_SHIFT) | (word & k.WS)
-    age(m, target, 1)
+    age(m, target, pages)
     return shadow
 
 
@@ -122,19 +122,19 @@ def rivals(m: Mem, evictor: int) -> int:
 
 
 @apart
-def restored(m: Mem, c: int, kind: int) -> None:
-    """A page comes back that had been part of the working set before."""
-    note_cost(m, c, kind, 32 if m.g[k.COST_612] else 1)
-    m.cg[c, k.RESTORE_ANON + kind] += 1
+def restored(m: Mem, c: int, kind: int, pages: int) -> None:
+    """A page or folio comes back that had been part of the working set before (lru_note_cost_refault)."""
+    note_cost(m, c, kind, 32 * pages if m.g[k.COST_612] else pages)
+    m.cg[c, k.RESTORE_ANON + kind] += pages
 
 
 @njit
-def refault(m: Mem, c: int, shadow: int, kind: int) -> int:
-    """workingset_refault: the flags the returning page takes; `g[R0]` is 1 when it is activated."""
+def refault(m: Mem, c: int, shadow: int, kind: int, pages: int) -> int:
+    """workingset_refault: the flags the returning page or folio takes; `g[R0]` is 1 when it is activated."""
     m.g[k.R0] = 0
     if m.g[k.MGLRU]:
-        return refault_mglru(m, c, shadow, kind, 1)
-    m.cg[c, k.REFAULT_ANON + kind] += 1
+        return refault_mglru(m, c, shadow, kind, pages)
+    m.cg[c, k.REFAULT_ANON + kind] += pages
     evictor = (shadow & k.CG_MASK) >> k.CG_SHIFT
     if not m.cg[evictor, k.ONLINE] and m.cg[evictor, k.USAGE] == 0:
         return 0
@@ -150,10 +150,10 @@ def refault(m: Mem, c: int, shadow: int, kind: int) -> int:
     if distance > size:
         return 0
     m.g[k.R0] = 1
-    age(m, c, 1)
-    m.cg[c, k.ACTIVATE_ANON + kind] += 1
+    age(m, c, pages)
+    m.cg[c, k.ACTIVATE_ANON + kind] += pages
     if shadow & k.WS:
-        restored(m, c, kind)
+        restored(m, c, kind, pages)
         return k.WS
     return 0
 
@@ -162,7 +162,7 @@ def refault(m: Mem, c: int, shadow: int, kind: int) -> int:
 def evict_file(m: Mem, page: int, c: int) -> None:
     """An isolated clean file page leaves memory; a shadow stays. The caller uncharges it."""
     word = m.w[page]
-    m.w[page] = shadow_of(m, word, c)
+    m.w[page] = shadow_of(m, word, c, 1)
     nodes.remove(m, page, 1, True)
     m.cg[c, k.N_FILE] -= 1
     if word & k.MAPPED:
@@ -179,9 +179,7 @@ def evict_folio(m: Mem, head: int, c: int) -> None:
     """The same for a large folio: one shadow for all of its pages, which are unmapped and have no buffers."""
     word = m.w[head]
     pages = folios.pages_of(m, head)
-    tier = tier_of(m, refs_of(m, word), word & k.WS)
-    m.cg[c, k.EVICTED + 4 + tier] += pages - 1
-    folios.clear(m, head, shadow_of(m, word, c))
+    folios.clear(m, head, shadow_of(m, word, c, pages))
     nodes.remove(m, head, pages, True)
     m.cg[c, k.N_FILE] -= pages
     m.obj[m.blk[head >> 9, k.B_OBJ], k.O_RESIDENT] -= pages
