@@ -118,7 +118,7 @@ class Session:
                 journal = self._beside = Beside(opened)
         agent = Agent(
             node,
-            ladder(self._settings, may_evict=evictor is not None),
+            ladder(self._settings, may_evict=evictor is not None, alone=not beside),
             pods,
             originals,
             journal=journal,

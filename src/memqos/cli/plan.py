@@ -84,7 +84,7 @@ def command(
         else iter((_imagined(node_memory, node_swap),))
     )
     views = _Views(looks, source, settings.kubelet.config)
-    policies = ladder(settings, may_evict=bool(manifests))
+    policies = ladder(settings, may_evict=bool(manifests), alone=bool(manifests))
     plan = decide_last(policies, views, io_limited=settings.io.enabled)
     writes = plan_table(plan, views.real, views.placed, changes_only=not everything)
     more = {

@@ -5,6 +5,7 @@ kubepods  weight of node allocatable
 classes   Burstable: weight of what its pods request in all; BestEffort: 1
 pod       weight of its request; where its limits bound all of it, `cpu.max`
 container weight of its request, or of its limit where it names no request; `cpu.max` of its limit
+reserved  weight of the daemons' reservation, where `enforceNodeAllocatable` names it
 ========  =======================================================================================
 
 A request of one core is 1,024 shares, in cgroup v1's own measure; cgroup v2 has weights from 1 to 10,000.
@@ -13,7 +14,8 @@ weight compares with its siblings' and a pod's with other pods', never one with 
 with runc 1.3.6 does so (tests/golden/kubernetes-1.36).
 
 Source: pkg/kubelet/cm/helpers_linux.go (`MilliCPUToShares`, `MilliCPUToQuota`, `ResourceConfigForPod`),
-qos_container_manager_linux.go (`setCPUCgroupConfig`), node_container_manager_linux.go (`getCgroupConfig`),
+qos_container_manager_linux.go (`setCPUCgroupConfig`), node_container_manager_linux.go (`getCgroupConfig`,
+`enforceExistingCgroup`),
 pkg/kubelet/kuberuntime/kuberuntime_container_linux.go (`calculateLinuxResources`, `getCPULimit`).
 """
 
@@ -27,7 +29,7 @@ from typing import Final, NamedTuple
 from memqos.kubelet.allocatable import NodeCapacity, allocatable_absolute
 from memqos.kubelet.cgroups import kubepods_path, qos_path
 from memqos.kubelet.config import KubeletConfig
-from memqos.kubelet.knobs import POLICY, is_active
+from memqos.kubelet.knobs import POLICY, enforced_reservations, is_active
 from memqos.kubelet.qos import pod_qos
 from memqos.kubelet.resources import limits_declared, pod_limits, pod_requests
 from memqos.model.plan import Bandwidth, Write
@@ -124,6 +126,15 @@ def cpu_writes(pods: Sequence[PlacedPod], capacity: NodeCapacity, config: Kubele
             if container.name in placed.containers:
                 path, own = placed.containers[container.name], container_cpu(pod, container, config)
                 yield from _writes(path, own, runtime_weight, "container", config)
+
+
+def reserved_cpu_writes(config: KubeletConfig) -> Iterator[Write]:
+    """Yield the weights of the daemons' cgroups, where a reservation of the processor is enforced."""
+    for key, cgroup, reserved in enforced_reservations(config):
+        if "cpu" in reserved:
+            cores = reserved["cpu"].milli_value
+            why = f"processor: {key} {cores / 1000:g} CPU is enforced"
+            yield Write(cgroup, "cpu.weight", kubelet_weight(shares(cores)), why, POLICY)
 
 
 def _shared_writes(pods: Iterable[Pod], capacity: NodeCapacity, config: KubeletConfig) -> Iterator[Write]:

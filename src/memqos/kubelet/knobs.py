@@ -28,9 +28,10 @@ from memqos.kubelet.resources import container_memory_limit, limits_declared, po
 from memqos.kubelet.swap import container_swap_behavior, memory_swap_max
 from memqos.model.plan import Value, Write
 from memqos.model.pods import Container, PlacedPod, Pod
-from memqos.units import ZERO, format_bytes
+from memqos.units import ZERO, Quantity, format_bytes
 
 POLICY: Final = "kubelet"
+COMPRESSIBLE: Final = "-compressible"
 
 
 def writes(pods: Sequence[PlacedPod], capacity: NodeCapacity, config: KubeletConfig) -> tuple[Write, ...]:
@@ -56,15 +57,26 @@ def reserved_writes(config: KubeletConfig) -> Iterator[Write]:
 
     Source: pkg/kubelet/cm/node_container_manager_linux.go (`enforceExistingCgroup`).
     """
-    for key, name, reserved in (
-        ("kube-reserved", config.kube_reserved_cgroup, config.kube_reserved),
-        ("system-reserved", config.system_reserved_cgroup, config.system_reserved),
-    ):
-        cgroup = daemons_path(name, config)
+    for key, cgroup, reserved in enforced_reservations(config):
         size = reserved.get("memory", ZERO).value
-        if key in config.enforce_node_allocatable and cgroup and size:
+        if size and not key.endswith(COMPRESSIBLE):
             keys = {"memory.max": size} | ({"memory.min": size} if config.memory_qos_on else {})
             yield from _all(cgroup, keys, f"{key} {format_bytes(size)} is enforced")
+
+
+def enforced_reservations(config: KubeletConfig) -> Iterator[tuple[str, str, Mapping[str, Quantity]]]:
+    """Yield what `enforceNodeAllocatable` names besides pods: its word, the daemons' cgroup, the reservation.
+
+    A word that ends in `COMPRESSIBLE` is about the processor alone.
+    """
+    for key, name, reserved in (
+        ("system-reserved", config.system_reserved_cgroup, config.system_reserved),
+        ("kube-reserved", config.kube_reserved_cgroup, config.kube_reserved),
+    ):
+        cgroup = daemons_path(name, config)
+        for word in (key, f"{key}{COMPRESSIBLE}"):
+            if cgroup and word in config.enforce_node_allocatable:
+                yield word, cgroup, reserved
 
 
 def kubepods_writes(pods: Iterable[Pod], capacity: NodeCapacity, config: KubeletConfig) -> Iterator[Write]:

@@ -133,6 +133,7 @@ class Cgroup(Struct, frozen=True, kw_only=True):
     io_queue: Mapping[str, str] | None = None
     io_pressure: Pressure | None = None
     cpu_pressure: Pressure | None = None
+    cpu_weight: int | None = None
 
     @property
     def parent(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Which policies run, and in which order: kubelet, swap, the ladder of remedies, hierarchy.
+"""Which policies run, and in which order: kubelet, reserved, swap, the ladder of remedies, hierarchy.
 
 Each policy sees the node as those before it will leave it, and when two write the same knob, the later one
 wins (`memqos.policy.compose`). The order is: what Kubernetes prescribes, what users chose, what the situation
@@ -18,6 +18,7 @@ from memqos.policy.protect import Protect
 from memqos.policy.reclaim import ReclaimEarly
 from memqos.policy.relax import Relax
 from memqos.policy.reserve_io import ReserveIo
+from memqos.policy.reserved import ReservedPolicy
 from memqos.policy.rung import AnyRung
 from memqos.policy.settings import Settings
 from memqos.policy.shape_queue import ShapeQueue
@@ -26,9 +27,15 @@ from memqos.policy.throttle import Throttle
 from memqos.policy.weigh_io import WeighIo
 
 
-def ladder(settings: Settings, *, may_evict: bool = True) -> tuple[AnyPolicy, ...]:
-    """Return the policies that the settings call for, lowest first; `may_evict`: somebody ends pods here."""
-    kubelet = (KubeletPolicy(settings.kubelet.config),) if settings.kubelet.write else ()
+def ladder(settings: Settings, *, may_evict: bool = True, alone: bool = False) -> tuple[AnyPolicy, ...]:
+    """Return the policies that the settings call for, lowest first.
+
+    `may_evict`: somebody ends pods here; `alone`: there is no kubelet beside, memqos runs the pods itself.
+    """
+    config = settings.kubelet.config
+    kubelet: tuple[AnyPolicy, ...] = (KubeletPolicy(config),) if settings.kubelet.write else ()
+    if alone:
+        kubelet = (*kubelet, ReservedPolicy(config))
     manager = Manager(rungs(settings, may_evict=may_evict), settings.watch)
     return (*kubelet, SwapPolicy(settings.swap), manager, HierarchyPolicy(settings.hierarchy))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,21 @@ def test_a_wrong_path_is_told_before_the_node_is_looked_at(run, tmp_path: Path) 
     status, _, err = run("plan", "--cgroup-root", tmp_path / "no", "--pods", tmp_path / "nowhere")
     assert status == exits.BAD_INPUT
     assert f"{tmp_path}/nowhere: cannot be read" in err
+
+
+def test_a_plan_to_run_pods_enforces_what_the_kubelets_configuration_reserves(
+    run, tree: Path, manifest: Path, tmp_path: Path
+) -> None:
+    daemons = tree / "system.slice"
+    shutil.copytree(tree / "kubepods/burstable/pod6c1a4e95-6bb6-11e6-bc26-28d2444e470d/main", daemons)
+    (daemons / "cpu.weight").write_text("100\n")
+    config = tmp_path / "kubelet.yaml"
+    config.write_text(
+        "enforceNodeAllocatable: [pods, system-reserved]\nsystemReservedCgroup: /system.slice\n"
+        "systemReserved: {cpu: 500m, memory: 1Gi}\n"
+    )
+    words = ["--cgroup-root", tree, "--kubelet-config", config, "--seconds", "0", "--json"]
+    _, out, _ = run("plan", "--pods", manifest, *words)
+    found = {(each["cgroup"], each["knob"]): each["then"] for each in json.loads(out)["writes"]}
+    assert found["system.slice", "memory.max"] == 1 << 30
+    assert found["system.slice", "cpu.weight"] == 20
