@@ -17,7 +17,7 @@ from pathlib import Path
 
 from memqos.errors import LabError, ToolMissing
 from memqos.lab.apt import Suite, run_tool
-from memqos.lab.cache import cache_dir, locked
+from memqos.lab.cache import cache_dir, cache_path, locked
 from memqos.lab.modules import WANTED, index, resolve, unzstd
 
 SUITES = {"6.1": "bookworm", "6.12": "trixie", "7.2": "forky"}
@@ -53,10 +53,10 @@ def cached(name: str) -> Kernel | None:
     """Return a kernel of the cache, or `None` when it is not there (or from another memqos)."""
     if name not in SUITES:
         raise LabError(f"kernel {name!r} is not known; choose among {', '.join(SUITES)}")
-    directory = cache_dir("kernels") / name
     try:
+        directory = cache_path("kernels") / name
         facts = json.loads((directory / "kernel.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, LabError):
         return None
     if facts.pop("format", None) != _FORMAT or facts.pop("wanted", None) != list(WANTED):
         return None

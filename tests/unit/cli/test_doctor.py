@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,25 @@ def test_the_doctor_names_a_file_that_does_not_read(run, tree: Path) -> None:
     _, out, _ = run("doctor", "--cgroup-root", tree, "--json")
     (unread,) = [each for each in json.loads(out)["findings"] if each["what"] == "not read"]
     assert unread["detail"].startswith("kubepods: memory.current: ")
+
+
+@pytest.mark.parametrize("home", ["/proc/none", None])
+def test_without_a_place_for_the_cache_it_says_all_the_rest_and_makes_none(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    for name in ("MEMQOS_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)  # nobody that /etc/passwd knows
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    status, out, err = run("doctor", "--cgroup-root", tmp_path, "--json")
+    findings = {each["what"]: each["state"] for each in json.loads(out)["findings"]}
+    assert (status, err) == (exits.NOT_HELD, "")
+    assert findings["cgroup v2"] == "fault"
+    assert {findings[f"kernel {name}"] for name in ("6.1", "6.12", "7.2")} == {"missing"}
+
+
+def test_looking_makes_no_directory(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMQOS_CACHE", str(tmp_path / "cache"))
+    run("doctor", "--cgroup-root", tmp_path)
+    assert not (tmp_path / "cache").exists()

@@ -1,11 +1,13 @@
 import json
 import lzma
+import os
 from pathlib import Path
 
 import pytest
 
 from memqos.errors import LabError
 from memqos.lab import apt, kernels
+from memqos.lab.cache import cache_dir
 
 
 def test_the_kernel_is_taken_out_of_its_package_image():
@@ -53,3 +55,17 @@ def test_what_a_package_needs_is_read_from_apt(tmp_path: Path, monkeypatch: pyte
     said = "x\n  PreDepends: linux-base\n |Depends: dracut\n  Depends: <none>\n  Depends: linux-modules-7\n"
     monkeypatch.setattr(apt, "run_tool", lambda _: said)
     assert apt.Suite("forky", tmp_path).depends("x") == ["linux-base", "dracut", "linux-modules-7"]
+
+
+@pytest.mark.parametrize("home", ["/proc/none", None])
+def test_a_cache_that_cannot_be_is_one_sentence_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, home: str | None
+):
+    for name in ("MEMQOS_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)  # nobody that /etc/passwd knows
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    with pytest.raises(LabError, match="set MEMQOS_CACHE to a writable directory"):
+        cache_dir("kernels")
+    assert kernels.cached("6.1") is None
