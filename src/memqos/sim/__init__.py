@@ -16,16 +16,26 @@ whoever needs it sleeps until then. Nothing depends on real time: same scenario,
 
 Kernels. `profiles.py` holds the three simulated kernels, one field per difference.
 
-It needs the extra `sim` (numba and numpy); without it importing this package raises `ToolMissing`.
+It needs the extra `sim` (numba and numpy); without it importing this package raises `ToolMissing`, and
+`Unsupported` without a place to keep what was compiled.
 """
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
+from pathlib import Path
 
-from memqos.errors import ToolMissing
+from memqos.errors import ToolMissing, Unsupported
 
 if missing := [name for name in ("numba", "numpy") if find_spec(name) is None]:
     raise ToolMissing(
         f"the simulated kernel needs {' and '.join(missing)}", remedy=f"pip install {' '.join(missing)}"
     )
+
+if not (os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")):
+    try:
+        Path.home()
+    except RuntimeError:  # a user without an entry in /etc/passwd, and no HOME
+        problem = "there is no home directory to keep the compiled kernels in"
+        raise Unsupported(problem, remedy="set NUMBA_CACHE_DIR to a writable directory") from None

@@ -211,6 +211,23 @@ def test_what_is_not_installed_is_one_sentence(
     )
 
 
+def test_without_a_home_the_remedy_is_a_place_for_what_is_compiled(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "os.getuid = lambda: 54321\n"  # nobody that /etc/passwd knows
+        "sys.argv = ['memqos', 'simulate', 'e1']\n"
+        "from memqos.cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(memqos.__file__).parents[1])},
+    )  # fmt: skip
+    said = "memqos: there is no home directory to keep the compiled kernels in; set NUMBA_CACHE_DIR to a"
+    assert (done.returncode, done.stdout) == (exits.CANNOT_HERE, "")
+    assert done.stderr == f"{said} writable directory\n"
+
+
 def test_a_report_that_cannot_be_left_is_told_before_anything_is_played(run, tmp_path: Path) -> None:
     (tmp_path / "here").touch()
     status, out, err = run("simulate", "e1", "--report", tmp_path / "here" / "report")
