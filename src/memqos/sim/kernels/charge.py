@@ -96,7 +96,7 @@ def _take_near(m: Mem, pages: int, may_fail: bool) -> bool:
                 return False
             retries = 0 if freed else retries + 1
             if retries > RETRIES:
-                if may_fail or not oom.out_of_memory(m, 0):
+                if may_fail or not oom.out_of_memory(m, 0, pages):
                     return False
                 retries = 0
         if pcp.free_of(m) < pages:
@@ -159,7 +159,7 @@ def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
             retries -= 1
         elif (killed and m.g[k.OOM_DYING]) or pages > COSTLY:
             return False
-        elif oom.out_of_memory(m, over):
+        elif oom.out_of_memory(m, over, pages):
             killed = True
             retries = RETRIES
         else:

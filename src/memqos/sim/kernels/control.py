@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from memqos.sim.kernels import (
     counters,
-    dirty,
+    extents,
     free,
     io,
     lists,
@@ -47,7 +47,7 @@ def _shrink_to(m: Mem, c: int, field: int) -> int:
             over = m.cg[c, k.USAGE] - m.cg[c, field]
             if not reclaim.memcg(m, c, over, k.DIRECT, 1, m.g[k.SWAPPINESS]):
                 tries -= 1
-        elif field == k.HIGH or not oom.out_of_memory(m, c):
+        elif field == k.HIGH or not oom.out_of_memory(m, c, 1):
             return 0
         else:
             oom.bury(m, 1 << 62)
@@ -62,7 +62,7 @@ def _sync(m: Mem) -> int:
     """
     for o in range(m.g[k.NOBJ]):
         while m.obj[o, k.O_KIND] == k.FILE_OBJ and m.obj[o, k.O_NDIRTY]:
-            if dirty.write_chunk(m, o, 1 << 30) == 0:
+            if extents.write_chunk(m, o, 1 << 30) == 0:
                 io.wait_write(m)
     return io.all_written(m)
 

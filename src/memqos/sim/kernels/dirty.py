@@ -9,7 +9,7 @@ within that time is not paused, and may have all of its page cache under writeba
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, disk, free, inode, io, throttle
+from memqos.sim.kernels import counters, disk, extents, io, throttle
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -17,8 +17,8 @@ from memqos.sim.kernels.mem import Mem
 INTERVAL = 32  # pages a task may dirty between two looks
 MAX_PAUSE = 200_000_000
 EXPIRE = 30_000_000_000
-CHUNK = 1024
-RUN = 256
+MIN_CHUNK = 1024  # MIN_WRITEBACK_PAGES
+INIT_BW = 25600  # pages a second that a disk is taken for
 ONE = 1 << 16
 AHEAD = 20_000_000
 
@@ -115,48 +115,10 @@ def _choose(m: Mem, everything: bool) -> int:
 
 
 @njit
-def write_chunk(m: Mem, o: int, most: int) -> int:
-    """Send up to `most` dirty pages of a file to its disk, in page order from where the last stopped."""
-    base = m.obj[o, k.O_BASE]
-    pages = m.obj[o, k.O_PAGES]
-    d = m.obj[o, k.O_DEV]
-    i = m.obj[o, k.O_CURSOR]
-    sent = 0
-    strange = 0
-    run = 0
-    largest = min(RUN, m.dev[d, k.D_MOST]) if m.dev[d, k.D_DEPTH] else RUN
-    looked = 0
-    while looked <= pages and sent < most and m.obj[o, k.O_NDIRTY] > 0:
-        word = m.w[base + i] if i < pages else 0
-        if word & k.DIRTY and not word & k.WB:
-            c = (word & k.CG_MASK) >> k.CG_SHIFT
-            free.clear_dirty(m, base + i, c)
-            m.w[base + i] |= k.WB
-            m.cg[c, k.N_WB] += 1
-            m.g[k.NWB] += 1
-            sent += 1
-            run += 1
-            if c != m.obj[o, k.O_WBCG]:
-                strange += 1
-        elif run:
-            io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
-            run = 0
-        i += 1
-        if run == largest:
-            io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
-            run = 0
-        if i >= pages:
-            if run:
-                io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
-                run = 0
-            i = 0
-        looked += 1
-    if run:
-        io.submit(m, d, m.obj[o, k.O_WBCG], base + i - run, run, k.Q_WRITE)
-    m.obj[o, k.O_CURSOR] = i
-    inode.judge(m, o, sent, strange)
-    m.g[k.G_WRITTEN] += sent
-    return sent
+def _chunk(m: Mem) -> int:
+    """Pages of one file that are written before it is the next one's turn (writeback_chunk_size)."""
+    limit = domain(m, 0) * m.g[k.DIRTY_RATIO] // 100
+    return (min(INIT_BW // 2, limit // 8) // MIN_CHUNK + 1) * MIN_CHUNK
 
 
 @njit
@@ -183,5 +145,5 @@ def flush(m: Mem, everything: bool) -> int:
             busy = disk.busy_until(m, d, m.g[k.NOW])
             if busy > m.g[k.NOW] + AHEAD:
                 return busy - AHEAD // 2
-        if write_chunk(m, o, CHUNK) == 0:
+        if extents.write_chunk(m, o, _chunk(m)) == 0:
             return m.g[k.NOW] + 10_000_000

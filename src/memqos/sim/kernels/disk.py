@@ -38,10 +38,13 @@ def end(m: Mem, d: int, until: int) -> None:
         m.dev[d, k.D_HEAD + SERVED] += 1
         kind = m.q[row, k.Q_KIND]
         pages = m.q[row, k.Q_N]
+        back = m.q[row, k.Q_BACK]
         if kind >= k.Q_WRITE:
             m.dev[d, k.D_WQ] -= 1
             m.dev[d, k.D_WPAGES] -= pages
-        for i in range(m.q[row, k.Q_FIRST], m.q[row, k.Q_FIRST] + pages):
+        if back < 0:
+            continue
+        for i in range(m.q[row, k.Q_FIRST] - back, m.q[row, k.Q_FIRST] + pages):
             page = i
             if kind & k.Q_SWAP:
                 if not m.sw[i] & k.SW_USED:
@@ -224,5 +227,6 @@ def send(m: Mem, d: int, c: int, page: int, pages: int, kind: int, now: int) -> 
     m.q[row, k.Q_N] = pages
     m.q[row, k.Q_KIND] = kind
     m.q[row, k.Q_CG] = c
+    m.q[row, k.Q_BACK] = m.g[k.BACK]
     m.dev[d, k.D_AWAIT] += bytes_ns(m, d, ring, pages)
     m.dev[d, k.D_AWAIT_IO] += request_ns(m, d, ring)

@@ -32,8 +32,11 @@ def _release(m: Mem, until: int) -> None:
         page = m.held[0, k.H_PAGE]
         pages = m.held[0, k.H_N]
         kind = m.held[0, k.H_KIND]
+        back = m.g[k.BACK]
+        m.g[k.BACK] = m.held[0, k.H_BACK]
         throttle.drop_first(m)
         disk.send(m, d, c, page, pages, kind, min(time, m.g[k.NOW]))
+        m.g[k.BACK] = back
 
 
 @njit

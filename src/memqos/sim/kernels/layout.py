@@ -106,8 +106,9 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     LOOSE, NEAR, PCP_BATCH, PCP_HIGH, PCP_SCALES,
     G_PGROTATED,  # pages that the end of their write moved to the oldest end
     WORK_BEGUN,  # of WORK_REQUESTS those half of whose time is paid (`io.spend_out`)
-) = range(171)  # fmt: skip
-ISOLATED = WORK_BEGUN + 1  # up to 64 pages that reclaim has taken off their list
+    BACK,  # `Q_BACK` of what is sent next
+) = range(172)  # fmt: skip
+ISOLATED = BACK + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
 PLUG_ROWS = MEMCG_COUNTS + 3  # its requests, oldest first: first slot, pages, kind, cgroup
@@ -208,14 +209,13 @@ MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
 D_HEAD, D_TAIL = 28, 31  # of three queues: reads and writes that wait, requests that are served
 DEV_COLS = 34
 Q_CAP = 1 << 13
-Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG, Q_CAME, Q_BEGAN, Q_COLS = range(
-    8
-)  # it came, or is done; first page or slot
+# it came, or is done; first page or slot; pages before it whose write ends with it, or -1: with a later one
+Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG, Q_BACK, Q_CAME, Q_BEGAN, Q_COLS = range(9)
 Q_READ, Q_SWAPIN, Q_WRITE, Q_SWAPOUT = range(4)
 Q_SWAP = 1
 
 # m.held
-H_TIME, H_SEQ, H_DEV, H_CG, H_PAGE, H_N, H_KIND, H_COLS = range(8)
+H_TIME, H_SEQ, H_DEV, H_CG, H_PAGE, H_N, H_KIND, H_BACK, H_COLS = range(9)
 H_CAP = 1 << 14
 
 # m.pad: the words of up to so many pages as they were, then which of them are not looked at in passing

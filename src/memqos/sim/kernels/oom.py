@@ -114,11 +114,11 @@ def _await(m: Mem, over: int) -> bool:
 
 
 @njit
-def out_of_memory(m: Mem, over: int) -> bool:
-    """Kill in `over`'s subtree (0: the whole node); False when there is nobody to kill."""
+def out_of_memory(m: Mem, over: int, pages: int) -> bool:
+    """Kill in `over`'s subtree (0: the whole node) for so many pages; False when there is nobody to kill."""
     if over:
         counters.event(m, over, k.E_OOM)
-        if counters.margin(m, over) >= 1:
+        if counters.margin(m, over) >= pages:
             return True
         if m.g[k.DYING] and not m.g[k.PASSES_DYING] and _await(m, over):
             return True

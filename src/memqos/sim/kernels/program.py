@@ -6,7 +6,7 @@ A task's program is a row of `m.prog` per operation. What the program itself com
 
 from __future__ import annotations
 
-from memqos.sim.kernels import anon, buffered, dirty, footprint, free, io, mapped, oom, tables, transfers
+from memqos.sim.kernels import anon, buffered, extents, footprint, free, io, mapped, oom, tables, transfers
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -177,7 +177,7 @@ def step(m: Mem, t: int, end: int) -> int:
         next_op(m, t)
     elif op == k.OP_SYNC:
         o = m.prog[row, k.P_OBJ]
-        dirty.write_chunk(m, o, m.obj[o, k.O_PAGES])
+        extents.write_chunk(m, o, m.obj[o, k.O_PAGES])
         base = m.obj[o, k.O_BASE]
         m.g[k.DISK_WAIT] = io.written_at(m, m.obj[o, k.O_DEV], base, base + m.obj[o, k.O_PAGES])
         if m.g[k.DISK_WAIT] > m.g[k.NOW]:

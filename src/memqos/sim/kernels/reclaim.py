@@ -82,17 +82,29 @@ def _shrink_memcgs(m: Mem) -> None:
 
 
 @njit
+def _others_are_clean(m: Mem) -> bool:
+    """skip_throttle_noprogress: of the node's pages that reclaim may take half or less await their write."""
+    reclaimable = counters.tree_sum(m, 0, k.N_FILE)
+    if m.g[k.SW_FREE]:
+        reclaimable += counters.tree_sum(m, 0, k.N_ANON)
+    return m.g[k.KSWAPD_FAILURES] >= 16 or 2 * (m.g[k.NDIRTY] + m.g[k.NWB]) <= reclaimable
+
+
+@njit
 def _throttle(m: Mem) -> None:
     """Where reclaim meets only pages of files that it waits for already, it sleeps (shrink_node).
 
-    VMSCAN_THROTTLE_CONGESTED, for one jiffy after this and each further round. MGLRU counts such pages
-    as reworked for 7.2 only (`handle_reclaim_writeback`), and for limits only; kswapd does not sleep here.
+    VMSCAN_THROTTLE_CONGESTED, for one jiffy after this and each further round, unless the node has as many
+    clean pages, be they another cgroup's. MGLRU counts such pages as reworked for 7.2 only
+    (`handle_reclaim_writeback`), and for limits only; kswapd does not sleep here.
     """
     if m.g[k.SC_DIRTY] and m.g[k.SC_DIRTY] == m.g[k.SC_CONGESTED]:
         m.g[k.SC_THROTTLED] = 1
     if not m.g[k.SC_THROTTLED] or m.g[k.SC_KIND] == k.KSWAPD:
         return
     if m.g[k.MGLRU] and (not m.g[k.MGLRU_72] or m.g[k.SC_TARGET] == 0):
+        return
+    if _others_are_clean(m):
         return
     plug.flush(m)
     io.stall(m, m.g[k.NOW] + psi.JIFFY)
@@ -187,12 +199,13 @@ def _try_to_free(m: Mem) -> int:
 def memcg(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness: int) -> int:
     """try_to_free_mem_cgroup_pages: reclaim at least 32 pages below `target`; return how many.
 
-    When nothing could be freed because everything awaits its write, the caller sleeps until one
-    ends: a real kernel spends that time in its sixteen retries.
+    When nothing could be freed, because everything awaits its write, a kernel tries sixteen times more, and
+    the writes that end meanwhile save it. Where rounds of reclaim take no time of their own (`Costs.round`),
+    nor would the tries: the caller sleeps until a write ends.
     """
     begin(m, target, max(pages, 32), kind, may_swap, swappiness)
     freed = _try_to_free(m)
-    if freed == 0:
+    if freed == 0 and m.g[k.NS_ROUND] == 0:
         io.wait_write(m)
     return freed
 

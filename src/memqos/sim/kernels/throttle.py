@@ -68,6 +68,7 @@ def hold(m: Mem, time: int, d: int, c: int, page: int, pages: int, kind: int) ->
     m.held[i, k.H_PAGE] = page
     m.held[i, k.H_N] = pages
     m.held[i, k.H_KIND] = kind
+    m.held[i, k.H_BACK] = m.g[k.BACK]
     while i > 0 and _before(m, i, (i - 1) >> 1):
         _swap(m, i, (i - 1) >> 1)
         i = (i - 1) >> 1
@@ -125,7 +126,9 @@ def anew(m: Mem, c: int, now: int) -> None:
         kind = m.held[i, k.H_KIND]
         if counters.is_below(m, owner, c):
             time = passes_at(m, owner, d, kind >> 1, pages << 12, now, True)
+        m.g[k.BACK] = m.held[i, k.H_BACK]
         hold(m, time, d, owner, m.held[i, k.H_PAGE], pages, kind)
+    m.g[k.BACK] = 0
     for t in range(m.g[k.NTASK]):
         waits = m.task[t, k.T_STATE] == k.T_IO or m.task[t, k.T_STATE] == k.T_BOTH
         if waits and counters.is_below(m, m.task[t, k.T_CG], c):
