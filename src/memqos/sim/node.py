@@ -1,46 +1,32 @@
 """The simulated node behind the seam: what an agent or a policy sees of a `Machine`.
 
-`observe` reads the machine's counters into a `Snapshot`; `apply` writes one knob as the kernel would
-take it; `wait` lets virtual time pass. Whoever runs the scenario sets `on_events` to hear of exits
-and OOM kills as they happen, and `on_wait` to do something as time passes.
+`observe` reads the machine's counters into a `Snapshot`; `apply` writes one knob (`knobs`); `wait` lets
+virtual time pass. Whoever runs the scenario sets `on_events` to hear of exits and OOM kills as they happen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from msgspec import structs
 
-from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
-from memqos.model.plan import Bandwidth, Outcome, Reclaim, Value, Write
-from memqos.model.queue import KNOB as IO_QUEUE
-from memqos.model.snapshot import Cgroup, Counters, IoMax, Snapshot
+from memqos.errors import Busy, InvalidValue
+from memqos.model.plan import Outcome, Reclaim, Value, Write
+from memqos.model.snapshot import Cgroup, Counters, Snapshot
 from memqos.node import Wake
 from memqos.sim.facts import facts
 from memqos.sim.kernels import control
 from memqos.sim.kernels import layout as k
+from memqos.sim.knobs import Knobs, size_of
 from memqos.sim.machine import PAGE, SECOND, Machine
 from memqos.sim.orders import Orders
 from memqos.sim.pressed import LOOK_NS, Pressed
 from memqos.sim.queues import Queues
 from memqos.sim.stat import Look
-from memqos.units import UNLIMITED
 
-LIMITS = {
-    "memory.min": k.MIN,
-    "memory.low": k.LOW,
-    "memory.high": k.HIGH,
-    "memory.max": k.MAX,
-    "memory.swap.high": k.SWAP_HIGH,
-    "memory.swap.max": k.SWAP_MAX,
-}
 Event = tuple[int, int, int, int]
-
-
-def _size(pages: int) -> int:
-    return UNLIMITED if pages >= k.UNLIMITED_PAGES else int(pages) * PAGE
 
 
 class SimNode:
@@ -55,6 +41,7 @@ class SimNode:
         self._pressed = Pressed(machine)
         self.orders = Orders(machine)
         self._queues = Queues(machine, [Look(machine).device(d) for d in range(len(machine.spec.disks))])
+        self._knobs = Knobs(machine, self._queues)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -142,53 +129,23 @@ class SimNode:
             cgroup_events=Counters.of({"populated": int(look.populated(c)), "frozen": 0}),
             memory_current=int(row[c, k.USAGE]) * PAGE,
             memory_peak=int(row[c, k.PEAK]) * PAGE,
-            memory_min=_size(row[c, k.MIN]),
-            memory_low=_size(row[c, k.LOW]),
-            memory_high=_size(row[c, k.HIGH]),
-            memory_max=_size(row[c, k.MAX]),
+            memory_min=size_of(row[c, k.MIN]),
+            memory_low=size_of(row[c, k.LOW]),
+            memory_high=size_of(row[c, k.HIGH]),
+            memory_max=size_of(row[c, k.MAX]),
             memory_oom_group=bool(row[c, k.OOM_GROUP]),
             memory_events=look.memory_events(c),
             memory_events_local=look.memory_events(c, local=True),
             memory_swap_current=int(row[c, k.SWAP]) * PAGE,
-            memory_swap_high=_size(row[c, k.SWAP_HIGH]),
-            memory_swap_max=_size(row[c, k.SWAP_MAX]),
+            memory_swap_high=size_of(row[c, k.SWAP_HIGH]),
+            memory_swap_max=size_of(row[c, k.SWAP_MAX]),
             memory_swap_events=look.swap_events(c),
             io_max=look.io_max(c),
         )
 
     def apply(self, write: Write) -> Value | None:
         """Write one knob; see `Node.apply`."""
-        knob, path, value = write.knob, write.cgroup, write.value
-        place = {"cgroup": path, "knob": knob}
-        if knob == IO_QUEUE and not path and isinstance(value, Mapping):
-            return self._queues.apply(value)
-        known = knob in LIMITS or knob in ("memory.reclaim", "memory.oom.group", "io.max", "cpu.max")
-        if not known:
-            raise KnobMissing("no such knob", **place)
-        _check(knob, value, place)
-        if path and any(part in ("", ".", "..") for part in path.split("/")):
-            raise InvalidValue("is not a path below the cgroup root", **place)
-        if path not in self.machine.paths:
-            raise CgroupGone("no such cgroup", **place)
-        if write.inode and write.inode != self.machine.inodes[path]:
-            raise CgroupGone("another cgroup was born under this path", **place)
-        if not path and knob != "memory.reclaim":
-            raise KnobMissing("the root has no such file", **place)
-        c = self.machine.paths[path]
-        row = self.machine.m.cg
-        if isinstance(value, Reclaim):
-            self._reclaim(path, value, place)
-            return None
-        if knob == "memory.oom.group":
-            row[c, k.OOM_GROUP] = int(value is True)
-            return bool(row[c, k.OOM_GROUP])
-        if isinstance(value, Mapping):
-            return self._io_max(c, cast("Mapping[str, IoMax]", value), place)
-        if isinstance(value, Bandwidth):
-            self.machine.set_bandwidth(path, value)
-            return value
-        self.machine.set_limit(path, LIMITS[knob], value)
-        return _size(self.machine.m.cg[c, LIMITS[knob]])
+        return self._knobs.apply(write)
 
     def begin(self, order: Write) -> None:
         """Start an order; see `Node.begin`."""
@@ -212,44 +169,8 @@ class SimNode:
         """See `Node.ended`."""
         return self.orders.ended()
 
-    def _reclaim(self, path: str, order: Reclaim, place: dict[str, str]) -> None:
-        swappiness = -1 if order.swappiness is None else order.swappiness
-        if swappiness > self.machine.profile.reclaim_swappiness_max:
-            raise InvalidValue(f"this kernel does not take swappiness={swappiness}", **place)
-        if not self.machine.reclaim(path, order.size, swappiness):
-            raise Busy("fewer bytes were reclaimed than asked for (EAGAIN)", **place)
-
-    def _io_max(self, c: int, value: Mapping[str, IoMax], place: dict[str, str]) -> Value:
-        numbers = {Look(self.machine).device(d): d for d in self.machine.disk_numbers.values()}
-        for device in value:
-            if device not in numbers:
-                raise InvalidValue(f"there is no disk {device}", **place)
-        row: Any = self.machine.m.cg
-        row[c, k.IOMAX : k.IOMAX + 4 * k.MAX_DEVICES] = 0
-        for device, limit in value.items():
-            limits = (limit.rbps, limit.wbps, limit.riops, limit.wiops)
-            first = k.IOMAX + 4 * numbers[device]
-            row[c, first : first + 4] = [0 if n >= UNLIMITED else n for n in limits]
-        self.machine.order(control.IO_MAX, c)
-        return Look(self.machine).io_max(c)
-
     def drop_caches(self) -> None:
         """`echo 1 > /proc/sys/vm/drop_caches` after a sync."""
         while (left := self.machine.order(control.SYNC) - self.machine.now) > 0:
             self.wait(left / SECOND)
         self.machine.drop_caches()
-
-
-def _check(knob: str, value: Any, place: dict[str, str]) -> None:
-    if knob == "memory.reclaim":
-        fits = isinstance(value, Reclaim) and value.size >= 0
-    elif knob == "memory.oom.group":
-        fits = isinstance(value, bool)
-    elif knob == "cpu.max":
-        fits = isinstance(value, Bandwidth) and value.quota >= 1000 <= value.period <= 1_000_000
-    elif knob == "io.max":
-        fits = isinstance(value, Mapping) and all(isinstance(limit, IoMax) for limit in value.values())
-    else:
-        fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    if not fits:
-        raise InvalidValue(f"{value!r} is not a value it takes", **place)
