@@ -21,8 +21,7 @@ from numba.core.typing import templates
 from numba.extending import intrinsic, register_model
 
 from memqos.sim.kernels.jit import config
-from memqos.sim.kernels.layout import COLUMNS
-from memqos.sim.kernels.mem import Mem, Row
+from memqos.sim.kernels.mem import COLUMNS, Mem, Row
 
 _types: Any = cast(Any, numba).types
 _helpers: Any = cgutils

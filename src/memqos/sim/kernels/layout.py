@@ -12,10 +12,14 @@ is in memory or not, so nothing is ever looked up by hash. Its 64-bit word `m.w[
 `m.aux[page]` is the swap slot + 1 of an anonymous page, the page's place in a large folio (`folios`), or of
 any other page of a file who has mapped it (`tables.mapped_by`). That
 is 12 bytes a page and about 5 more for the list entry of a resident one. Everything else is small: `m.g`
-scalars of the whole node, one row per cgroup, task, object, disk.
+scalars of the whole node, one row per cgroup, task, object, disk. What is known of tasks and of disks is in
+files of its own, and named through this one all the same.
 """
 
 from __future__ import annotations
+
+from memqos.sim.kernels.layout_disks import *  # noqa: F403
+from memqos.sim.kernels.layout_tasks import *  # noqa: F403
 
 # the page word
 POS = (1 << 32) - 1  # of a shadow
@@ -156,16 +160,6 @@ IOSLICE = 216  # 5 per device for reads, then for writes (`slices`)
 PSI_POLL = 256  # memory some to io full as triggers see them: total ns
 CG_COLS = 260
 
-# m.ps: tasks by state (enum psi_task_count), since when, times by pressure state, what was collected
-S_RUN, S_ONCPU, S_IO, S_MEM, S_MEMRUN, S_LAST = range(6)
-S_TIME, S_AVGS, S_POLL = 6, 13, 20  # as PSI, then non-idle
-S_NONIDLE = 6
-PS_COLS = 28
-
-# m.tr
-R_TIME, R_CG, R_CPU, R_OLD, R_NEW = range(5)
-TR_COLS, TR_CAP = 5, 1 << 12
-
 # m.xa
 X_OWNER, X_NEXT, X_PREV, XA_COLS = range(4)
 # m.xn: pages (nodes, in an upper one), shadows in the high byte
@@ -194,30 +188,6 @@ O_MMAP_MISS = O_RA_HITS  # of a mapping: f_ra.mmap_miss
 O_TRIED = O_RA_PREV
 MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
 
-# m.dev, bytes and nanoseconds
-(
-    D_RBPS, D_WBPS, D_RIOPS, D_WIOPS, D_RLAT, D_WLAT, D_SPREAD, D_BURST, D_RBYTES, D_WBYTES, D_RIOS, D_WIOS,
-    D_BUSY,
-    D_FREE_AT, D_FREE_IO, D_LAST_DONE, D_TURN,  # when the budgets of bytes and of requests are there again
-    D_AWAIT, D_AWAIT_IO, D_WQ, D_WPAGES,  # of them, what waiting requests will take; writes not done yet
-    D_WRITING, D_WROTE,  # since when writes came one after another, when the last one came
-    # pages on their way to swap, writes its scheduler takes at a time (0: no bound), pages of one request
-    D_UNDER_WAY, D_DEPTH, D_MOST,
-    # when the disk began its last request; whether a read came before (`late`)
-    D_BEGUN, D_LATE,
-) = range(28)  # fmt: skip
-D_HEAD, D_TAIL = 28, 31  # of three queues: reads and writes that wait, requests that are served
-DEV_COLS = 34
-Q_CAP = 1 << 13
-# it came, or is done; first page or slot; pages before it whose write ends with it, or -1: with a later one
-Q_TIME, Q_FIRST, Q_N, Q_KIND, Q_CG, Q_BACK, Q_CAME, Q_BEGAN, Q_COLS = range(9)
-Q_READ, Q_SWAPIN, Q_WRITE, Q_SWAPOUT = range(4)
-Q_SWAP = 1
-
-# m.held
-H_TIME, H_SEQ, H_DEV, H_CG, H_PAGE, H_N, H_KIND, H_BACK, H_COLS = range(9)
-H_CAP = 1 << 14
-
 # m.pad: the words of up to so many pages as they were, then which of them are not looked at in passing
 PAD, PAD_SIZE = 64, 128
 
@@ -225,43 +195,3 @@ PAD, PAD_SIZE = 64, 128
 # + 1; then pages to be activated, as many as it says first
 LB_ROW, LB_STOCK, LB_LAST, LB_ACTIVATE = 82, 32, 47, 48
 LB_LOOSE, LB_FACTOR = 80, 81  # free pages with it, and how much it has come to take at a time (`pcp`)
-
-# m.ev: time, kind, task, cgroup
-EV_CAP, EV_COLS = 1 << 12, 4
-EV_OOM_KILL, EV_EXIT, EV_OOM, EV_MARK = range(4)
-
-# m.task
-(
-    T_STATE, T_KIND, T_CG, T_ADJ, T_WAKE, T_PC, T_I, T_ROUND, T_RA_START, T_RA_SIZE, T_RA_ASYNC, T_PREV,
-    T_EXIT, T_KILLED, T_USER, T_SYS, T_IOWAIT, T_STALL, T_STARTED, T_ENDED, T_RNG, T_DIRTIED,
-    T_OVER, T_STEP, T_READY, T_K, T_ACCESSES, T_CPU, T_POSTED,
-    # its own memory: object + 1, kernel pages, pages it works with, where they lie, how far it is with them
-    T_OWN, T_KERNEL, T_HOT, T_HOT_STRIDE, T_HOT_I,
-    T_RA_ORDER,  # of the folios its last read-ahead made
-    T_RAN,  # it was switched to since its page tables were last walked (mm->lru_gen.bitmap)
-    T_WALK,  # whether they are walked: `tables`
-    T_CALL,  # where its last read call ended (prev_pos), in pages
-) = range(38)  # fmt: skip
-TASK_COLS = 38
-T_RUN, T_IO, T_MEM, T_BOTH, T_SLEEP, T_HOLD, T_DEAD = range(7)
-ON_CPU, ON_CPU_STALLED = 7, 8  # of a task in T_RUN while it has its turn: pressure tells them apart
-PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)
-
-# m.prog: operation and its numbers
-(
-    OP_EXIT, OP_READ, OP_WRITE, OP_TOUCH, OP_REQUESTS, OP_SLEEP, OP_FREE, OP_LOOP, OP_HOLD, OP_MARK, OP_SYNC,
-    OP_BEGIN,
-) = range(12)  # fmt: skip
-(
-    P_OP, P_OBJ, P_FIRST, P_COUNT, P_CHUNK, P_NS, P_PATTERN, P_A, P_B, P_WRITE, P_INTERVAL, P_LAT, P_START,
-    P_END, P_FILE, P_FCOUNT, P_FA, P_PACE, P_WRAP, P_RA, P_MAP,
-) = range(21)  # fmt: skip
-PROG_COLS = 21
-SEQUENTIAL, TRACE, SPREAD = range(3)
-
-COLUMNS = {
-    "cg": CG_COLS, "ch": CH_COLS, "ls": LS_COLS, "xa": XA_COLS, "blk": BLK_COLS, "obj": OBJ_COLS,
-    "task": TASK_COLS, "prog": PROG_COLS, "dev": DEV_COLS, "q": Q_COLS, "held": H_COLS, "ps": PS_COLS,
-    "tr": TR_COLS, "ev": EV_COLS,
-}  # fmt: skip
-"""Of the tables of `Mem`; its other fields are rows."""

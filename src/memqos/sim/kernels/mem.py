@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from memqos.sim.kernels import layout as k
+
 
 class Row(Protocol):
     """A one-dimensional array of integers."""
@@ -48,3 +50,11 @@ class Mem(NamedTuple):
     lat: Row  # int64: latencies of requests, nanoseconds
     pad: Row  # int64: scratch of a loop over `tab` (`reading`)
     lb: Row  # int64: what each CPU has at hand (`lru_batch`, `stock`)
+
+
+COLUMNS = {
+    "cg": k.CG_COLS, "ch": k.CH_COLS, "ls": k.LS_COLS, "xa": k.XA_COLS, "blk": k.BLK_COLS,
+    "obj": k.OBJ_COLS, "task": k.TASK_COLS, "prog": k.PROG_COLS, "dev": k.DEV_COLS, "q": k.Q_COLS,
+    "held": k.H_COLS, "ps": k.PS_COLS, "tr": k.TR_COLS, "ev": k.EV_COLS,
+}  # fmt: skip
+"""Of the tables of `Mem`; its other fields are rows."""
