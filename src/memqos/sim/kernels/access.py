@@ -12,29 +12,38 @@ from memqos.sim.kernels.mem import Mem
 
 
 @inlined
+def moves(m: Mem, word: int) -> bool:
+    """Whether an access moves a resident page to the active list."""
+    return not m.g[k.MGLRU] and word & (k.REF | k.LIST_MASK) == k.REF | k.INACTIVE_FILE << k.LIST_SHIFT
+
+
+@inlined
+def marked(m: Mem, word: int) -> int:
+    """The word of a resident page after an access that does not move it."""
+    rework = m.g[k.MGLRU_72]
+    if not word & k.REF:
+        return (word & ~k.REFS_MASK if rework else word) | k.REF
+    if not m.g[k.MGLRU]:
+        return word
+    if not rework and not word & k.WS:
+        return word | k.WS
+    if word & k.REFS_MASK != k.REFS_MASK:
+        return word + (1 << k.REFS_SHIFT)
+    return word | k.WS
+
+
+@inlined
 def accessed(m: Mem, page: int) -> None:
     """folio_mark_accessed, once per folio and read."""
     page = folios.head_of(m, page)
     word = m.w[page]
-    if m.g[k.MGLRU]:
-        if not word & k.REF:
-            m.w[page] = (word & ~k.REFS_MASK if m.g[k.MGLRU_72] else word) | k.REF
-        elif m.g[k.MGLRU_72]:
-            if word & k.REFS_MASK != k.REFS_MASK:
-                m.w[page] = word + (1 << k.REFS_SHIFT)
-            else:
-                m.w[page] = word | k.WS
-        elif not word & k.WS:
-            m.w[page] = word | k.WS
-        elif word & k.REFS_MASK != k.REFS_MASK:
-            m.w[page] = word + (1 << k.REFS_SHIFT)
-    elif not word & k.REF:
-        m.w[page] = word | k.REF
-    elif (word & k.LIST_MASK) >> k.LIST_SHIFT == k.INACTIVE_FILE:
-        c = (word & k.CG_MASK) >> k.CG_SHIFT
-        lists.remove(m, page)
-        m.w[page] = word & ~k.REF
-        lists.add(m, page, k.ACTIVE_FILE)
-        pages = folios.pages_of(m, page)
-        workingset.age(m, c, pages)
-        m.cg[c, k.PGACTIVATE] += pages
+    if not moves(m, word):
+        m.w[page] = marked(m, word)
+        return
+    c = (word & k.CG_MASK) >> k.CG_SHIFT
+    lists.remove(m, page)
+    m.w[page] = word & ~k.REF
+    lists.add(m, page, k.ACTIVE_FILE)
+    pages = folios.pages_of(m, page)
+    workingset.age(m, c, pages)
+    m.cg[c, k.PGACTIVATE] += pages

@@ -188,8 +188,10 @@ O_MMAP_MISS = O_RA_HITS  # of a mapping: f_ra.mmap_miss
 O_TRIED = O_RA_PREV
 MAPPED_HIT, NEW_HIT, FAULTED_HIT = range(3)  # g[READ_AROUND_HITS]
 
-# m.pad: the words of up to so many pages as they were, then which of them are not looked at in passing
-PAD, PAD_SIZE = 64, 128
+# m.pad: the words of up to so many pages as they were, then which of them are not looked at in passing; from
+# PAD_READ on what a read makes of a word in each state of the bits from LIST_SHIFT on (`passing`)
+PAD, PAD_READ, PAD_STATES = 64, 128, 512
+PAD_SIZE = PAD_READ + PAD_STATES
 
 # m.lb, by CPU: pages on their way to the lists, their number first; stocks of cgroups; task that ran last
 # + 1; then pages to be activated, as many as it says first

@@ -24,6 +24,8 @@ def reads(m: Mem, c: int, o: int, i: int, end: int, hits: bool) -> int:
     `hits` is a guess that most pages are in memory: it changes how fast this is, not what it does.
     """
     if m.g[k.MGLRU]:
+        if hits:
+            return stream_generations.reads_that_hit(m, c, o, i, end)
         return stream_generations.reads(m, c, o, i, end)
     if hits:
         return stream_lists.reads_that_hit(m, c, o, i, end)

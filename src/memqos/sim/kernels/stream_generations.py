@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from memqos.sim.kernels import layout as k
-from memqos.sim.kernels import lease, lists, nodes, placement, reading, runs, workingset
+from memqos.sim.kernels import lease, lists, nodes, passing, placement, reading, runs, workingset
+from memqos.sim.kernels.access import marked
 from memqos.sim.kernels.cells import prefetch
 from memqos.sim.kernels.jit import apart, inlined
 from memqos.sim.kernels.mem import Mem
-from memqos.sim.kernels.reading import FULL, GO, OTHER, ROOM
+from memqos.sim.kernels.reading import EVICTOR, FULL, GO, OTHER, ROOM
 
 KEY = k.SHADOW | k.CG_MASK | k.POS | k.WS
 STATE = k.RES | k.REF | k.REFS_MASK | k.WS
-
-
-@inlined
-def touched(word: int, rework: bool) -> int:
-    """folio_mark_accessed under MGLRU: the page's new word."""
-    if not word & k.REF:
-        return (word & ~k.REFS_MASK if rework else word) | k.REF
-    if rework:
-        return word + (1 << k.REFS_SHIFT) if word & k.REFS_MASK != k.REFS_MASK else word | k.WS
-    if not word & k.WS:
-        return word | k.WS
-    return word + (1 << k.REFS_SHIFT) if word & k.REFS_MASK != k.REFS_MASK else word
 
 
 @inlined
@@ -32,15 +21,16 @@ def _marks(m: Mem, c: int, shadow: int, pages: int, rework: bool) -> int:
     return flags & k.WS if rework else flags
 
 
-@apart
-def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
-    """As `stream.reads`."""
+@inlined
+def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
+    """As `stream.reads`; `dense` (known where this is inlined): one by one, as suits many misses."""
     base = m.obj[o, k.O_BASE]
     rework = m.g[k.MGLRU_72] != 0
     counted = nodes.levels_of(m, base) != 0
     mine = c << k.CG_SHIFT
     total = 0
     hand = 0
+    span = reading.FIRST_BLOCK
     while i < end:
         # what `c` may take, and where it adds
         limit = lease.room(m, c) + hand
@@ -70,7 +60,7 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 if word & k.RES:
                     if not runs.alike(m, page, word, STATE):
                         break
-                    runs.change(m, page, touched(word, rework) - word)
+                    runs.change(m, page, marked(m, word) - word)
                 else:
                     some = min(runs.PAGES, bound - at)
                     if some == 0:
@@ -103,14 +93,25 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                 page = base + m.tab[i]
             block = reading.block_end(m, i, end)
             far = reading.reach(m, block)
-            while i < block:
+            start = i
+            if dense:
+                ahead, n = block, block - i
+            else:
+                block = min(block, i + span)
+                room = min(bound - at, stop2 - at2) if two else bound - at
+                ahead, n = passing.touch(m, base, i, block, far, room)
+                i = ahead
+            for place in range(n):
+                if dense:
+                    i = start + place
+                    prefetch(m.w, base + m.tab[i + far])
+                else:
+                    i = m.pad[k.PAD + place]
                 page = base + m.tab[i]
                 word = m.w[page]
-                prefetch(m.w, base + m.tab[i + far])
                 if word & k.RES:
                     if word & STATE != STATE:  # else the line stays clean
-                        m.w[page] = touched(word, rework)
-                    i += 1
+                        m.w[page] = marked(m, word)
                     continue
                 if at == bound:
                     why = FULL if at == stop else ROOM
@@ -150,9 +151,15 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
                     m.pool[at] = page
                     m.w[page] = fresh | marks | at
                     at += 1
-                i += 1
-            if why != GO:
-                break
+            if why == GO:
+                i = ahead
+                span = min(2 * span, reading.BLOCK)
+                continue
+            if not dense:
+                passing.undo(m, base, start, i + 1, ahead)
+                if why >= EVICTOR:
+                    span = reading.FIRST_BLOCK
+            break
         # all that was counted
         added = at - first + at2 - first2
         lists.set_head(m, lid, at)
@@ -181,3 +188,15 @@ def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
     m.g[k.R0] = total
     m.g[k.R1] = hand
     return i
+
+
+@apart
+def reads(m: Mem, c: int, o: int, i: int, end: int) -> int:
+    """As `stream.reads`, for reads that mostly miss."""
+    return _reads(m, c, o, i, end, True)
+
+
+@apart
+def reads_that_hit(m: Mem, c: int, o: int, i: int, end: int) -> int:
+    """As `stream.reads`, for reads that mostly hit."""
+    return _reads(m, c, o, i, end, False)

@@ -7,7 +7,7 @@ once: no disk, no other task, no pressure. kswapd works when it is woken. mm/fil
 
 from __future__ import annotations
 
-from memqos.sim.kernels import charge, kswapd, reading, stock, stream
+from memqos.sim.kernels import charge, kswapd, passing, reading, stock, stream
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.cells import prefetch
@@ -71,6 +71,7 @@ def traces(m: Mem, count: int, turn: int) -> int:
     those of its last turn, a guess at the next.
     """
     m.g[k.NTAB] = m.lat[COLUMNS * count - 3]
+    passing.learn(m)
     going = True
     while going:
         going = False
