@@ -29,19 +29,14 @@ from memqos.errors import InputError, PolicyError, QuantityError
 from memqos.kubelet.config import KubeletConfig
 from memqos.kubelet.configfile import config_from_dict
 from memqos.policy.settings import API_VERSION, KIND, Settings
-from memqos.units import parse_bytes
+from memqos.units import format_bytes, parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic import BaseModel, ConfigDict
 
-_SIZE_SCHEMA: Final = {
-    "anyOf": [
-        {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": r"^[0-9.]+([kMGTPE]|[KMGTPE]i)?$"},
-    ]
-}
+_SIZE_SCHEMA: Final = {"type": "string", "pattern": r"^[0-9.]+([kMGTPE]|[KMGTPE]i)?$"}
 
 
 def load_policy(path: Path) -> Settings:
@@ -148,8 +143,11 @@ def _kind(hint: Any, about: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     if dataclasses.is_dataclass(hint):
         return _model(hint), {}  # type: ignore[arg-type]
     if about["unit"] == "bytes":
-        options = _SIZE_SCHEMA["anyOf"] + ([{"type": "null"}] if type(None) in get_args(hint) else [])
-        return Annotated[hint, BeforeValidator(_size), WithJsonSchema({"anyOf": options})], {}
+        least = int(about["least"] or 0)
+        options: list[dict[str, Any]] = [{"type": "integer", "minimum": least}, _SIZE_SCHEMA]
+        options += [{"type": "null"}] if type(None) in get_args(hint) else []
+        size = BeforeValidator(partial(_size, least))
+        return Annotated[hint, size, WithJsonSchema({"anyOf": options})], {}
     if get_origin(hint) is Literal:
         return Annotated[hint, BeforeValidator(partial(_word, get_args(hint)))], {}
     if get_origin(hint) is tuple:
@@ -168,13 +166,16 @@ def _word(words: tuple[str, ...], value: object) -> object:
     return "0" if value == 0 and "0" in words else value
 
 
-def _size(value: object) -> object:
+def _size(least: int, value: object) -> object:
     if value is None or isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return value
     try:
-        return parse_bytes(value)  # type: ignore[arg-type]
+        size = parse_bytes(value)  # type: ignore[arg-type]
     except QuantityError as error:
         raise ValueError(error.problem) from None
+    if size < least:
+        raise ValueError(f"{value!r} is less than {format_bytes(least)}")
+    return size
 
 
 def _build(settings: Any, checked: Any) -> Any:

@@ -74,6 +74,11 @@ def test_a_kubelets_configuration_is_read_as_the_kubelet_spells_it() -> None:
             "spec.swap.maximumPerPod: '1e30Gi' is not a quantity; write a size",
         ),
         ("{swap: {budget: -1}}", "spec.swap.budget: -1 is negative; write a size such as 512Mi"),
+        (
+            "{io: {disks: [{name: vda, bytesPerSecond: 0}]}}",
+            "spec.io.disks[0].bytesPerSecond: 0 is less than 4 KiB; write a size such as 512Mi",
+        ),
+        ("{io: {floorBytes: 1Ki}}", "spec.io.floorBytes: '1Ki' is less than 4 KiB; write a size"),
         ("{swap: {reserve: null}}", "spec.swap.reserve: null is not right"),
         ("{swap: {reserve: yes}}", "spec.swap.reserve: true is not right"),
         (
