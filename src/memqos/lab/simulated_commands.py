@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from memqos.errors import ExperimentError, InputError
 from memqos.lab.experiment import WORKLOADS, Experiment, Play
-from memqos.lab.manifests import commands_of, manifests_of
+from memqos.lab.manifests import manifests_of
 from memqos.lab.variant import name_of
 from memqos.lab.yamllines import placed
 from memqos.sim.commands import files_read, understand, written
@@ -24,16 +24,33 @@ _DATA: Final = "/data/"
 def workloads_of(experiment: Experiment, variant: Play) -> dict[str, Workload]:
     """Read the workload files that the variant's commands name; raises `ExperimentError`."""
     found = {}
-    for argv in commands_of(variant):
+    for place, argv in _commands(experiment, variant):
         if len(argv) == 3 and argv[0].rpartition("/")[2] == "memqos" and argv[1] == "workload":
-            found[argv[2]] = _workload(experiment, variant, argv[2])
+            found[argv[2]] = _workload(experiment, variant, argv[2], place)
     return found
 
 
-def _workload(experiment: Experiment, variant: Play, path: str) -> Workload:
+def _commands(experiment: Experiment, variant: Play) -> Iterator[tuple[str, list[str]]]:
+    """Yield the command lines of a variant, each with its path in the document."""
+    for pod in manifests_of(variant).pods:
+        for container in pod.all_containers:
+            yield _command_of(experiment, pod.name, container.name), [*container.command, *container.args]
+    for index, step in enumerate(variant.timeline):
+        if step.exec is not None:
+            yield f"timeline[{index}].exec.command", list(step.exec.command)
+
+
+def _workload(experiment: Experiment, variant: Play, path: str, place: str) -> Workload:
     """Read a workload file, or one of the experiment's own."""
     home, _, name = path.rpartition("/")
     if home != WORKLOADS:
+        if not Path(path).is_file():
+            raise ExperimentError(
+                f"there is no workload file {path!r}",
+                source=experiment.place(f"$.{place}"),
+                field=place,
+                remedy="${here}/NAME is one beside this file, ${workloads}/NAME one of its own workloads",
+            )
         try:
             return load_workload(Path(path))
         except ExperimentError as error:
@@ -62,16 +79,10 @@ def check_commands(experiment: Experiment, variant: Play) -> None:
                 field=f"pods[{index}].spec.volumes",
                 remedy="let the pod allocate memory, or use a file on the disk data",
             )
-    jobs = []
-    for pod in manifests_of(variant).pods:
-        for container in pod.all_containers:
-            argv = [*container.command, *container.args]
-            place = _command_of(experiment, pod.name, container.name)
-            jobs.append((place, _understood(experiment, argv, workloads, place)))
-    for index, step in enumerate(variant.timeline):
-        if step.exec is not None:
-            place = f"timeline[{index}].exec.command"
-            jobs.append((place, _understood(experiment, step.exec.command, workloads, place)))
+    jobs = [
+        (place, _understood(experiment, argv, workloads, place))
+        for place, argv in _commands(experiment, variant)
+    ]
     _check_files(experiment, variant, jobs)
 
 

@@ -498,6 +498,16 @@ def test_an_experiment_brings_its_own_workloads(tmp_path: Path) -> None:
         check_commands(bad, play(bad, "run"))
 
 
+@pytest.mark.parametrize("path", ["none.yaml", "", "/"])
+def test_a_workload_file_that_is_not_there_is_told_where_it_is_named(tmp_path: Path, path: str) -> None:
+    wanted = experiment(tmp_path, [pod("service", "memqos", "workload", path)], {"start": "service"})
+    with pytest.raises(ExperimentError, match="there is no workload file") as caught:
+        check_commands(wanted, play(wanted, "run"))
+    assert caught.value.field == "pods[0].spec.containers[0].command"
+    assert caught.value.source.startswith(wanted.source + ":")
+    assert "${here}/NAME" in caught.value.remedy
+
+
 def test_a_pod_ends_as_its_own_container_does_and_not_as_its_sidecar(tmp_path: Path) -> None:
     """The sidecar is told to end by SIGTERM once the pod's own container is done."""
     sidecar = {"name": "side", "command": ["sleep", "infinity"], "restartPolicy": "Always"}
