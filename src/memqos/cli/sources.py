@@ -55,11 +55,12 @@ class PodSource:
 
     def _of_manifests(self) -> tuple[Pod, ...]:
         """Read the pods of the manifests, and tell of workloads among them that are no pods."""
+        from memqos.cluster.fields import shown
         from memqos.cluster.manifest import load_manifests
 
         found = load_manifests(self.manifests)
         if not found.pods:
-            kinds = sorted({each.kind for each in found.others})
+            kinds = sorted({each.kind if each.kind.isalnum() else shown(each.kind) for each in found.others})
             held = f", only {', '.join(kinds)}" if kinds else ""
             raise InputError(
                 f"there is no Pod{held}",

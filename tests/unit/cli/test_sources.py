@@ -27,6 +27,13 @@ def test_manifests_without_a_pod_are_an_error_that_says_what_they_hold(run, mani
     assert f"{manifest}: there is no Pod, only Deployment; write manifests of kind Pod" in err
 
 
+def test_a_kind_of_several_lines_stays_one_sentence(run, manifest: Path) -> None:
+    manifest.write_text('apiVersion: v1\nkind: "one\\ntwo"\n')
+    _, _, err = run("plan", "--pods", manifest, "--node-memory", "1Gi")
+    assert err.count("\n") == 1
+    assert 'there is no Pod, only "one\\ntwo";' in err
+
+
 def test_a_list_of_another_node_is_told_once(
     tree: Path, kubelet_pods: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
