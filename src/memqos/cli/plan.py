@@ -101,7 +101,7 @@ def command(
 
 def _writes(plan: Plan, real: Snapshot, *, everything: bool) -> list[dict[str, Any]]:
     """Return the writes with their raw values, for JSON; `everything`: those that hold already, too."""
-    from memqos.report.plan import held
+    from memqos.report.plan import held, is_held
 
     return [
         {
@@ -113,7 +113,7 @@ def _writes(plan: Plan, real: Snapshot, *, everything: bool) -> list[dict[str, A
             "policy": write.policy,
         }
         for write in plan.writes
-        if everything or held(real, write) != write.value
+        if everything or not is_held(real, write)
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from memqos.agent.order import as_kept
+from memqos.agent.original import holds
 from memqos.model.knobtext import knob_text
 from memqos.model.plan import Outcome, Plan, Value, Write
 from memqos.model.pods import PlacedPod
@@ -14,6 +16,12 @@ from memqos.report.table import Column, Table, table
 def held(snapshot: Snapshot, write: Write) -> Value | None:
     """Return what the knob of a write holds now; `None` where there is no such cgroup or knob."""
     return getattr(snapshot.cgroups.get(write.cgroup), write.knob.replace(".", "_"), None)
+
+
+def is_held(snapshot: Snapshot, write: Write) -> bool:
+    """Whether the knob holds what is asked for already, as the kernel keeps it: in whole pages."""
+    now = held(snapshot, write)
+    return now is not None and holds(now, as_kept(write, snapshot.node.page_size))
 
 
 def owners(pods: Iterable[PlacedPod]) -> dict[str, str]:
@@ -36,9 +44,9 @@ def plan_table(
     names = owners(pods)
     rows = []
     for write in sorted(plan.writes, key=lambda write: (names.get(write.cgroup, ""), write.target)):
-        now = held(snapshot, write)
-        if changes_only and now == write.value:
+        if changes_only and is_held(snapshot, write):
             continue
+        now = held(snapshot, write)
         name = names.get(write.cgroup, write.cgroup or "/")
         rows.append(
             (name, write.knob, knob_text(write.knob, now), knob_text(write.knob, write.value), write.why)
