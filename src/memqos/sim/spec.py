@@ -92,8 +92,9 @@ class Costs:
     From the field study: a resident page's read costs 0.52 µs of system time (0.544 s for 4 GiB: the copy
     and an eighth of a system call), a page that must be reclaimed for and read anew 1.72 µs more.
     A page sent to swap costs its mappings, the TLB, a slot and a bio. `round` is what a round of reclaim at
-    one priority takes besides its pages, `request` what it takes to send a request to a disk and to hear of
-    its end; where they are 0 the costs of pages include them.
+    one priority takes besides its pages, for each cgroup it comes to where it is the whole node's; `request`
+    what it takes to send a request to a disk and to hear of its end. Where they are 0 the costs of pages
+    include them.
     `exit` is how long the memory of a process that is killed for its cgroup's limit is held still; 0: it is
     free at once.
     `program` is how many times slower programs themselves are than where their own times were measured.

@@ -59,6 +59,7 @@ def _walk(m: Mem) -> bool:
     scan_count.prepare(m, 0)
     while at >= 0:
         reclaim.shrink_one(m, at)
+        m.g[k.WORK_ROUNDS] += 1
         io.spend(m)
         at = counters.next_in(m, 0, at)
         m.g[k.KSWAPD_AT] = at

@@ -68,6 +68,7 @@ def walk(m: Mem, resumed: int) -> int:
             continue
         before = m.g[k.KSWAPD_LOOKED]
         op = _shrink_ranked(m, c)
+        m.g[k.WORK_ROUNDS] += 1
         if kswapd:
             io.spend(m)
             if m.g[k.KSWAPD_LOOKED] != before and m.g[k.KSWAPD_LOOKED]:

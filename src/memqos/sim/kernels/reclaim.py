@@ -73,6 +73,7 @@ def _shrink_memcgs(m: Mem) -> None:
     c = _next_shared(m, target, True) if shared else target
     while c >= 0:
         shrink_one(m, c)
+        m.g[k.WORK_ROUNDS] += 1 if target == 0 else 0
         if shared:
             if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]:
                 break
@@ -122,7 +123,7 @@ def _shrink_node(m: Mem) -> None:
     else:
         scan_count.prepare(m, m.g[k.SC_TARGET])
         _shrink_memcgs(m)
-    m.g[k.WORK_ROUNDS] += 1
+    m.g[k.WORK_ROUNDS] += 1 if m.g[k.SC_TARGET] else 0
     io.spend(m)
     _throttle(m)
 
