@@ -15,6 +15,7 @@ import msgspec
 
 from memqos.agent.devices import Each, after_write, bring_back
 from memqos.model.plan import Value, Write, unset
+from memqos.model.queue import KNOB as QUEUE
 from memqos.model.snapshot import IoMax
 
 SIGNATURE: Final = "memqos"
@@ -91,7 +92,11 @@ def brings_back(original: Original, found: Value | None) -> Value | None:
     """Return what brings a knob back that holds `found`; `None` when somebody else has it by now."""
     if isinstance(original.value, dict) and isinstance(found, Mapping):
         none = unset(original.knob)
-        return bring_back(original.by_device, original.ours_by_device, found, none) or None
+        back = bring_back(original.by_device, original.ours_by_device, found, none)
+        if not back or original.knob == QUEUE:
+            return back or None
+        # such a file is written as a whole: a device that is left out would lose what others set
+        return {**{device: each for device, each in found.items() if device not in back}, **back}
     ours = found is None or any(holds(found, value) for value in (original.value, *original.ours))
     return original.value if ours else None
 
