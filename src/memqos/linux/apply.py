@@ -78,8 +78,10 @@ def apply_write(
 def _apply(directory: int, write: Write, flags: int) -> Value | None:
     value: Any = write.value
     if isinstance(value, Mapping):
-        held = _read(directory, write) or {}
-        value = {**dict.fromkeys(held, unset(write.knob)), **value}
+        held, none = _read(directory, write) or {}, unset(write.knob)
+        whole = {**dict.fromkeys(held, none), **value}
+        # a disk that was taken away has no line and takes none: to unset it there is nothing to do
+        value = {device: each for device, each in whole.items() if device in held or each != none}
     fd = os.open(write.knob, flags | os.O_CLOEXEC, dir_fd=directory)
     try:
         for text in encode(write.knob, value, cgroup=write.cgroup):

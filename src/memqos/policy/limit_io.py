@@ -97,7 +97,10 @@ class LimitIo:
         peaks = peaks_after(memory.peaks, totals, situation)
         held = _present(memory.held, situation)
         grips: dict[str, Grip] = {}
+        disks = situation.view.now.node.disks
         for device in sorted({*memory.grips, *(hurt.device for hurt in found)}):
+            if disks and device not in disks:
+                continue  # a volume that was detached takes no limit, and would fail the other disks' with it
             here = [hurt for hurt in found if hurt.device == device and hurt.now]
             before = memory.grips.get(device)
             grip = self._grip(before, here, situation.now_us)

@@ -121,6 +121,7 @@ class ReserveIo:
             (device, path): one.theirs
             for (device, path), one in memory.held.items()
             if (device, path) not in held
+            and (device in now.node.disks or not now.node.disks)
             and (cgroup := now.cgroups.get(path)) is not None
             and cgroup.inode == one.inode
         }

@@ -23,6 +23,23 @@ def test_io_max_is_written_as_a_whole(machine: Any) -> None:
         assert node.apply(Write("a", "io.max", {}, "")) == {}
 
 
+def test_a_disk_that_was_taken_away_is_not_written_to_only_to_unset_it(
+    machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.cgroup("a")
+    here, gone = {"8:0": IoMax(wbps=1 << 20)}, {"8:48": IoMax()}
+
+    def no_such_disk(fd: int, text: bytes) -> int:
+        if text.startswith(b"8:48"):
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        return os.write(fd, text)
+
+    with machine.node() as node:
+        monkeypatch.setattr("memqos.linux.apply.write_fd", no_such_disk)
+        assert node.apply(Write("a", "io.max", {**gone, **here}, "")) == here
+        assert node.apply(Write("a", "io.max", gone, "")) == {}
+
+
 @pytest.mark.parametrize(
     ("number", "kind"), [(errno.EACCES, Refused), (errno.EBUSY, Busy), (errno.EINVAL, InvalidValue)]
 )

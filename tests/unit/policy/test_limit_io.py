@@ -390,3 +390,10 @@ def test_who_was_told_to_go_is_let_go_of(node: Node) -> None:
     node.scene.underway = Underway(leaving=frozenset({"uid-hog"}))
     for _ in range(4):
         assert limits(node.storm()) is None
+
+
+def test_a_volume_that_was_detached_keeps_no_limit_and_does_not_fail_the_other_disks(node: Node) -> None:
+    plan = node.storm()
+    assert limits(plan) == IoMax(rbps=20 * MIB, wbps=20 * MIB)
+    node.scene.busy["8:32"] = node.scene.busy.pop("8:0")
+    assert all(write.knob != "io.max" for write in node.calm().writes)

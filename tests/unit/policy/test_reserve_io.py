@@ -248,6 +248,14 @@ def test_what_somebody_else_had_set_is_the_last_that_is_written(node: Node) -> N
     assert node.second(hog=200) == Plan()
 
 
+def test_on_a_volume_that_was_detached_nothing_is_brought_back(node: Node) -> None:
+    node.scene.cgroups["kubepods/hog"]["io_max"] = {"8:0": IoMax(wbps=MIB)}
+    assert limit(node.second(hog=300, shop=80)) is not None
+    node.scene.busy["8:32"] = node.scene.busy.pop("8:0")
+    node.scene.cgroups["kubepods/hog"]["io_max"] = {}  # its line goes with the disk
+    assert node.look() == Plan()
+
+
 def test_a_pod_that_was_made_anew_is_not_given_what_the_old_one_had(node: Node) -> None:
     node.scene.cgroups["kubepods/hog"]["io_max"] = {"8:0": IoMax(wbps=MIB)}
     node.second(hog=300, shop=80)
