@@ -48,12 +48,13 @@ class Account:
 
     def see(self, tick: Tick) -> None:
         """Take down what was new at one turn; what a dry run would write counts once, as long as it stays."""
+        before, self._imagined = self._imagined, {}
         for outcome in tick.outcomes:
             write = outcome.write
-            if outcome.status in ("kept", "waiting") or self._imagined.get(write.target) == write.value:
-                continue
             if outcome.status == "dry-run":
                 self._imagined[write.target] = write.value
+            if outcome.status in ("kept", "waiting") or before.get(write.target) == write.value:
+                continue
             self._writes.append(outcome)
         self._writes.extend(tick.underway.ended)
         self._evicted.extend(

@@ -43,6 +43,12 @@ def test_what_a_dry_run_would_write_counts_again_when_it_changes() -> None:
     assert [one.write.value for one in seen.report(AGENT, 0).writes] == [4096, 8192]  # type: ignore[arg-type]
 
 
+def test_what_a_dry_run_no_longer_wants_is_forgotten_with_its_pod() -> None:
+    seen = account(turn(Outcome(WRITE, "dry-run")), turn(), turn(Outcome(WRITE, "dry-run")))
+    assert [one.write.value for one in seen.report(AGENT, 0).writes] == [4096, 4096]  # type: ignore[arg-type]
+    assert len(seen._imagined) == 1
+
+
 def test_a_pod_that_still_leaves_was_evicted_once() -> None:
     out = Eviction("u", "ns/p", "why")
     seen = account(*(turn(evicted=(Evicted(out, status),)) for status in ("begun", "leaving", "leaving")))  # type: ignore[arg-type]
