@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memqos.errors import ExperimentError
-from memqos.sim.kernels import buffered, cycles, evict, rounds, stream, strides
+from memqos.sim.kernels import access, buffered, cycles, evict, passing, rounds, stream, strides
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import config
 from memqos.sim.kernels.mem import Mem
@@ -166,14 +166,19 @@ def test_all_rounds_of_a_reclaim_at_once_are_the_same_as_one_after_the_other(
     compared("6.1", 0, 64, [("MAX", "a", limit), *done])
 
 
-@settings(max_examples=12)
+@settings(max_examples=24)
 @given(
+    st.sampled_from(sorted(KINDS)),
+    st.sampled_from([-1, passing.LONG]),
     st.integers(100, 300),
     st.lists(st.tuples(st.sampled_from(("a", "p/b")), st.integers(0, 99)), min_size=3, max_size=6),
 )
-def test_pages_read_in_passing_are_read_in_their_order(limit: int, turns: list[tuple[str, int]]) -> None:
+def test_pages_read_in_passing_are_read_in_their_order(
+    kernel: str, long: int, limit: int, turns: list[tuple[str, int]]
+) -> None:
     done = [("skew", group, 2, first, 800) for group, first in turns]
-    compared("6.1", 0, 256, [("MAX", "a", limit), ("MAX", "p", 500), *done])
+    with mock.patch.object(passing, "LONG", long):
+        compared(kernel, 0, 256, [("MAX", "a", limit), ("MAX", "p", 500), *done])
 
 
 whole = st.tuples(
@@ -256,3 +261,16 @@ def test_a_page_read_in_passing_is_not_read_twice_when_one_before_it_needs_a_tre
     machine.trace("a", file, [500, 3])
     assert machine.m.w[page] & k.REF
     assert (machine.m.w[page] & k.LIST_MASK) >> k.LIST_SHIFT == k.INACTIVE_FILE
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "7.2"])
+def test_mglru_counts_a_read_in_passing_once_when_one_before_it_needs_a_tree_node(kernel: str) -> None:
+    machine = Machine(KINDS[kernel], NodeSpec(memory=16 * MIB, read_ahead=0))
+    machine.mkdir("a")
+    file = machine.file(900 * 4096)
+    page = machine.m.obj[file, k.O_BASE] + 3
+    machine.trace("a", file, [3])
+    once = access.marked(machine.m, machine.m.w[page])
+    machine.trace("a", file, [500, 3])
+    counts = k.REF | k.REFS_MASK | k.WS
+    assert machine.m.w[page] & counts == once & counts

@@ -124,7 +124,7 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int, spare: int) -> in
                 o = file_of(m, page)
                 base = m.obj[o, k.O_BASE]
                 pages = m.obj[o, k.O_PAGES]
-                counted = nodes.levels_of(m, page) != 0
+                counted = nodes.levels(pages) != 0
             last = min(end, at + count - taken)
             if at + runs.PAGES <= end and runs.in_order(m.pool, at, page):
                 if spare > 1 and page + runs.PAGES <= base + pages and runs.alike(m, page, word, alike):

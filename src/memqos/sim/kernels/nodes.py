@@ -34,10 +34,15 @@ def account(m: Mem, c: int, size: int) -> None:
 
 
 @inlined
-def levels_of(m: Mem, page: int) -> int:
-    """How many levels of nodes the tree of the page's file has; 0: the file needs none."""
-    pages = m.obj[m.blk[page >> 9, k.B_OBJ], k.O_PAGES]
+def levels(pages: int) -> int:
+    """How many levels of nodes the tree of a file of so many pages has; 0: it needs none."""
     return 0 if pages <= 1 else (1 if pages <= 64 else (2 if pages <= 4096 else 3))
+
+
+@inlined
+def levels_of(m: Mem, page: int) -> int:
+    """The same of the page's file."""
+    return levels(m.obj[m.blk[page >> 9, k.B_OBJ], k.O_PAGES])
 
 
 @njit

@@ -17,6 +17,11 @@ from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.mem import Mem
 
 STEP = 4
+RES_BIT = k.RES.bit_length() - 1
+LONG = 1 << 18
+"""Entries from which on a cgroup's lists, and the nodes of what is on them, outgrow the second cache."""
+SOON = 12
+"""How far ahead of a read what belongs to a page is fetched by its word, which is there by then."""
 NOTED = 1
 """What is looked up for a word of which a read makes nothing by itself; for others, what it adds."""
 STATES = k.PAD_STATES - 1
@@ -68,6 +73,28 @@ def touch(m: Mem, base: int, i: int, block: int, far: int, room: int) -> tuple[i
         n = _look(m, base, i, at, far, n)
         at += 1
     return at, n
+
+
+@inlined
+def _fetch(m: Mem, page: int, word: int) -> None:
+    """Fetch what a read of a page that is missing or moves will change beside its word."""
+    prefetch(m.pool, word & k.PLACE & -((word >> RES_BIT) & 1))
+    prefetch(m.xn, page >> 6)
+
+
+@inlined
+def fetch_noted(m: Mem, base: int, i: int, n: int) -> None:
+    """Fetch it for the `n` pages that `touch` noted from place `i` on."""
+    for some in range(n):
+        at = m.pad[k.PAD + some]
+        _fetch(m, base + m.tab[at], m.pad[at - i])
+
+
+@inlined
+def fetch_soon(m: Mem, base: int, i: int, far: int) -> None:
+    """Fetch it for the page of a read that comes some places after `i`, no more than `far`."""
+    page = base + m.tab[i + min(SOON, far)]
+    _fetch(m, page, m.w[page])
 
 
 @inlined

@@ -52,6 +52,7 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
         limit = lease.room(m, c) + hand
         size = m.ls[lid, k.SIZE]
         size2 = m.ls[lid2, k.SIZE]
+        long = size + size2 > passing.LONG
         changes = m.g[k.CHANGES]
         first, stop = lists.head_room(m, lid)
         at2, stop2 = lists.head_room(m, lid2)
@@ -113,11 +114,15 @@ def _reads(m: Mem, c: int, o: int, i: int, end: int, dense: bool) -> int:
             else:
                 block = min(block, i + span)
                 ahead, n = passing.touch(m, base, i, block, far, min(bound - at, stop2 - at2))
+                if long:
+                    passing.fetch_noted(m, base, i, n)
                 i = ahead
             for place in range(n):
                 if dense:
                     i = start + place
                     prefetch(m.w, base + m.tab[i + far])
+                    if long:
+                        passing.fetch_soon(m, base, i, far)
                 else:
                     i = m.pad[k.PAD + place]
                 page = base + m.tab[i]
