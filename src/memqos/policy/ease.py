@@ -16,7 +16,8 @@ On a real 7.2 a program that wrote and read files of 96 MiB under 48 MiB, withou
 disk of 16 MiB/s (e12's writer), was OOM-killed in 5 of 9 runs under the kubelet, most within 6 s; in none of
 9 with memory.high 3 % below its limit from the start (`kubelet-memory-qos`); and in 1 of 9 under this rung,
 where the kernel was as fast as the agent's first look. Pods that fill memory and swap without
-writing files are not held: that saved none of them (four loads, 6.1 and 6.12).
+writing files are not held: that saved none of them (four loads, 6.1 and 6.12), and who is held is lent no
+swap by `memqos.policy.relax`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from memqos.units import MIB, UNLIMITED, format_bytes, page_floor
 _LEAST_LIMIT: Final = 16 * MIB
 """Below that the kernel's own batches (64 pages per CPU, 32 reclaimed at a time) decide anyway."""
 _MUCH_TO_WRITE: Final = 8
-_TO_WRITE: Final = Lines("file_dirty", "file_writeback")
+_TO_WRITE: Final = Lines("file_dirty", "file_writeback", "file", "shmem")
 _NEAR: Final = 0.9
 _AGAIN_US: Final = 10_000_000
 """As long as the other rungs wait until they loosen."""
@@ -122,7 +123,7 @@ class Ease:
             if now - before.left_us < _AGAIN_US:
                 return before
             before = None
-        reason = sum(_TO_WRITE.of(cgroup.memory_stat)) * _MUCH_TO_WRITE > limit
+        reason = _to_write(cgroup) * _MUCH_TO_WRITE > limit
         if not reason and (before is None or now - before.reason_us >= self.settings.dwell_seconds * 1e6):
             return None
         theirs = cgroup.memory_high
@@ -148,6 +149,12 @@ class Ease:
         why += "limit, not killed at it"
         since_us, reason_us = (now, now) if before is None else (before.since_us, before.reason_us)
         return Hold(cgroup.inode, high, theirs, since_us, now if reason else reason_us, why)
+
+
+def _to_write(cgroup: Cgroup) -> int:
+    """Return the bytes of page cache that wait for the disk; file_writeback counts swapped pages, too."""
+    dirty, writing, file, shmem = _TO_WRITE.of(cgroup.memory_stat)
+    return dirty + min(writing, max(0, file - shmem))
 
 
 def _containers(situation: Situation) -> Iterator[tuple[str, Cgroup]]:

@@ -22,7 +22,8 @@ def writing(scene: Scene) -> Scene:
 
 def write_back(scene: Scene, mib: int, **stat: int) -> None:
     half = mib * MIB // 2
-    scene.cgroups["kubepods/dd/app"]["memory_stat"] = {"file_dirty": half, "file_writeback": half, **stat}
+    stat = {"file": 20 * MIB, "file_dirty": half, "file_writeback": half, **stat}
+    scene.cgroups["kubepods/dd/app"]["memory_stat"] = stat
 
 
 def high(plan: Plan) -> int | None:
@@ -61,6 +62,11 @@ def test_who_has_little_to_write_back_is_left_alone(writing: Scene) -> None:
 def test_who_fills_memory_and_swap_without_writing_files_is_left_alone(scene: Scene) -> None:
     scene.swap = GIB
     scene.pod("hog", limit=100 * MIB, memory_current=99 * MIB, memory_swap_max=100 * MIB)
+    scene.cgroups["kubepods/hog/app"]["memory_stat"] = {
+        "anon": 50 * MIB,
+        "file": MIB,
+        "file_writeback": 48 * MIB,
+    }
     assert decide(scene)[1] == Plan()
 
 
