@@ -208,11 +208,25 @@ PASSED_BY = [
     ("write", "p/a", (0.719442030549109, 36)),
 ]
 """Ends with pages promoted to a generation that was passed by before they were met."""
+ACTIVATED = [
+    ("write", "p/a", (0.0, 5)),
+    ("write", "p/b", (0.5625, 42)),
+    ("low", "p/a", 33),
+    ("read", "p/a", (0.5, 12)),
+    ("read", "p/b", (0.0, 1)),
+    ("read", "p/b", (0.0, 25)),
+    ("write", "p/a", (0.25, 51)),
+    ("look", "p/b", (0.0, 92)),
+    ("low", "p/b", 8),
+    ("write", "p/b", (0.4375, 31)),
+]
+"""Pages are evicted in the same batch after others that are activated, and come back."""
 
 
 @pytest.mark.parametrize("kernel", PAGES)
 @settings(max_examples=settings().max_examples // 2)
 @example(done=PASSED_BY)
+@example(done=ACTIVATED)
 @given(done=st.lists(operations, min_size=8, max_size=30))
 def test_the_kernels_and_their_twins_agree(kernel: str, done: list[tuple[str, str, Any]]) -> None:
     pair = Pair(kernel)

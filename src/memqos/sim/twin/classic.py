@@ -131,16 +131,18 @@ class Classic(World):
         lists = self.lists[group].of
         taken = [lists[anon, False].pop(0) for _ in range(min(number, len(lists[anon, False])))]
         sent = len(self.writes)
-        freed = 0
+        kept = []
         for page in taken:
             fate = self._fate(target, page)
             if fate == "freed":
-                freed += 1
                 continue
-            if fate == "activate":
-                page.active = True
-                self._age(group)
+            page.active = fate == "activate"
+            kept.append(page)
+        freed = len(taken) - len(kept)
+        for page in kept:  # once all are decided about: move_folios_to_lru
             lists[anon, page.active].append(page)
+            if page.active:
+                self._age(group)
         self.add(group, -freed)
         group.counts["scan"] += len(taken)
         group.counts["steal"] += freed
