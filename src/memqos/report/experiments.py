@@ -12,6 +12,8 @@ from memqos.units import MIB
 
 _KINDS: dict[str, Kind] = {"bytes": "bytes", "count": "count", "percent": "percent", "yes_no": "yes_no"}
 
+_ACROSS = 5
+"""Panels in a row where all have one unit: more are too small to be read."""
 _IN_A_ROW = 4
 """Panels that are read side by side; with more, each variant is a column and each unit a row."""
 
@@ -191,7 +193,7 @@ def draw(result: ExperimentResult, directory: Path) -> Path | None:
     columns = None
     if len(panels) > _IN_A_ROW and len({tuple(panel.unit for panel in row) for row in grid}) == 1:
         panels = [panel for same_unit in zip(*grid, strict=True) for panel in same_unit]
-        columns = len(grid)
+        columns = len(grid) if len(grid[0]) > 1 else min(len(grid), _ACROSS)
     note = f"Linux {result.kernel_release}, in a virtual machine ({result.accel}); seconds are not results"
     if result.accel == SIMULATED:
         note = f"kernel {result.kernel_release}; seconds of virtual time"

@@ -92,6 +92,18 @@ def test_many_variants_are_drawn_as_columns_with_a_row_for_each_unit(tmp_path: P
     assert high > low
 
 
+def test_ever_more_variants_of_one_unit_make_a_figure_longer_not_wider(tmp_path: Path):
+    (one,) = result("6.1").variants
+    sizes = []
+    for number in (5, 14):
+        variants = tuple(replace(one, name=str(i), series=(CURVE,)) for i in range(number))
+        path = draw(replace(result("6.1"), variants=variants), tmp_path)
+        assert path is not None
+        sizes.append(struct.unpack(">II", path.read_bytes()[16:24]))
+    assert sizes[0][0] == sizes[1][0]
+    assert sizes[0][1] < sizes[1][1]
+
+
 def test_a_scenario_that_measures_and_expects_nothing_has_no_empty_tables():
     plain = replace(result("6.12"), variants=(), checks=())
     assert measured_tables([plain]) == []
