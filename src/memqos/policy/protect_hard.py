@@ -6,8 +6,8 @@ kernel that waits for a slow swap device gives up on the pods that may swap: pag
 free yet, and the next round takes whatever is protected. So there (others may still swap more than the
 page cache at stake) `memory.min` is raised, and stays while they may swap a quarter of it, or have as much on
 its way to swap: just when they swap most they have least left to swap. On 7.2 it was given up for half a
-second of such a storm, and a service lost 40 of its 96 MiB of page cache (e6). Five bounds
-keep it from forcing an OOM kill:
+second of such a storm, and a service lost 40 of its 96 MiB of page cache (e6). Five bounds keep it from
+forcing an OOM kill:
 
 * only where the whole of a pod's memory fits: that MGLRU skips a cgroup that is below its
   `memory.min` as a whole and takes from any other as if it had none, so a lower value does nothing;

@@ -5,6 +5,7 @@ file that is new gets its blocks when it is written back, up to 2,048 pages in a
 that counts as unwritten. Only when all of its requests are done is it marked as written, and only then its
 pages' writeback ends, for all of them (`EXT4_IO_END_UNWRITTEN`). So what reclaim waits for comes 8 MiB at a
 time: in k6 on 6.12 a charge met the limit 574 times, 571 simulated, 396 when each request ended alone.
+Where a file is overwritten its blocks are there, and each request ends alone; here it is taken for a new one.
 
 A request is a bio at most: 256 segments, of which a large folio is one, up to what virtio-blk takes, 1 MiB
 in single pages and 4 MiB in folios. Guests of 7.2 wrote 18,612,224 bytes in five requests, 64 MiB in 23 to
