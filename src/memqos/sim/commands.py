@@ -120,13 +120,13 @@ _HOW = ("-b", "--binary", "-t", "--text", "-z", "--zero", "--tag")
 """Options that change what is printed."""
 
 
-def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
+def _hash(name: str, page_ns: int) -> Callable[[list[str]], Job | None]:
     def parse(args: list[str]) -> Job | None:
         paths = [arg for arg in args if arg not in _HOW]
         if not paths or any(path.startswith("-") for path in paths):
             return None
         workload = Workload(tuple(ReadFile(path, block=32 << 10) for path in paths))
-        return Job(workload, page_ns, fadvise=True, own=own.plain(32 << 10))
+        return Job(workload, page_ns, fadvise=True, own=own.plain(name, 32 << 10))
 
     return parse
 
@@ -134,7 +134,9 @@ def _hash(page_ns: int) -> Callable[[list[str]], Job | None]:
 def _cat(args: list[str]) -> Job | None:
     if not args or any(arg.startswith("-") for arg in args):
         return None
-    return Job(Workload(tuple(ReadFile(arg) for arg in args)), 100, fadvise=True, own=own.plain(128 << 10))
+    return Job(
+        Workload(tuple(ReadFile(arg) for arg in args)), 100, fadvise=True, own=own.plain("cat", 128 << 10)
+    )
 
 
 _SYNC = {"fsync", "fdatasync"}
@@ -161,16 +163,16 @@ def _dd(args: list[str]) -> Job | None:
         if size is None or not zero:
             return None
         phases.append(WriteFile(target, size, block=block, sync=bool(made & _SYNC)))
-    return Job(Workload(tuple(phases)), 200, own=own.plain(block), to_end=True) if phases else None
+    return Job(Workload(tuple(phases)), 200, own=own.plain("dd", block), to_end=True) if phases else None
 
 
 def _sleep(args: list[str]) -> Job | None:
     if args in (["infinity"], ["inf"]):
-        return Job(Workload((Hold(),)), own=own.plain(0))
+        return Job(Workload((Hold(),)), own=own.plain("sleep"))
     times = [seconds_of(arg) for arg in args]
     if not times or None in times:
         return None
-    return Job(Workload((Sleep(sum(time for time in times if time)),)), own=own.plain(0))
+    return Job(Workload((Sleep(sum(time for time in times if time)),)), own=own.plain("sleep"))
 
 
 def _load(args: list[str]) -> Job | None:
@@ -207,8 +209,8 @@ def _load(args: list[str]) -> Job | None:
 
 
 _PARSERS: dict[str, Callable[[list[str]], Job | None]] = {
-    "md5sum": _hash(5670),
-    "sha256sum": _hash(10_000),
+    "md5sum": _hash("md5sum", 5670),
+    "sha256sum": _hash("sha256sum", 10_000),
     "cat": _cat,
     "dd": _dd,
     "sleep": _sleep,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from memqos.errors import ExperimentError
 from memqos.sim.machine import PAGE, Machine
+from memqos.sim.own import Text
 
 
 class Files:
@@ -17,6 +18,7 @@ class Files:
         self.sizes = dict(sizes)
         self.objects = {path: machine.file(size, disk) for path, size in sizes.items()}
         self._made: dict[tuple[str, int], int] = {}
+        self._texts: dict[str, tuple[int, int]] = {}
 
     def find(self, path: str) -> int:
         """The object of a file that exists; raises `ExperimentError`."""
@@ -37,3 +39,13 @@ class Files:
             self._made[path, pages] = self.machine.file(size, self.disk)
         self.objects[path] = self._made[path, pages]
         return self.objects[path]
+
+    def text(self, text: Text) -> tuple[int, int]:
+        """The objects of a program's files, made when first asked for: what is mapped, what is read of them.
+
+        They lie on a disk of which io.stat of no experiment says anything, as images do.
+        """
+        if text.name not in self._texts:
+            mapped, read = text.parts(large=self.machine.profile.large_folios)
+            self._texts[text.name] = self.machine.image(mapped), self.machine.image(read)
+        return self._texts[text.name]

@@ -69,6 +69,12 @@ class Objects(Arrays):
         self.m.obj[o, k.O_WBCG] = -1
         return o
 
+    def image(self, pages: int) -> int:
+        """Create a file of so many pages that is not on any of the disks, as a program's own is."""
+        o = self.file(pages * PAGE)
+        self.m.obj[o, k.O_DEV] = -1
+        return o
+
     def own_inode(self, o: int) -> None:
         """The root cgroup was the first to write the file, and its inode has been in memory since."""
         self.m.obj[o, k.O_WBCG] = 0

@@ -25,6 +25,33 @@ Row: TypeAlias = dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """Pages of a program's own files that nobody else has read: page cache of who runs it first.
+
+    `mapped` come by page faults as it starts, and are mapped as long as it runs; `read` are read twice, as an
+    interpreter reads its modules, which then reads the others, too. `large` are the two where page cache has
+    large folios, which end beyond what was asked for.
+
+    Page cache of guests' pods beyond what they had read of /data (memory.stat: file less shmem, and pgsteal;
+    io.stat), the same in every run: 11 pages once a pod sleeps, 11 more for the first dd or md5sum (15 on
+    7.2), 15 for the first `memqos workload` (24), 5 for the first `memqos.lab.load` (9), nothing for a second
+    pod (k1, k5, k7, k10, k13; e5). After one workload 14 of its 15 are active on 6.1 (k12); on 6.12 five of
+    them are read again with each later one and ten stay in the youngest generations, as what is read in a
+    fault does (k15); ten came back in a fault on 7.2. What programs have in common with the laboratory's
+    player, the interpreter and libc, is in memory before them, as on a node.
+    """
+
+    name: str
+    mapped: int
+    read: int = 0
+    large: tuple[int, int] | None = None
+
+    def parts(self, *, large: bool) -> tuple[int, int]:
+        """How many pages are mapped and how many are read."""
+        return self.large if large and self.large else (self.mapped, self.read)
+
+
+@dataclass(frozen=True, slots=True)
 class Own:
     """What a process holds besides the memory it is asked to hold, in pages.
 
@@ -33,7 +60,7 @@ class Own:
     three of five to write. A phase whose order is random needs `draws` more, and the first one of each sort
     `first` more. With `buffers` it has one of a block's size while it reads or writes a file; a phase that
     draws by a power law makes a table of `table` pages first, in place of the last one. It goes through
-    `last` of its pages, the first ones, once more before it exits.
+    `last` of its pages, the first ones, once more before it exits. `text` are its files.
     Measured in guests: memory.stat of each program at work. Of `memqos workload` 265 to 310 pages came back
     from swap while it filled its heap, 205 with each pass in order after that (170 major faults), 400 and
     then 285 with passes at random; 100 were written out anew (k2, k9, all kernels).
@@ -48,6 +75,7 @@ class Own:
     buffers: bool = False
     table: int = 0
     last: int = 0
+    text: Text | None = None
 
     @property
     def stride(self) -> int:
@@ -152,16 +180,19 @@ def _by_power_law(phase: Phase) -> bool:
     return isinstance(phase, Touch | ReadFile | Requests) and phase.order.kind == "zipf"
 
 
-def plain(buffer: int) -> Own:
+def plain(name: str, buffer: int = 0) -> Own:
     """One of coreutils, with so many bytes of buffer."""
     pages = buffer >> 12
-    return Own(27 + pages, 16, 4 + pages, 4 + pages)
+    text = Text(name, 11, large=(15, 0) if pages else None)
+    return Own(27 + pages, 16, 4 + pages, 4 + pages, text=text)
 
 
 NOTHING = Own()
-PYTHON = Own(903, 21, 30, 90)
+PYTHON = Own(903, 21, 30, 90, text=Text("memqos.lab.load", 0, 5, large=(0, 9)))
 """A bare interpreter in a loop: `memqos.lab.load`."""
-WORKLOAD = Own(3198, 33, 155, 325, 65, 45, buffers=True, last=2890)
+WORKLOAD = Own(
+    3198, 33, 155, 325, 65, 45, buffers=True, last=2890, text=Text("memqos workload", 10, 5, large=(10, 14))
+)
 """`memqos workload`."""
 _NUMPY = Own(147, 18)
 """What importing numpy adds, which guests refuse half way (`memqos.linux.workload.program.load_numpy`)."""

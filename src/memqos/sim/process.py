@@ -61,7 +61,7 @@ class Process:
         if own.pages:
             most = max(map(own.buffer, self.job.workload.phases), default=0)
             region = self.machine.region(self.task, (own.pages + own.table + most) * PAGE)
-            yield own.begin(region)
+            yield self._text() + own.begin(region)
         for step in steps(self.job.workload):
             self._doing, self._operations.serving = step, None
             made = own.before(region, step.action) if own.pages else []
@@ -75,6 +75,22 @@ class Process:
                 yield own.after(region, step.action) + own.between(region, step.action, self._seen)
         if places := own.ending():
             yield [*self._operations.unmap(), self._end(region, places)]
+
+    def _text(self) -> list[Row]:
+        """Bring in the program's own files: what is mapped of them by faults, the rest by reads."""
+        if self.job.own.text is None:
+            return []
+        rows = []
+        mapped, read = self.files.text(self.job.own.text)
+        faulted, others = self.machine.pages_of(mapped), self.machine.pages_of(read)
+        if faulted:
+            mapping = self.machine.mapping(self.task, mapped, faulted * PAGE)
+            rows.append({k.P_OP: k.OP_TOUCH, k.P_OBJ: mapped, k.P_MAP: mapping + 1, k.P_CHUNK: faulted})
+        if others:
+            rows += [{k.P_OP: k.OP_READ, k.P_OBJ: read, k.P_CHUNK: others}] * 2
+        if faulted and others:
+            rows.append({k.P_OP: k.OP_READ, k.P_OBJ: mapped, k.P_CHUNK: faulted})
+        return [row | {k.P_COUNT: row[k.P_CHUNK], k.P_WRAP: row[k.P_CHUNK]} for row in rows]
 
     def _end(self, region: int, places: list[int]) -> Row:
         """Go through its own pages once more, as an interpreter does before it exits."""

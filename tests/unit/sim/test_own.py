@@ -32,7 +32,7 @@ def test_a_file_is_read_and_written_through_a_buffer_that_malloc_maps(phase: Pha
 
 
 def test_a_program_with_a_buffer_of_its_own_takes_no_other() -> None:
-    assert own.plain(128 * KIB).buffer(ReadFile("/data/a")) == 0
+    assert own.plain("cat", 128 * KIB).buffer(ReadFile("/data/a")) == 0
 
 
 def test_the_buffer_is_there_before_the_file_is_emptied_and_gone_after_it_is_written(
@@ -95,3 +95,37 @@ def test_what_draws_by_no_power_law_makes_no_table() -> None:
     plain = Touch("heap", order=Order("uniform"))
     assert own.of_workload([plain]).before(3, plain) == []
     assert own.of_workload([plain]).after(3, plain) == []
+
+
+@pytest.mark.parametrize(("kernel", "pages"), [("6.1", 3 + 2), ("6.12", 3 + 2), ("7.2", 4 + 3)])
+def test_a_programs_own_files_are_page_cache_of_who_runs_it_first(
+    bench: Callable[..., Any], kernel: str, pages: int
+) -> None:
+    node = bench(kernel)
+    files = Files(node.machine, {})
+    text = own.Text("program", 3, 2, large=(4, 3))
+    job = Job(Workload((Hold(seconds=1),)), own=own.Own(pages=8, text=text))
+    first, second = node.group("a"), node.group("b")
+    for path in ("a", "b"):
+        process = Process(node.machine, files, path, job)
+        while process.alive:
+            for _, kind, _, _ in node.machine.advance(node.machine.now + SECOND):
+                if kind == k.EV_MARK and process.alive:
+                    process.go_on()
+    assert first != second
+    assert [node.get(path, k.N_FILE) for path in ("a", "b")] == [pages, 0]
+    assert [node.get(path, k.N_MAPPED) for path in ("a", "b")] == [0, 0]
+    cg: Any = node.machine.m.cg
+    assert not cg[:, k.IO : k.IO + 4].any()
+
+
+def test_a_programs_text_is_mapped_as_long_as_it_runs(bench: Callable[..., Any]) -> None:
+    node = bench("6.12")
+    node.group("a")
+    job = Job(Workload((Hold(),)), own=own.plain("sleep"))
+    process = Process(node.machine, Files(node.machine, {}), "a", job)
+    for _ in range(3):
+        for _, kind, _, _ in node.machine.advance(node.machine.now + SECOND):
+            if kind == k.EV_MARK and process.alive:
+                process.go_on()
+    assert node.get("a", k.N_MAPPED) == node.get("a", k.N_FILE) == 11

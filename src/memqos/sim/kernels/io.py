@@ -132,9 +132,14 @@ def wait_write(m: Mem) -> bool:
 def submit(m: Mem, d: int, c: int, page: int, pages: int, kind: int) -> None:
     """Send one request for `pages` pages, blamed on `c`; io.max may hold it.
 
-    Swap-out is debited but not held since REQ_SWAP passes blk-throttle (seen held on 6.1 only).
+    Swap-out is debited but not held since REQ_SWAP passes blk-throttle (seen held on 6.1 only). A file on no
+    disk (`d` < 0) is there at once.
     """
     now = m.g[k.NOW]
+    if d < 0:
+        for other in range(page, page + pages):
+            m.w[other] &= ~k.LOCKED
+        return
     if m.g[k.HELD]:
         _release(m, now)
     may_wait = kind != k.Q_SWAPOUT or m.g[k.THROTTLE_SWAP] != 0
