@@ -106,3 +106,20 @@ def test_mapped_files_count_for_who_is_killed_whoever_pays_for_them(bench: Any) 
         assert b.machine.m.task[greedy, k.T_STATE] != k.T_DEAD
         b.machine.advance(b.machine.now + 100_000)
     assert b.machine.m.task[idle, k.T_STATE] == k.T_HOLD
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_store_to_what_is_cached_counts_against_the_misses_of_read_around(bench: Any, kernel: str) -> None:
+    """do_async_mmap_readahead: each such fault is a hit, and read-around goes on for as long again."""
+    b = bench(kernel, memory=96 * MIB)
+    b.group("a")
+    file = b.machine.file(4 * MIB)
+    b.read("a", file)
+    task = b.machine.task("a")
+    mapping = b.machine.mapping(task, file, 4 * MIB)
+    b.machine.m.obj[mapping, k.O_MMAP_MISS] = 60
+    row = {k.P_OP: k.OP_TOUCH, k.P_OBJ: file, k.P_MAP: mapping + 1, k.P_NS: 1000, k.P_WRITE: 1}
+    b.machine.program(task, [row | {k.P_COUNT: 40, k.P_CHUNK: 40}, {k.P_OP: k.OP_HOLD}])
+    b.settle(task)
+    assert int(b.machine.m.obj[mapping, k.O_MMAP_MISS]) == 20
+    b.check()

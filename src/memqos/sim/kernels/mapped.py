@@ -30,6 +30,15 @@ def _fault_around(m: Mem, c: int, o: int, ra: int, index: int) -> None:
 
 
 @njit
+def _stored(m: Mem, ra: int, page: int, write: bool) -> bool:
+    """Is this a first store to a cached page? It maps no others (`do_shared_fault`), and is a hit.
+
+    Not the fault that is taken up again once its own page was read (FAULT_FLAG_TRIED).
+    """
+    return write and not m.w[page] & k.MAPPED and m.obj[ra, k.O_TRIED] != page + 1
+
+
+@njit
 def fault(m: Mem, t: int, o: int, ra: int, index: int, write: bool) -> int:
     """Touch a page of a mapped file that is not mapped yet; `ra` is the mapping whose read-around it is."""
     c = m.task[t, k.T_CG]
@@ -58,9 +67,11 @@ def fault(m: Mem, t: int, o: int, ra: int, index: int, write: bool) -> int:
             io.submit(m, m.obj[o, k.O_DEV], c, page, 1, k.Q_READ)
     else:
         head = folios.head_of(m, page)
-        if m.w[head] & k.RAHEAD:
-            m.w[head] &= ~k.RAHEAD
+        ahead = m.w[head] & k.RAHEAD
+        if ahead or _stored(m, ra, page, write):
             m.obj[ra, k.O_MMAP_MISS] = max(0, m.obj[ra, k.O_MMAP_MISS] - 1)
+        if ahead:
+            m.w[head] &= ~k.RAHEAD
             readahead.async_readahead(m, t, c, o, index, index + head - page, m.g[k.RA_PAGES])
     m.g[k.IN_FAULT] = 0
     if m.w[page] & k.LOCKED and io.still_read(m, m.obj[o, k.O_DEV], page):
