@@ -26,7 +26,11 @@ def test_the_scenario_that_comes_with_memqos_holds_what_it_says(kernel: str) -> 
     runs = json.loads(done.stdout)["runs"]
     assert set(runs) == {"kubelet", "memqos"}
     alone, managed = runs["kubelet"]["batch"], runs["memqos"]["batch"]
-    assert (alone["oom_kills"], alone["phase"], alone["exit"]) == (4, "Running", 137)
+    # on 7.2 two pages of a program's memory decide whether the kubelet finds the node short at one of its
+    # looks, ten seconds apart, and evicts the job together with the leak
+    assert not alone["evictions"] or kernel == "7.2"
+    phase = "Failed" if alone["evictions"] else "Running"
+    assert (alone["oom_kills"], alone["phase"], alone["exit"]) == (4, phase, 137)
     assert (managed["oom_kills"], managed["phase"], managed["exit"]) == (0, "Succeeded", 0)
     # 224 MiB of memory under 128 MiB: what does not fit is swapped, again and again
     assert managed["swapped_out"] > 96 << 20

@@ -21,7 +21,8 @@ from memqos.workload.spec import Allocate, Hold, Order, Phase, ReadFile, Repeat,
     ("phase", "pages"),
     [
         (WriteFile("/data/a", 4 * MIB), 257),
-        (ReadFile("/data/a"), 33),
+        (ReadFile("/data/a", block=256 * KIB), 65),
+        (ReadFile("/data/a"), 0),
         (ReadFile("/data/a", block=64 * KIB), 0),
         (Touch("heap"), 0),
         (Repeat((ReadFile("/data/a"), WriteFile("/data/a", MIB))), 257),
@@ -84,10 +85,10 @@ def test_its_end_meets_each_page_once_and_never_three_neighbours_in_a_row() -> N
 
 
 def test_a_phase_that_draws_by_a_power_law_makes_its_table_first_and_a_buffer_behind_it() -> None:
-    skewed = ReadFile("/data/a", order=Order("zipf", 0.9))
+    skewed = ReadFile("/data/a", block=256 * KIB, order=Order("zipf", 0.9))
     mine = own.of_workload([skewed])
     made = [(row[k.P_FIRST], row[k.P_COUNT]) for row in mine.before(3, skewed)]
-    assert made == [(mine.pages, mine.table), (mine.pages + mine.table, 33)]
+    assert made == [(mine.pages, mine.table), (mine.pages + mine.table, 65)]
     assert [row[k.P_FIRST] for row in mine.after(3, skewed)] == [mine.pages + mine.table]
 
 
