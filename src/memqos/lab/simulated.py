@@ -135,9 +135,15 @@ class SimWorld:
         return self.machine.now / SECOND
 
     def execute(self, pod: Pod, cgroup: str, name: str) -> Executing:
-        """Start a command in a cgroup; raises `ExperimentError` for one that is not simulated."""
+        """Start a command in a cgroup; raises `ExperimentError` for one that is not simulated.
+
+        In a container that has ended it is killed at once.
+        """
         container = pod.containers[0]
-        return Executing(self.runner.run(cgroup, [*container.command, *container.args]))
+        program = self.runner.run(cgroup, [*container.command, *container.args])
+        if self.runner.cgroups.was_killed(cgroup):
+            program.kill()
+        return Executing(program)
 
     def wait(self, seconds: float) -> str:
         """Let virtual time pass; returns often, so that what is due is not late."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from memqos.errors import ExperimentError
 from memqos.model.plan import Write
@@ -102,8 +103,8 @@ class Program:
     def used(self) -> tuple[float, float]:
         """Seconds of the processor: of the programs themselves, and of the kernel for them."""
         rows = self.machine.m.task
-        user = sum(int(rows[each.task, k.T_USER]) for each in self.members)
-        return user / SECOND, sum(int(rows[each.task, k.T_SYS]) for each in self.members) / SECOND
+        user, sys = (sum(int(rows[each.task, at]) for each in self.members) for at in (k.T_USER, k.T_SYS))
+        return user / SECOND, sys / SECOND
 
     def _listen(self) -> None:
         """Write down what the phases that ended since the last time print."""
@@ -125,6 +126,7 @@ class SimCgroups:
         self.machine = machine
         self.programs: dict[str, list[Program]] = {}
         self._top = top
+        self._killed: set[str] = set()
 
     def claim(self) -> None:
         """Make the topmost cgroup."""
@@ -144,19 +146,29 @@ class SimCgroups:
 
     def kill(self, cgroup: str) -> None:
         """SIGKILL all that runs in a cgroup and below."""
-        for path, programs in self.programs.items():
-            if path == cgroup or path.startswith(f"{cgroup}/"):
-                for program in programs:
-                    program.kill()
+        below = self._below(cgroup)
+        self._killed.update(below)
+        for program in [each for path, row in self.programs.items() if path in below for each in row]:
+            program.kill()
 
     def remove(self, cgroup: str, seconds: float = 10.0) -> bool:
         """Kill all that runs in a cgroup and remove it, at once."""
         self.kill(cgroup)
-        below = [path for path in self.machine.paths if path == cgroup or path.startswith(f"{cgroup}/")]
-        for path in sorted(below, key=len, reverse=True):
+        for path in sorted(self._below(cgroup), key=len, reverse=True):
             self.machine.rmdir(path)
             self.programs.pop(path, None)
+            self._killed.discard(path)
         return True
+
+    def _below(self, cgroup: str) -> list[str]:
+        return [path for path in self.machine.paths if path == cgroup or path.startswith(f"{cgroup}/")]
+
+    def was_killed(self, cgroup: str) -> bool:
+        """Whether a cgroup was killed since it was made: what is started in it then is killed, too.
+
+        kernel/cgroup/cgroup.c `cgroup_post_fork`, `kill_seq`: so it was in guests, five times of five (7.2).
+        """
+        return cgroup in self._killed
 
     def oom_kills(self, cgroup: str) -> int:
         """How often the OOM killer came for a cgroup (see the real `Tree.oom_kills`)."""
@@ -210,13 +222,10 @@ class SimPods(Runner):
     def run(self, cgroup: str, argv: list[str], oom_score_adj: int = 0) -> Program:
         """Start a program in a cgroup; raises `ExperimentError` for one that is not simulated."""
         job = understand(argv, self.workloads)
-        members = [
-            Process(self.machine, self.files, cgroup, job, oom_score_adj) for _ in range(job.processes)
-        ]
-        program = Program(self.machine, job, members)
+        start = partial(Process, self.machine, self.files, cgroup, oom_score_adj=oom_score_adj)
+        program = Program(self.machine, job, [start(job=job) for _ in range(job.processes)])
         if job.timeout is not None:
-            wait = Job(Workload((Sleep(job.timeout),)))
-            program.timer = Process(self.machine, self.files, cgroup, wait, oom_score_adj)
+            program.timer = start(job=Job(Workload((Sleep(job.timeout),))))
         self.cgroups.programs.setdefault(cgroup, []).append(program)
         return program
 

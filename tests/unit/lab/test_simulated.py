@@ -76,6 +76,26 @@ def test_a_file_larger_than_the_limit_is_read_from_the_disk_again(tmp_path: Path
     assert result.kernel == "sim 6.12"
 
 
+@pytest.mark.parametrize(("policy", "status"), [("Never", 137), ("Always", 0)])
+def test_nothing_can_be_run_in_a_container_that_has_ended(tmp_path: Path, policy: str, status: int) -> None:
+    timeline = [
+        {"start": "a"},
+        {"exec": {"pod": "a", "command": [*LOAD, "mib=16"], "as": "hog"}},
+        {"sleep": 2},
+        {"exec": {"pod": "a", "command": ["md5sum", "/data/f"], "as": "late"}},
+    ]
+    wanted = experiment(
+        tmp_path,
+        [pod("a", "sleep", "infinity", limit="12Mi", restartPolicy=policy)],
+        *timeline,
+        files=[{"path": "f", "size": "4Mi"}],
+        disks={"data": {"size": "16Mi"}},
+    )
+    recording = played(wanted)
+    assert recording.execs["hog"].status == 137
+    assert recording.execs["late"].status == status
+
+
 def test_a_pod_over_its_limit_is_killed_and_waits_before_its_third_start(tmp_path: Path) -> None:
     hog = pod("hog", *LOAD, "mib=3", limit="1Mi", restartPolicy="Always")
     recording = played(experiment(tmp_path, [hog], {"start": "hog"}, {"sleep": 5}))
