@@ -24,6 +24,13 @@ PAGE = 4096
 SECOND = 1_000_000_000
 LARGEST_FOLIO = 512  # pages: ext4's mapping_max_folio_order with blocks of 4 KiB
 PAGEVEC = 31  # PAGEVEC_SIZE
+_SALT = 7919  # makes what a disk's requests take by chance another for each seed
+_TIMER = 764_321_000  # ns: how much sooner statistics are flushed first with each further seed
+
+
+def _first_flush(seed: int) -> int:
+    """When statistics are flushed first: a kernel has been up for some time when the first pod starts."""
+    return psi.PERIOD - (seed - 1) * _TIMER % psi.PERIOD
 
 
 def _zeros(rows: int, columns: int = 0, dtype: Any = np.int64) -> Any:
@@ -74,6 +81,7 @@ class Arrays:
             m.dev[i, k.D_BURST] = disk.burst_us * 1000
             m.dev[i, k.D_UNDER_WAY] = disk.under_way
             m.dev[i, k.D_MOST] = MOST
+            m.dev[i, k.D_SALT] = (spec.seed - 1) * _SALT
         marks = marks_of(spec)
         held = marks.held
         settings = {
@@ -90,7 +98,8 @@ class Arrays:
             k.SWAP_ROTATES: int(spec.swap_rotates),
             k.RNG: spec.seed * 2654435761 % 0xFFFFFFFF or 1,
             k.DIRTY_RATIO: spec.dirty_ratio, k.BG_RATIO: spec.dirty_background_ratio,
-            k.NEXT_PSI: psi.PERIOD, k.MGLRU: int(profile.mglru), k.PARTIAL_WALK: int(profile.partial_walk),
+            k.NEXT_PSI: psi.PERIOD, k.NEXT_FLUSH: _first_flush(spec.seed),
+            k.MGLRU: int(profile.mglru), k.PARTIAL_WALK: int(profile.partial_walk),
             k.COST_612: int(profile.cost_counts_scanned), k.ZEROMAP: int(profile.zeromap),
             k.SHADOW_SLAB_ONLY: int(profile.shadow_cap_from_slab and profile.mglru),
             k.MGLRU_72: int(profile.mglru_reworked and profile.mglru), k.RA_61: int(profile.readahead_merged),
@@ -102,6 +111,7 @@ class Arrays:
             k.NS_FAULT: costs.fault, k.NS_SCAN: costs.scan, k.NS_STEAL: costs.steal,
             k.NS_SWAP_OUT: costs.swap_out, k.NS_ROUND: costs.round, k.NS_REQUEST: costs.request,
             k.NS_READ_MISS: costs.read_miss, k.NS_EXIT: costs.exit,
+            k.NS_WRITEBACK: costs.writeback,
             k.PASSES_DYING: int(profile.oom_passes_dying),
             k.NS_COPY: costs.copy, k.NS_SYSCALL: costs.syscall, k.STALE_STATS: int(profile.stale_stats),
             k.STALE_LISTS: int(profile.stale_lists and not profile.mglru),

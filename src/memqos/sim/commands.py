@@ -105,7 +105,7 @@ def _read(argv: Sequence[str], workloads: Mapping[str, Workload] | None) -> Job:
         found = (workloads or {}).get(argv[2])
         if found is None:
             raise ExperimentError(f"the workload file {argv[2]} is not given", remedy="add it to workloads")
-        return Job(found, 300, results=True, own=own.of_workload(found.phases), refused=2)
+        return Job(found, 300, write_ns=0, results=True, own=own.of_workload(found.phases), refused=2)
     if name.startswith("python") and list(argv[1:3]) == ["-m", "memqos.lab.load"]:
         name, argv = "memqos.lab.load", argv[2:]
     parser = _PARSERS.get(name)

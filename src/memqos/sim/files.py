@@ -17,6 +17,8 @@ class Files:
         self.disk = disk
         self.sizes = dict(sizes)
         self.objects = {path: machine.file(size, disk) for path, size in sizes.items()}
+        for obj in self.objects.values():
+            machine.stored(obj)
         self._made: dict[tuple[str, int], int] = {}
         self._texts: dict[str, tuple[int, int]] = {}
 
@@ -38,6 +40,7 @@ class Files:
         if (path, pages) not in self._made:
             self._made[path, pages] = self.machine.file(size, self.disk)
         self.objects[path] = self._made[path, pages]
+        self.machine.stored(self.objects[path], yes=False)
         return self.objects[path]
 
     def text(self, text: Text) -> tuple[int, int]:

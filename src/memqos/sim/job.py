@@ -13,7 +13,8 @@ from memqos.workload.spec import Workload
 class Job:
     """What a process does: phases, its own CPU time a page (ns), how many processes, whether it is respawned.
 
-    `fadvise`: it announces sequential reading (POSIX_FADV_SEQUENTIAL), which doubles the readahead.
+    `write_ns`: its own time for a page of a file that it writes, where that is another one. `fadvise`: it
+    announces sequential reading (POSIX_FADV_SEQUENTIAL), which doubles the readahead.
     It ends with `refused` when it maps more than all memory and swap (vm.overcommit_memory=0: mm/util.c,
     `__vm_enough_memory`). It prints its `results` as JSON lines, or what it `says` after its n-th touch
     phase. After `timeout` seconds all of its processes end with 0. `to_end`: it stops at a file's end,
@@ -22,6 +23,7 @@ class Job:
 
     workload: Workload
     page_ns: int = 600
+    write_ns: int | None = None
     processes: int = 1
     respawn: bool = False
     fadvise: bool = False

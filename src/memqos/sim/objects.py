@@ -79,6 +79,10 @@ class Objects(Arrays):
         """The root cgroup was the first to write the file, and its inode has been in memory since."""
         self.m.obj[o, k.O_WBCG] = 0
 
+    def stored(self, o: int, *, yes: bool = True) -> None:
+        """A file has all its blocks on its disk, or none."""
+        self.m.obj[o, k.O_STORED] = int(yes)
+
     def pages_of(self, o: int) -> int:
         """How many pages a file or region has."""
         return int(self.m.obj[o, k.O_PAGES])

@@ -71,6 +71,8 @@ class Operations:
             obj = self._files.truncate(action.path, action.size)
             row = self._row(k.OP_WRITE, obj, -(-action.size // PAGE), action.bytes_per_second)
             row[k.P_CHUNK] = max(1, action.block // PAGE)
+            if self._job.write_ns is not None:
+                row[k.P_NS] = self._job.write_ns * self._machine.costs.program
             yield [row, {k.P_OP: k.OP_SYNC, k.P_OBJ: obj}] if action.sync else [row]
         elif isinstance(action, Free):
             yield from self._free(action)

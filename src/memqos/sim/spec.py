@@ -14,7 +14,9 @@ MAX_DISKS = 4
 class Disk:
     """One disk: bytes and requests per second (0: no bound) and microseconds of latency, up to a spread more.
 
-    After being idle it takes `burst_us` worth of its bandwidth at once, as a leaky bucket does.
+    With `burst_us` a leaky bucket stands before it: after being idle it takes that much of its bandwidth at
+    once, and a request passes as soon as those before it have passed so far, however large itself. Without,
+    each is served for as long as its bytes take.
     With `under_way` pages on their way to swap (0: however many) reclaim waits for the first of them, besides
     the bound in requests that a kernel has: on a fast processor, where no time passes between its rounds.
     """
@@ -93,8 +95,8 @@ class Costs:
     and an eighth of a system call), a page that must be reclaimed for and read anew 1.72 µs more.
     A page sent to swap costs its mappings, the TLB, a slot and a bio. `round` is what a round of reclaim at
     one priority takes besides its pages, for each cgroup it comes to where it is the whole node's; `request`
-    what it takes to send a request to a disk and to hear of its end. Where they are 0 the costs of pages
-    include them.
+    what it takes to send a request to a disk and to hear of its end; `writeback` what a page of a file takes
+    the flusher, on its way and at its end. Where they are 0 the costs of pages include them.
     `exit` is how long the memory of a process that is killed for its cgroup's limit is held still; 0: it is
     free at once.
     `program` is how many times slower programs themselves are than where their own times were measured.
@@ -110,6 +112,7 @@ class Costs:
     copy: int = 444
     syscall: int = 600
     exit: int = 0
+    writeback: int = 0
     quantum: int = 1_000_000
     program: int = 1
 
@@ -119,4 +122,7 @@ class Costs:
         return replace(self, **kernel, program=self.program * slower)
 
 
-_KERNEL = ("fault", "scan", "steal", "swap_out", "round", "request", "read_miss", "copy", "syscall", "exit")
+_KERNEL = (
+    *("fault", "scan", "steal", "swap_out", "round", "request", "writeback", "read_miss", "copy"),
+    *("syscall", "exit"),
+)

@@ -114,6 +114,27 @@ def test_nobody_waits_for_what_a_task_whose_time_has_run_ahead_reads_later(bench
     assert done_at(b.machine.m, base + 2000) - last == pytest.approx(2.6 * MS, abs=0.1 * MS)
 
 
+@pytest.mark.parametrize(
+    ("burst_us", "ends"), [(100_000, [0, 0, 0, 20, 60, 100]), (0, [40, 80, 120, 160, 200, 240])]
+)
+def test_a_request_passes_a_bucket_when_those_before_it_have(
+    bench: Any, burst_us: int, ends: list[int]
+) -> None:
+    """QEMU's throttle (util/throttle.c) lets a tenth of a second pass at once, 10 MiB of these 4 MiB each."""
+    b = bench("7.2", disks=(Disk("vda", 100 * MIB, 100 * MIB, burst_us=burst_us),))
+    c, base = b.group("a"), int(b.machine.m.obj[b.machine.file(24 * MIB), k.O_BASE])
+    b.machine.m.g[k.NOW] = SECOND
+    for i in range(6):
+        send(b.machine.m, c, base + 1024 * i, 1024, k.Q_READ, SECOND)
+    foretold = [(done_at(b.machine.m, base + 1024 * i) - SECOND) / MS for i in range(6)]
+    assert foretold == pytest.approx([each + 0.1 for each in ends], abs=0.01)
+    for i, end in enumerate(ends):
+        complete(b.machine.m, SECOND + end * MS)
+        assert done_at(b.machine.m, base + 1024 * i) == pytest.approx(
+            SECOND + (end + 0.1) * MS, abs=0.01 * MS
+        )
+
+
 def test_bytes_and_requests_are_two_budgets(bench: Any) -> None:
     seconds = []
     for bps, iops in ((200 * MIB, 2000), (20 * MIB, 2000), (200 * MIB, 20)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -39,6 +40,19 @@ def test_an_extent_goes_in_many_requests_and_its_pages_end_at_once(
     b.check()
     assert [a - b for a, b in pairwise(seen) if b < a] == [2048, 2048, 1024]
     assert b.machine.m.cg[c, k.IO + 3] == requests
+
+
+def test_where_a_file_has_its_blocks_each_request_ends_alone(bench: Any) -> None:
+    b = bench("6.12", memory=GIB, disks=SLOW)
+    b.group("a")
+    file, task = b.machine.file(4 * MIB), b.machine.task("a")
+    b.machine.stored(file)
+    b.machine.program(task, [write_row(file, 4 * MIB), sync_row(file)])
+    seen = [0]
+    while b.machine.m.task[task, k.T_STATE] != k.T_DEAD:
+        b.machine.advance(b.machine.now + 1_000_000)
+        seen.append(b.get("a", k.N_WB))
+    assert [a - b for a, b in pairwise(seen) if b < a] == [256] * 4
 
 
 def test_single_pages_go_in_requests_of_1_mib_on_7_2_too(bench: Any) -> None:
@@ -102,3 +116,37 @@ def test_on_6_1_dirty_pages_are_bounded_in_time(bench: Any, clean: int) -> None:
     b.group("a", MAX=16 * MIB)
     b.write("a", b.machine.file(64 * MIB))
     assert b.get("a", k.E_OOM) == 0
+
+
+@pytest.mark.parametrize(("writeback", "cpus", "kills"), [(4000, 2, 0), (40_000, 2, 1), (40_000, 1, 0)])
+def test_who_calls_for_the_flusher_goes_on_with_his_tries_meanwhile(
+    bench: Any, writeback: int, cpus: int, kills: int
+) -> None:
+    """A folio of 1 MiB is refused 18 times, and so is each half of it down to 32 KiB, the last that may kill.
+
+    In a guest all of that was 108 tries and over in 51 ms, while no page's write had ended (k10). With one
+    processor the flusher has it first.
+    """
+    costs = replace(EMULATED, writeback=writeback)
+    b = bench("7.2", memory=GIB, disks=(Disk("vda"),), costs=costs, cpus=cpus)
+    b.group("other")
+    b.read("other", b.machine.file(64 * MIB))
+    b.group("a", MAX=16 * MIB)
+    b.write("a", b.machine.file(64 * MIB))
+    assert b.get("a", k.E_OOM_KILL) == kills
+    if kills:
+        assert b.get("a", k.E_MAX) >= 108
+
+
+@pytest.mark.parametrize("delay", [0, 4_400_000_000])
+def test_the_flusher_writes_what_is_dirty_when_it_is_called_for_and_no_more(bench: Any, delay: int) -> None:
+    """However soon it would have looked by itself, every five seconds; 49 requests when it went on at it."""
+    fast = Disk("vda", 200 * MIB, 200 * MIB, write_latency_us=100, burst_us=100_000)
+    b = bench("7.2", memory=GIB, disks=(fast,), costs=EMULATED)
+    b.group("other")
+    b.read("other", b.machine.file(64 * MIB))
+    c = b.group("a", MAX=20 * MIB)
+    b.machine.run(delay)
+    b.write("a", b.machine.file(64 * MIB))
+    assert b.get("a", k.E_OOM_KILL) == 0
+    assert b.machine.m.cg[c, k.IO + 3] <= 20

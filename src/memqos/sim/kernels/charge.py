@@ -140,10 +140,8 @@ def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
     while over >= 0:
         counters.event(m, over, k.E_MAX)
         freed = reclaim.memcg(m, over, pages, k.DIRECT, 1, m.g[k.SWAPPINESS])
-        if (
-            m.g[k.FLUSH_WAKE] == k.FLUSH_ALL
-        ):  # the flusher works beside this, and may save it from the OOM killer
-            dirty.flush(m, True)
+        if m.g[k.FLUSH_WAKE] == k.FLUSH_ALL:
+            dirty.beside(m)
         if m.g[k.DYING]:
             oom.bury(m, m.g[k.NOW])
         if counters.margin(m, over) >= pages:

@@ -147,3 +147,24 @@ def flush(m: Mem, everything: bool) -> int:
                 return busy - AHEAD // 2
         if extents.write_chunk(m, o, _chunk(m)) == 0:
             return m.g[k.NOW] + 10_000_000
+
+
+@njit
+def beside(m: Mem) -> None:
+    """The flusher, called for by who reclaims, works on another CPU; that may save him from the OOM killer.
+
+    What it writes goes to the disks when it has come to it. While it is at that nobody can call it again
+    (fs/fs-writeback.c, `wb_start_writeback`, `WB_start_all`), and what is dirtied later waits for the next
+    call. With one CPU it has its time instead of who called.
+    """
+    now = m.g[k.NOW]
+    if now < m.g[k.FLUSHER_DONE]:
+        return
+    paid = m.g[k.WORK_REQUESTS]
+    if flush(m, True) == 0:
+        m.g[k.FLUSH_WAKE] = 0
+    m.g[k.NOW] += (m.g[k.WORK_REQUESTS] - paid) * m.g[k.NS_REQUEST]
+    m.g[k.WORK_REQUESTS] = paid
+    m.g[k.FLUSHER_DONE] = m.g[k.NOW]
+    if m.g[k.NCPU] > 1:
+        m.g[k.NOW] = now

@@ -6,7 +6,9 @@ both wait, they are served in turns. So it is in the guests: blk-mq without a sc
 hardware queues get) hands everything on, and QEMU keeps a queue each way and lets both go as the budget
 refills (block/throttle-groups.c, `throttle_group_co_io_limits_intercept`). A request that is served takes
 its part of the budgets, and is done when they have it and its latency is over. After a pause `D_BURST`
-is there at once.
+is there at once; a disk that has it answers what has passed: QEMU lets a request go when those before it
+have left the bucket that full, and only then counts it (util/throttle.c `throttle_compute_wait`). Of 4 MiB
+at 100 MiB/s that is 40 ms sooner. Guests wrote 64 MiB so in 554 to 587 ms (k10), simulated in 626 before.
 
 Swap goes page by page, one bio each, and `io.stat` and `io.max` count those; what one task sends at one
 moment (a plug) becomes one request as far as its slots are neighbours and of one cgroup
@@ -96,7 +98,8 @@ def serve(m: Mem, d: int, until: int) -> None:
         m.dev[d, k.D_AWAIT_IO] -= one_ns
         after = max(m.dev[d, k.D_FREE_AT], m.dev[d, k.D_FREE_IO])
         m.dev[d, k.D_BUSY] += max(0, after - max(free, earliest))
-        done = max(max(start, after) + latency(m, d, ring, row), m.dev[d, k.D_LAST_DONE])
+        served = start if m.dev[d, k.D_BURST] else max(start, after)
+        done = max(served + latency(m, d, ring, row), m.dev[d, k.D_LAST_DONE])
         m.dev[d, k.D_LAST_DONE] = done
         m.dev[d, k.D_BEGUN] = start
         m.dev[d, k.D_HEAD + ring] += 1
@@ -129,7 +132,8 @@ def forecast(m: Mem, d: int, ring: int, number: int) -> int:
         earliest = start - m.dev[d, k.D_BURST]
         size_at = max(earliest, size_at) + bytes_ns(m, d, which, m.q[row, k.Q_N])
         one_at = max(earliest, one_at) + request_ns(m, d, which)
-        done = max(done, max(start, max(size_at, one_at)) + latency(m, d, which, row))
+        served = start if m.dev[d, k.D_BURST] else max(start, max(size_at, one_at))
+        done = max(done, served + latency(m, d, which, row))
         if which == ring and number == (r if which == READS else w):
             return done
         if which == READS:

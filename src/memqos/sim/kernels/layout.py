@@ -111,8 +111,11 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     G_PGROTATED,  # pages that the end of their write moved to the oldest end
     WORK_BEGUN,  # of WORK_REQUESTS those half of whose time is paid (`io.spend_out`)
     BACK,  # `Q_BACK` of what is sent next
-) = range(172)  # fmt: skip
-ISOLATED = BACK + 1  # up to 64 pages that reclaim has taken off their list
+    NS_WRITEBACK,  # nanoseconds of the flusher for a page that it writes
+    FLUSHER_DONE,  # when it is done with what it was called for from within reclaim (`dirty.beside`)
+    NEXT_FLUSH,  # of statistics
+) = range(175)  # fmt: skip
+ISOLATED = NEXT_FLUSH + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
 PLUG_ROWS = MEMCG_COUNTS + 3  # its requests, oldest first: first slot, pages, kind, cgroup
@@ -178,8 +181,9 @@ B_OBJ, B_PT, B_HOT, BLK_COLS = range(4)
 (
     O_KIND, O_BASE, O_PAGES, O_TASK, O_DEV, O_NDIRTY, O_DIRTIED, O_WBCG, O_CURSOR, O_ZERO, O_RESIDENT,
     O_MAPCG, O_TOUCHED, O_RA_PREV, O_RA_WIN, O_RA_HITS, O_FOREIGN, O_HISTORY,
-) = range(18)  # fmt: skip
-OBJ_COLS = 18
+    O_STORED,  # a file that has its blocks on the disk (`extents`)
+) = range(19)  # fmt: skip
+OBJ_COLS = 19
 GONE, FILE_OBJ, ANON_OBJ, MAP_OBJ = range(4)  # the last: a file's pages as one process maps them
 
 O_BIG = O_ZERO  # of a file: it has had folios so large that no leaf node holds them

@@ -13,9 +13,10 @@ from __future__ import annotations
     D_UNDER_WAY, D_DEPTH, D_MOST,
     # when the disk began its last request; whether a read came before (`late`)
     D_BEGUN, D_LATE,
-) = range(28)  # fmt: skip
-D_HEAD, D_TAIL = 28, 31  # of three queues: reads and writes that wait, requests that are served
-DEV_COLS = 34
+    D_SALT,  # of what its requests take by chance: the seed's
+) = range(29)  # fmt: skip
+D_HEAD, D_TAIL = 29, 32  # of three queues: reads and writes that wait, requests that are served
+DEV_COLS = 35
 
 # m.q
 Q_CAP = 1 << 13

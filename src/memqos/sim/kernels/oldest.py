@@ -115,8 +115,7 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int, swappiness: i
     `g[R0]` whether one closed.
     """
     seq = m.cg[c, k.MIN_SEQ_ANON + kind]
-    m.g[k.R3] = 0
-    m.g[k.R0] = 0
+    m.g[k.R3], m.g[k.R0] = 0, 0
     if m.cg[c, k.MAX_SEQ] - seq + 1 == MIN_GENS:
         return 0
     number = kind * 4 + seq % 4
@@ -130,6 +129,7 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int, swappiness: i
     freed = 0
     single = 0  # freed before the others
     left = 0  # of the others, those not freed
+    told = 0  # of these, pages of files that await a write: their flags tell, no page table does
     most = min(batch, MIN_BATCH) if m.g[k.MGLRU_72] else MAX_BATCH  # folios
     while seen < most and isolated < MIN_BATCH:
         if kind == FILE and held == 0 and generations.size_of(m, c, kind, seq) > MIN_BATCH:  # stays open
@@ -186,12 +186,13 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int, swappiness: i
             active = fate == shrink.ACTIVATE
         _put_back(m, c, page, active)
         left += 1
+        told += 1 if now & (k.DIRTY | k.WB) and not now & k.ANON else 0
     if freed:
         counters.uncharge(m, c, freed)
     m.cg[c, k.PGREFILL] += refilled
     classic.count_scan(m, c, isolated, freed)
     # of what stays the folios cost, and to move one on takes a third of the time
-    m.g[k.WORK_SCAN] += freed + left - isolated + (seen - single - held) // 3
+    m.g[k.WORK_SCAN] += freed + left - told - isolated + (seen - single - held + told) // 3
     m.g[k.SC_RECLAIMED] += freed
     if kind == FILE and isolated + m.g[k.SC_TAKEN] > 0 and m.g[k.SC_UNQUEUED] == isolated + m.g[k.SC_TAKEN]:
         m.g[k.FLUSH_WAKE] = k.FLUSH_ALL

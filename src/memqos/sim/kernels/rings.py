@@ -36,4 +36,5 @@ def latency(m: Mem, d: int, write: int, row: int) -> int:
     spread = m.dev[d, k.D_SPREAD]
     if spread == 0:
         return least
-    return least + (m.q[row, k.Q_TIME] // 1000 * 40503 + m.q[row, k.Q_FIRST] * 2654435761) % 1000003 % spread
+    drawn = m.q[row, k.Q_TIME] // 1000 * 40503 + m.q[row, k.Q_FIRST] * 2654435761 + m.dev[d, k.D_SALT]
+    return least + drawn % 1000003 % spread

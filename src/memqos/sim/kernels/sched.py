@@ -29,8 +29,8 @@ def _kthread(m: Mem, t: int) -> int:
         m.g[k.DISK_WAIT] = m.g[k.NOW] + SECOND // 10
         return NAP
     again = dirty.flush(m, m.g[k.FLUSH_WAKE] == k.FLUSH_ALL)
+    m.task[t, k.T_I] = again  # it waits for a disk, and is not to be woken
     if again:
-        # no later, or who calls for the flusher would wake it from its wait for the disk
         m.g[k.DISK_WAIT] = min(max(again, m.g[k.NOW] + 1_000_000), m.g[k.NOW] + SECOND)
     else:
         m.g[k.FLUSH_WAKE] = 0
@@ -158,8 +158,8 @@ def _wake_kthreads(m: Mem, now: int) -> None:
             if state == k.T_HOLD and m.g[k.KSWAPD_FAILURES] < 16:
                 set_state(m, t, k.T_RUN, now)
                 m.task[t, k.T_READY] = 0
-        elif kind == k.FLUSHER_TASK and m.g[k.FLUSH_WAKE] and m.task[t, k.T_WAKE] > now + SECOND:
-            m.task[t, k.T_WAKE] = now
+        elif kind == k.FLUSHER_TASK and m.g[k.FLUSH_WAKE] and m.task[t, k.T_I] == 0:
+            m.task[t, k.T_WAKE] = min(now, m.task[t, k.T_WAKE])
 
 
 @njit
@@ -212,12 +212,14 @@ def advance(m: Mem, clock: Row, until: int) -> int:
             oom.bury(m, now)
         if m.g[k.KSWAPD_WAKE] or m.g[k.FLUSH_WAKE]:
             _wake_kthreads(m, now)
-        soonest = _wake(m, now, min(until, m.g[k.NEXT_PSI]))
+        soonest = _wake(m, now, min(until, m.g[k.NEXT_PSI], m.g[k.NEXT_FLUSH]))
         best = m.g[k.R0]
         if m.g[k.NEXT_PSI] <= now:
             psi.tick(m, m.g[k.NEXT_PSI])
             m.g[k.NEXT_PSI] += psi.PERIOD
+        if m.g[k.NEXT_FLUSH] <= now:
             stats.flush(m)
+            m.g[k.NEXT_FLUSH] += psi.PERIOD
         psi.flush(m, now)
         if best < 0:
             clock[cpu] = max(now + 1, soonest)
