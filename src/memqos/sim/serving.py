@@ -62,7 +62,7 @@ class Serving:
         self._reads: FileDraws | None = None
         if action.file is not None and file is not None:
             self._reads = FileDraws(action.file, file[1], phase_key(seed, number, BLOCKS))
-            self._row |= {k.P_FILE: file[0], k.P_FCOUNT: self._reads.pages}
+            self._row |= {k.P_FILE: file[0], k.P_FCOUNT: self._reads.pages, k.P_FBLOCK: self._reads.block}
         self._done, self._last = 0, self._begin
         self._first = self._asked = self._seen = 0
         self._new()
@@ -151,8 +151,8 @@ class Serving:
 class FileDraws:
     """Which pages of a file the requests read: block after block, as the real program draws them.
 
-    A block that reaches beyond the end of the file reads its last page; a block smaller than a page the page
-    it begins in.
+    A block that reaches beyond the end of the file stays at its last page; a block smaller than a page reads
+    the page it begins in. `pages` and `block`: pages of a request, and of a block.
     """
 
     def __init__(self, file: RequestFile, size: int, key: int) -> None:
@@ -164,7 +164,7 @@ class FileDraws:
         counts = [-(-length // PAGE) for length in lengths]
         self._which = np.repeat(np.arange(self._blocks), counts)
         self._offset = np.concatenate([np.arange(count) for count in counts])
-        self.pages = sum(counts)
+        self.pages, self.block = sum(counts), max(counts)
 
     def at(self, first: int, number: int) -> Any:
         """The pages of requests `first` to `first + number`, `pages` for each."""

@@ -26,9 +26,9 @@ PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)
 ) = range(12)  # fmt: skip
 (
     P_OP, P_OBJ, P_FIRST, P_COUNT, P_CHUNK, P_NS, P_PATTERN, P_A, P_B, P_WRITE, P_INTERVAL, P_LAT, P_START,
-    P_END, P_FILE, P_FCOUNT, P_FA, P_PACE, P_WRAP, P_RA, P_MAP,
-) = range(21)  # fmt: skip
-PROG_COLS = 21
+    P_END, P_FILE, P_FCOUNT, P_FBLOCK, P_FA, P_PACE, P_WRAP, P_RA, P_MAP,
+) = range(22)  # fmt: skip
+PROG_COLS = 22
 SEQUENTIAL, TRACE, SPREAD = range(3)
 
 # m.ps: tasks by state (enum psi_task_count), since when, times by pressure state, what was collected

@@ -57,6 +57,26 @@ def _touch(m: Mem, t: int, row: int, turn: int) -> int:
 
 
 @njit
+def _read_part(m: Mem, t: int, row: int, number: int, part: int) -> int:
+    """Read page number `part` of those that request `number` reads of its file; a block is one pread."""
+    o = m.prog[row, k.P_FILE]
+    count = m.prog[row, k.P_FCOUNT]
+    place = m.tab[m.prog[row, k.P_FA] + number * count + part]
+    done = part % m.prog[row, k.P_FBLOCK]
+    if done == 0:
+        m.task[t, k.T_CALL] = m.task[t, k.T_PREV] + 1
+    elif place == m.task[t, k.T_PREV]:  # the file ends within the block
+        return DONE
+    want = min(m.prog[row, k.P_FBLOCK] - done, count - part, m.obj[o, k.O_PAGES] - place)
+    fate = buffered.read_page(m, t, o, place, want)
+    if fate == DONE:
+        m.g[k.NOW] += m.g[k.NS_COPY]
+        if done == 0:
+            transfers.compute(m, m.prog[row, k.P_NS])
+    return fate
+
+
+@njit
 def _requests(m: Mem, t: int, row: int, end: int) -> int:
     """An open loop: request i arrives at its time, touches pages, reads a file; its latency is recorded.
 
@@ -78,12 +98,7 @@ def _requests(m: Mem, t: int, row: int, end: int) -> int:
         if i < pages:
             fate = _touch(m, t, row, number * pages + i)
         else:
-            place = m.tab[m.prog[row, k.P_FA] + number * (steps - pages) + i - pages]
-            m.task[t, k.T_CALL] = m.task[t, k.T_PREV] + 1
-            fate = buffered.read_page(m, t, m.prog[row, k.P_FILE], place, 1)
-            if fate == DONE:
-                m.g[k.NOW] += m.g[k.NS_COPY]
-                transfers.compute(m, m.prog[row, k.P_NS])
+            fate = _read_part(m, t, row, number, i - pages)
         if fate != DONE:
             return fate
         if m.g[k.OVER_HIGH]:
