@@ -168,11 +168,11 @@ def _dd(args: list[str]) -> Job | None:
 
 def _sleep(args: list[str]) -> Job | None:
     if args in (["infinity"], ["inf"]):
-        return Job(Workload((Hold(),)), own=own.plain("sleep"))
+        return Job(Workload((Hold(),)), own=own.SLEEP)
     times = [seconds_of(arg) for arg in args]
     if not times or None in times:
         return None
-    return Job(Workload((Sleep(sum(time for time in times if time)),)), own=own.plain("sleep"))
+    return Job(Workload((Sleep(sum(time for time in times if time)),)), own=own.SLEEP)
 
 
 def _load(args: list[str]) -> Job | None:

@@ -28,16 +28,17 @@ Row: TypeAlias = dict[int, int]
 class Text:
     """Pages of a program's own files that nobody else has read: page cache of who runs it first.
 
-    `mapped` come by page faults as it starts, and are mapped as long as it runs; `read` are read twice, as an
-    interpreter reads its modules, which then reads the others, too. `large` are the two where page cache has
-    large folios, which end beyond what was asked for.
+    `mapped` come by page faults as it starts, are mapped as long as it runs, and are read once besides,
+    unless it only `waits`; `read` are read twice, as an interpreter reads its modules. `large` are the two
+    where page cache has large folios, which end beyond what was asked for.
 
     Page cache of guests' pods beyond what they had read of /data (memory.stat: file less shmem, and pgsteal;
     io.stat), the same in every run: 11 pages once a pod sleeps, 11 more for the first dd or md5sum (15 on
     7.2), 15 for the first `memqos workload` (24), 5 for the first `memqos.lab.load` (9), nothing for a second
-    pod (k1, k5, k7, k10, k13; e5). After one workload 14 of its 15 are active on 6.1 (k12); on 6.12 five of
-    them are read again with each later one and ten stay in the youngest generations, as what is read in a
-    fault does (k15); ten came back in a fault on 7.2. What programs have in common with the laboratory's
+    pod (k1, k5, k7, k10, k13; e5). On 6.1 14 of the 15 are active after one workload, 11 after one dd, 10
+    after one md5sum, and none of sleep's as long as nothing is reclaimed (k12, k1, e1). On 6.12 five of the
+    15 are read again with each later workload and ten stay in the youngest generations, as what is read in a
+    fault does; ten came back in a fault on 7.2 (k15). What programs have in common with the laboratory's
     player, the interpreter and libc, is in memory before them, as on a node.
     """
 
@@ -45,6 +46,7 @@ class Text:
     mapped: int
     read: int = 0
     large: tuple[int, int] | None = None
+    waits: bool = False
 
     def parts(self, *, large: bool) -> tuple[int, int]:
         """How many pages are mapped and how many are read."""
@@ -183,13 +185,13 @@ def _by_power_law(phase: Phase) -> bool:
     return isinstance(phase, Touch | ReadFile | Requests) and phase.order.kind == "zipf"
 
 
-def plain(name: str, buffer: int = 0) -> Own:
+def plain(name: str, buffer: int) -> Own:
     """One of coreutils, with so many bytes of buffer."""
     pages = buffer >> 12
-    text = Text(name, 11, large=(15, 0) if pages else None)
-    return Own(27 + pages, 16, 4 + pages, 4 + pages, text=text)
+    return Own(27 + pages, 16, 4 + pages, 4 + pages, text=Text(name, 11, large=(15, 0)))
 
 
+SLEEP = Own(27, 16, 4, 4, text=Text("sleep", 11, waits=True))
 NOTHING = Own()
 PYTHON = Own(903, 21, 30, 90, text=Text("memqos.lab.load", 0, 5, large=(0, 9)))
 """A bare interpreter in a loop: `memqos.lab.load`."""

@@ -88,7 +88,7 @@ class Process:
             rows.append({k.P_OP: k.OP_TOUCH, k.P_OBJ: mapped, k.P_MAP: mapping + 1, k.P_CHUNK: faulted})
         if others:
             rows += [{k.P_OP: k.OP_READ, k.P_OBJ: read, k.P_CHUNK: others}] * 2
-        if faulted and others:
+        if faulted and not self.job.own.text.waits:
             rows.append({k.P_OP: k.OP_READ, k.P_OBJ: mapped, k.P_CHUNK: faulted})
         return [row | {k.P_COUNT: row[k.P_CHUNK], k.P_WRAP: row[k.P_CHUNK]} for row in rows]
 

@@ -123,10 +123,24 @@ def test_a_programs_own_files_are_page_cache_of_who_runs_it_first(
 def test_a_programs_text_is_mapped_as_long_as_it_runs(bench: Callable[..., Any]) -> None:
     node = bench("6.12")
     node.group("a")
-    job = Job(Workload((Hold(),)), own=own.plain("sleep"))
+    job = Job(Workload((Hold(),)), own=own.SLEEP)
     process = Process(node.machine, Files(node.machine, {}), "a", job)
     for _ in range(3):
         for _, kind, _, _ in node.machine.advance(node.machine.now + SECOND):
             if kind == k.EV_MARK and process.alive:
                 process.go_on()
     assert node.get("a", k.N_MAPPED) == node.get("a", k.N_FILE) == 11
+
+
+def test_after_one_run_a_programs_text_is_active(bench: Callable[..., Any]) -> None:
+    node = bench("6.1")
+    node.group("a")
+    files = Files(node.machine, {"/data/a": PAGE})
+    job = Job(Workload((ReadFile("/data/a"),)), own=own.plain("dd", 4 * KIB))
+    process = Process(node.machine, files, "a", job)
+    while process.alive:
+        for _, kind, _, _ in node.machine.advance(node.machine.now + SECOND):
+            if kind == k.EV_MARK and process.alive:
+                process.go_on()
+    assert node.get("a", k.PGACTIVATE) == 11
+    assert node.get("a", k.N_FILE) == 11 + 1
