@@ -35,6 +35,8 @@ class Process:
     def start(self) -> None:
         """Start (again) from the first phase, as a new task."""
         self.task = self.machine.task(self.path, self.adj)
+        shared = self.job.own.shares(self.machine.spec.seed, self.task)
+        self.machine.m.task[self.task, k.T_SHARED] = shared
         self._operations.begin(self.task)
         self._seen: set[bool] = set()
         self._batches = self._run()

@@ -144,3 +144,32 @@ def test_after_one_run_a_programs_text_is_active(bench: Callable[..., Any]) -> N
                 process.go_on()
     assert node.get("a", k.PGACTIVATE) == 11
     assert node.get("a", k.N_FILE) == 11 + 1
+
+
+def test_how_many_pages_of_libraries_a_process_maps_is_chance_within_what_was_seen() -> None:
+    drawn = [[own.WORKLOAD.shares(seed, task) for task in range(3)] for seed in range(1, 41)]
+    assert {min(1906, *row) for row in drawn} == {1906}
+    assert {max(1962, *row) for row in drawn} == {1962}
+    assert {row.index(max(row)) for row in drawn} == {0, 1, 2}
+    assert own.WORKLOAD.shares(7, 2) == drawn[6][2]
+    assert own.NOTHING.shares(1, 1) == 0
+
+
+@pytest.mark.parametrize("larger", [0, 1])
+def test_of_two_alike_the_oom_killer_takes_the_one_that_maps_more_of_what_is_there(
+    bench: Callable[..., Any], larger: int
+) -> None:
+    """oom_badness: get_mm_rss. In guests of k13 each of three containers alike was the first victim once."""
+    node = bench("6.12", memory=96 * MIB)
+    node.group("p", MAX=16 * MIB)
+    alike = []
+    for name in ("p/a", "p/b"):
+        node.group(name)
+        alike.append(node.hog(name, 4 * MIB))
+    node.settle(alike[1])
+    node.machine.m.task[alike[larger], k.T_SHARED] = 1
+    node.group("p/c")
+    for _ in range(3):
+        node.hog("p/c", 3 * MIB)
+        node.machine.run(node.machine.now + SECOND)
+    assert [int(node.machine.m.task[each, k.T_KILLED]) for each in alike] == [1 - larger, larger]

@@ -13,8 +13,9 @@ from __future__ import annotations
     T_RAN,  # it was switched to since its page tables were last walked (mm->lru_gen.bitmap)
     T_WALK,  # whether they are walked: `tables`
     T_CALL,  # where its last read call ended (prev_pos), in pages
-) = range(38)  # fmt: skip
-TASK_COLS = 38
+    T_SHARED,  # pages of files that it maps and that are not simulated
+) = range(39)  # fmt: skip
+TASK_COLS = 39
 T_RUN, T_IO, T_MEM, T_BOTH, T_SLEEP, T_HOLD, T_DEAD = range(7)
 ON_CPU, ON_CPU_STALLED = 7, 8  # of a task in T_RUN while it has its turn: pressure tells them apart
 PROCESS, KSWAPD_TASK, FLUSHER_TASK = range(3)

@@ -17,7 +17,7 @@ def badness(m: Mem, t: int, total: int) -> int:
 
     Pages of files count while they are mapped, whoever is charged for them.
     """
-    points = 0
+    points = m.task[t, k.T_SHARED]
     for o in range(m.g[k.NOBJ]):
         kind = m.obj[o, k.O_KIND]
         if m.obj[o, k.O_TASK] == t and (kind == k.ANON_OBJ or kind == k.MAP_OBJ):
