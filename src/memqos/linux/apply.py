@@ -15,21 +15,16 @@ import errno
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from memqos.errors import CgroupGone, InvalidValue
 from memqos.linux.cgroupfs import FILES, decode, encode
 from memqos.linux.oserror import node_error
 from memqos.linux.reading import read_whole
-from memqos.model.plan import Reclaim, Value, Write, unset
-from memqos.units import MIB
+from memqos.model.plan import RECLAIM_PIECE, Reclaim, Value, Write, unset
 
 write_fd = os.write
 """The one function that writes a control file; tests put faults here."""
-
-
-PIECE: Final = 4 * MIB
-"""Bytes of one write to `memory.reclaim`: a tenth of a second at most where 50 MiB/s can be swapped out."""
 
 
 def apply_write(
@@ -99,10 +94,10 @@ def _reclaim(
     order = value if isinstance(value, Reclaim) else Reclaim(value)
     fd = os.open(write.knob, flags | os.O_CLOEXEC, dir_fd=directory)
     try:
-        for done in range(0, max(1, order.size), PIECE):
+        for done in range(0, max(1, order.size), RECLAIM_PIECE):
             if stopped():
                 raise OSError(errno.EINTR, os.strerror(errno.EINTR))
-            piece = replace(order, size=min(PIECE, order.size - done))
+            piece = replace(order, size=min(RECLAIM_PIECE, order.size - done))
             for text in encode(write.knob, piece, cgroup=write.cgroup):
                 write_fd(fd, text + b"\n")
             taken(piece.size)

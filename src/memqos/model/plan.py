@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
 from memqos.model.pods import PlacedPod
 from memqos.model.snapshot import IoMax, Snapshot
+from memqos.units import MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,10 @@ class Reclaim:
 
     size: int
     swappiness: int | None = None
+
+
+RECLAIM_PIECE: Final = 4 * MIB
+"""Bytes of one write to `memory.reclaim`: a tenth of a second at most where 50 MiB/s can be swapped out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from memqos.errors import Busy, CgroupGone, InvalidValue, KnobMissing
-from memqos.model.plan import Bandwidth, Reclaim, Value, Write
+from memqos.model.plan import RECLAIM_PIECE, Bandwidth, Reclaim, Value, Write
 from memqos.model.queue import KNOB as IO_QUEUE
 from memqos.model.snapshot import IoMax
 from memqos.sim.kernels import control
@@ -85,8 +85,9 @@ class Knobs:
         swappiness = -1 if order.swappiness is None else order.swappiness
         if swappiness > self._machine.profile.reclaim_swappiness_max:
             raise InvalidValue(f"this kernel does not take swappiness={swappiness}", **place)
-        if not self._machine.reclaim(path, order.size, swappiness):
-            raise Busy("fewer bytes were reclaimed than asked for (EAGAIN)", **place)
+        for done in range(0, max(1, order.size), RECLAIM_PIECE):  # as on a real node, by as many writes
+            if not self._machine.reclaim(path, min(RECLAIM_PIECE, order.size - done), swappiness):
+                raise Busy("fewer bytes were reclaimed than asked for (EAGAIN)", **place)
 
     def _io_max(self, c: int, value: Mapping[str, IoMax], place: dict[str, str]) -> Value:
         numbers = {Look(self._machine).device(d): d for d in self._machine.disk_numbers.values()}

@@ -143,3 +143,17 @@ def test_who_writes_a_lower_memory_high_reclaims_what_is_above_it(bench: Any, ke
     b.read(POD, b.machine.file(12 * MIB))
     SimNode(b.machine).apply(order("memory.high", 8 * MIB))
     assert (b.get(POD, k.HIGH), b.get(POD, k.USAGE) <= 2048) == (2048, True)
+
+
+def test_an_order_is_given_in_the_pieces_of_a_real_node(bench: Any) -> None:
+    """On 6.1 one write takes up to twice what it asks for, so how many there are decides what is left."""
+    left = []
+    for sizes in ([30], [4, 4, 4, 4, 4, 4, 4, 2]):
+        b = bench("6.1", memory=128 * MIB)
+        b.group(POD)
+        b.read(POD, b.machine.file(64 * MIB))
+        node = SimNode(b.machine)
+        for size in sizes:
+            node.apply(order("memory.reclaim", Reclaim(size * MIB)))
+        left.append(b.get(POD, k.N_FILE))
+    assert left[0] == left[1] < 16384 - 30 * 256
