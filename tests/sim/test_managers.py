@@ -117,5 +117,7 @@ def test_half_of_an_idle_heap_is_taken_back_at_three_percent_and_beats_senpais_l
     assert number("e8", "memqos", "saved_share", kernel) >= 50
     assert number("e8", "memqos", "run", kernel) <= 1.03 * number("e8", "kubelet", "run", kernel)
     assert number("e8", "memqos", "stalled", kernel) <= 3
-    # senpai's law stays at the frontier's start: hardly anything saved for hardly any stall
-    assert number("e8", "memqos", "saved", kernel) > 10 * number("e8", "senpai", "saved", kernel)
+    # senpai's law stays at the frontier's start: hardly anything saved for hardly any stall; of what memqos
+    # saves it saved a 24th, 29th and 32nd part in guests of 6.1, 6.12 and 7.2
+    saved = {name: measured("e8", name, kernel, guest=True)["saved"] or 0.0 for name in ("memqos", "senpai")}
+    assert saved["memqos"] > 10 * saved["senpai"] > 0

@@ -5,6 +5,7 @@ Each has a row of `m.obj` and the pages from its base on. Sizes here are bytes.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ class Objects(Arrays):
         self.pages = 0
         self._table_end = 0
         self._unmapped: dict[int, int] = {}
+        self._places: dict[tuple[int, ...], int] = {}
+        self._divided: dict[tuple[int, int], int] = {}
 
     def order(self, what: int, a: int = 0, b: int = 0, c: int = 0) -> int:
         """Have the compiled kernels do something (`kernels.control`)."""
@@ -102,6 +105,18 @@ class Objects(Arrays):
         self.m.obj[o, k.O_ZERO] = int(zero)
         return o
 
+    def divide(self, o: int, sizes: tuple[int, ...]) -> None:
+        """A region is made of several mappings, of so many pages: swap reads ahead within each by itself."""
+        if len(sizes) < 2:
+            return
+        key = o, len(sizes)
+        parts = [(end, 0, 0, 0) for end in accumulate(sizes)]
+        at = self.table(k.RA_CELLS * len(parts)) if key not in self._divided else self._divided[key]
+        self._divided[key] = at
+        tab: Any = self.m.tab
+        tab[at : at + k.RA_CELLS * len(parts)] = [cell for part in parts for cell in part]
+        self.m.obj[o, k.O_PARTS] = at + 1
+
     def unmapped(self, o: int) -> None:
         """A region was munmapped whole: nothing is left of it, and its place may be given to another."""
         self.m.obj[o, k.O_KIND] = k.GONE
@@ -149,6 +164,15 @@ class Objects(Arrays):
         self._more_rows("tab", self._table_end)
         self._more_rows("lat", self._table_end)
         return first
+
+    def places(self, places: tuple[int, ...]) -> int:
+        """Where these places stand in the table, for good: many processes need the same."""
+        if places not in self._places:
+            at = self.table(len(places))
+            tab: Any = self.m.tab
+            tab[at : at + len(places)] = places
+            self._places[places] = at
+        return self._places[places]
 
     def drop_caches(self) -> None:
         """`echo 1 > /proc/sys/vm/drop_caches`: clean, unmapped page cache goes."""

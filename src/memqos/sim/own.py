@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 from zlib import crc32
 
-from memqos.sim.kernels import footprint
+from memqos.sim.footprints import HOLDING, NONE, WORKING, Footprint, Places, sort_of
 from memqos.sim.kernels import layout as k
 from memqos.workload.many import draws_many
 from memqos.workload.spec import (
     PAGE,
     Action,
+    Hold,
     Phase,
     ReadFile,
     Repeat,
@@ -23,6 +24,10 @@ from memqos.workload.spec import (
 )
 
 Row: TypeAlias = dict[int, int]
+
+
+Table: TypeAlias = Callable[[Places], int]
+"""Where places of pages stand in the machine's table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,69 +64,57 @@ class Own:
     """What a process holds besides the memory it is asked to hold, in pages.
 
     `pages` of heap, stack and written library data, `kernel` of kernel stack, page tables and slab beyond
-    the tables of `pages`. It touches `hot` of them all the time while it works and `warm` between two phases,
-    three of five to write. A phase whose order is random needs `draws` more, and the first one of each sort
-    `first` more. With `buffers` it has one of a block's size while it reads or writes a file; a phase that
-    draws by a power law makes a table of `table` pages first, in place of the last one. It goes through
-    `last` of its pages, the first ones, once more before it exits. `text` are its files. `shared` is how many
+    the tables of `pages`. Which of them it needs when says its `footprint`. With `buffers` it has one of a
+    block's size while it reads or writes a file; a phase that draws by a power law makes a table of `table`
+    pages first, in place of the last one; `spare` pages for it are there. It goes through `last` of its
+    pages, the first ones, once more before it exits. `text` are its files. `shared` is how many
     pages of other files it maps, at least and at most: the interpreter and libc, which are in memory already.
-    They are nobody's here, and count where the OOM killer looks for the largest process (get_mm_rss).
-    Measured in guests: memory.stat of each program at work. Of `memqos workload` 265 to 310 pages came back
-    from swap while it filled its heap, 205 with each pass in order after that (170 major faults), 400 and
-    then 285 with passes at random; 100 were written out anew (k2, k9, all kernels).
+    They are nobody's here, and count where the OOM killer looks for the largest process (get_mm_rss). Sizes
+    were measured in guests: memory.stat of each program at work.
     """
 
     pages: int = 0
     kernel: int = 0
-    hot: int = 0
-    warm: int = 0
-    draws: int = 0
-    first: int = 0
+    footprint: Footprint = NONE
     buffers: bool = False
     table: int = 0
+    spare: int = 0
     last: int = 0
     text: Text | None = None
     shared: tuple[int, int] = (0, 0)
-
-    @property
-    def stride(self) -> int:
-        """How far apart the warm pages lie."""
-        return max(1, self.pages // max(1, self.warm))
-
-    @property
-    def hot_stride(self) -> int:
-        """How far apart the hot pages lie, each of them a warm one too."""
-        return self.stride * max(1, self.warm // max(1, self.hot))
 
     def shares(self, seed: int, task: int) -> int:
         """How many pages of `shared` a task maps: what faults around it had brought in by then is chance."""
         least, most = self.shared
         return least + crc32(b"%d/%d" % (seed, task)) % (most - least + 1)
 
-    def begin(self, region: int) -> list[Row]:
+    def begin(self, region: int, table: Table) -> list[Row]:
         """What the process does before its first phase, its own memory being that region."""
-        touch = self._touch(region) | {k.P_COUNT: self.pages}
-        sizes = {k.P_COUNT: self.kernel, k.P_A: self.hot, k.P_B: self.hot_stride}
-        return [touch, touch | sizes | {k.P_OP: k.OP_BEGIN}]
+        touch = self._visit(region, self.footprint.made(self.pages), table) | {k.P_WRITE: 1}
+        return [touch, touch | {k.P_OP: k.OP_BEGIN, k.P_COUNT: self.kernel}]
 
-    def between(self, region: int, action: Action, seen: set[bool]) -> list[Row]:
-        """What it does of its own after a phase; `seen` is which orders of phases it has known before."""
-        spread = self._touch(region) | {k.P_PATTERN: k.SPREAD, k.P_B: self.stride}
-        rows = [
-            spread | {k.P_COUNT: self.warm, k.P_WRITE: 0, k.P_A: footprint.CORE},
-            spread | {k.P_COUNT: self.warm * 3 // 5, k.P_A: footprint.CORE},
-        ]
-        if not isinstance(action, Touch | ReadFile | Requests):
-            return rows
-        random = action.order.kind != "sequential"
-        fresh = random not in seen
-        seen.add(random)
-        place = self.stride // 2  # between the warm ones: what all random phases need, then each first one
-        first = self.first * fresh
-        for count in (self.draws * random, first * (not random), first * random):
-            if count:
-                rows.append(spread | {k.P_FIRST: place, k.P_COUNT: count, k.P_WRITE: 0})
-            place += max(self.draws, self.first) * self.stride
+    @property
+    def size(self) -> int:
+        """Its pages with those of a table, but for a buffer."""
+        return self.pages + self.table - min(self.spare, self.table)
+
+    def mappings(self, most: int) -> Places:
+        """The pages of each mapping that its own memory is made of, with a buffer of `most`."""
+        parts = (*self.footprint.mappings(self.pages), self.size - self.pages, most)
+        return tuple(size for size in parts if size)
+
+    def between(self, region: int, action: Action, seen: set[object], table: Table) -> list[Row]:
+        """What it does of its own after a phase.
+
+        Of the pages it needs then it writes to three of five: guests wrote 100 out anew (k2, k9).
+        """
+        rows = []
+        if self.footprint.between:
+            read = self._visit(region, self.footprint.between, table)
+            rows += [read, read | {k.P_COUNT: read[k.P_COUNT] * 3 // 5, k.P_WRITE: 1}]
+        if self.footprint.said and isinstance(action, Touch) and _SAID not in seen:
+            seen.add(_SAID)
+            rows.append(self._visit(region, self.footprint.said, table))
         return rows
 
     def buffer(self, phase: Phase) -> int:
@@ -133,19 +126,35 @@ class Own:
             return 0
         return file.block // PAGE + 1 if file.block > _MAPPED else 0
 
-    def before(self, region: int, action: Action) -> list[Row]:
-        """What a phase makes before it begins: a table; a buffer, before it opens (and empties) its file."""
-        table = self.table if _by_power_law(action) else 0
-        parts = [(self.pages, table), (self.pages + self.table, self.buffer(action))]
-        return [
+    def before(self, region: int, action: Action, seen: set[object], table: Table) -> list[Row]:
+        """What comes before a phase: a table is made; a buffer, before its file is opened (and emptied).
+
+        `seen` is which sorts of phases it has known before. From then on it needs what the phase's loop does.
+        """
+        made = self.table if _by_power_law(action) else 0
+        parts = [(self.pages - self.spare, made), (self.size, self.buffer(action))]
+        rows = [
             self._touch(region) | {k.P_FIRST: first, k.P_COUNT: pages, k.P_CHUNK: pages}
             for first, pages in parts
             if pages
         ]
+        if isinstance(action, Hold) and self.footprint.holding:
+            rows.append(self._visit(region, self.footprint.holding, table))
+        if not isinstance(action, Touch | ReadFile | WriteFile | Requests):
+            return rows
+        sort = sort_of(action)
+        needed = [self.footprint.begin[sort], () if sort in seen else self.footprint.first[sort]]
+        rows += [self._visit(region, places, table) for places in needed if places]
+        seen.add(sort)
+        loop = self.footprint.loop(action)
+        if made:
+            loop += tuple(range(self.pages - self.spare, self.pages - self.spare + self.footprint.of_table))
+        use = {k.P_OP: k.OP_USE, k.P_A: table(loop), k.P_COUNT: len(loop)}
+        return [*rows, use | {k.P_B: int(self.footprint.keeps)}]
 
     def after(self, region: int, action: Action) -> list[Row]:
         """The buffer is freed when the phase is done."""
-        first = self.pages + self.table
+        first = self.size
         return [{k.P_OP: k.OP_FREE, k.P_OBJ: region, k.P_FIRST: first}] if self.buffer(action) else []
 
     def ending(self) -> list[int]:
@@ -163,10 +172,16 @@ class Own:
         order = {k.P_PATTERN: k.TRACE, k.P_A: table, k.P_COUNT: count, k.P_NS: _ENDING_NS}
         return self._touch(region) | order
 
+    def _visit(self, region: int, places: Places, table: Table) -> Row:
+        """Read pages at these places."""
+        order = {k.P_PATTERN: k.TRACE, k.P_A: table(places), k.P_COUNT: len(places), k.P_WRITE: 0}
+        return self._touch(region) | order
+
     def _touch(self, region: int) -> Row:
         return {k.P_OBJ: region, k.P_CHUNK: self.pages, k.P_OP: k.OP_TOUCH, k.P_WRITE: 1}
 
 
+_SAID = "said"
 _SCATTER = 1021
 """A prime, so that neighbouring turns are far apart."""
 _ENDING_NS = 2000
@@ -182,9 +197,10 @@ def of_workload(phases: Sequence[Phase]) -> Own:
     """`memqos workload`, with these phases."""
     own = WORKLOAD
     if any(map(draws_many, phases)):
-        own = replace(own, pages=own.pages + _NUMPY.pages, kernel=own.kernel + _NUMPY.kernel)
+        more = _NUMPY.pages
+        own = replace(own, pages=own.pages + more, kernel=own.kernel + _NUMPY.kernel, spare=_SPARE)
     if any(map(_by_power_law, phases)):
-        own = replace(own, hot=own.hot + _TABLE, warm=own.warm + _TABLE, table=_TABLE)
+        own = replace(own, table=_TABLE)
     return own
 
 
@@ -198,17 +214,17 @@ def plain(name: str, buffer: int) -> Own:
     """One of coreutils, with so many bytes of buffer."""
     pages = buffer >> 12
     text = Text(name, 11, large=(15, 0))
-    return Own(27 + pages, 16, 4 + pages, 4 + pages, text=text, shared=_LIBC)
+    return Own(27 + pages, 16, Footprint(tuple(range(4 + pages))), text=text, shared=_LIBC)
 
 
 _LIBC = 367, 403
-SLEEP = Own(27, 16, 4, 4, text=Text("sleep", 11, waits=True), shared=_LIBC)
+SLEEP = Own(27, 16, Footprint(tuple(range(4))), text=Text("sleep", 11, waits=True), shared=_LIBC)
 NOTHING = Own()
-PYTHON = Own(903, 21, 30, 90, text=Text("memqos.lab.load", 0, 5, large=(0, 9)), shared=(1449, 1525))
+PYTHON = Own(903, 21, HOLDING, text=Text("memqos.lab.load", 0, 5, large=(0, 9)), shared=(1449, 1525))
 """A bare interpreter in a loop: `memqos.lab.load`. `shared` as kernels wrote it down at kills (file-rss): the
 middle nine tenths of 173; of `memqos workload` of 163; and all eight of sleep and dd."""
 WORKLOAD = Own(
-    *(3198, 33, 155, 325, 65, 45),
+    *(3198, 33, WORKING),
     buffers=True,
     last=2890,
     text=Text("memqos workload", 10, 5, large=(10, 14)),
@@ -217,6 +233,10 @@ WORKLOAD = Own(
 """`memqos workload`."""
 _NUMPY = Own(147, 18)
 """What importing numpy adds, which guests refuse half way (`memqos.linux.workload.program.load_numpy`)."""
+_SPARE = 66
+"""Pages of that which are free then, and where a table is made: guests' memory grew by 19 pages in a phase
+that drew by a power law (k9 on 6.1: pgsteal less what was swapped in), and by the whole table where numpy was
+not asked for (k8)."""
 _TABLE = 85
-"""Pages more that it makes and works with when it draws by a power law: a table of some 1,200 classes, and
-what is left of making it. Guests freed 87, 96 and 85 pages more of a file, on 6.1, 6.12 and 7.2 (k8)."""
+"""Pages more that it makes when it draws by a power law: a table of some 1,200 classes, and what is left of
+making it. Guests freed 87, 96 and 85 pages more of a file, on 6.1, 6.12 and 7.2 (k8)."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from memqos.sim.files import Files
 from memqos.sim.job import Job
@@ -38,7 +37,7 @@ class Process:
         shared = self.job.own.shares(self.machine.spec.seed, self.task)
         self.machine.m.task[self.task, k.T_SHARED] = shared
         self._operations.begin(self.task)
-        self._seen: set[bool] = set()
+        self._seen: set[object] = set()
         self._batches = self._run()
         self.go_on()
 
@@ -60,23 +59,32 @@ class Process:
 
     def _run(self) -> Iterator[list[Row]]:
         own = self.job.own
+        todo = steps(self.job.workload)
+        step = next(todo, None)
         if own.pages:
             most = max(map(own.buffer, self.job.workload.phases), default=0)
-            region = self.machine.region(self.task, (own.pages + own.table + most) * PAGE)
-            yield self._text() + own.begin(region)
-        for step in steps(self.job.workload):
+            self._region = self.machine.region(self.task, (own.size + most) * PAGE)
+            self.machine.divide(self._region, own.mappings(most))
+            yield self._text() + own.begin(self._region, self.machine.places) + self._before(step)
+        while step is not None:
             self._doing, self._operations.serving = step, None
-            made = own.before(region, step.action) if own.pages else []
-            if made:
-                yield made
             self._since = self.machine.now, self._accesses()
             yield from self._operations.of(step, partial(self._tell, step))
             self._tell(step)
             self._doing = None
+            last, step = step, next(todo, None)
             if own.pages:
-                yield own.after(region, step.action) + own.between(region, step.action, self._seen)
+                rows = own.after(self._region, last.action)
+                rows += own.between(self._region, last.action, self._seen, self.machine.places)
+                yield rows + self._before(step)
         if places := own.ending():
-            yield [*self._operations.unmap(), self._end(region, places)]
+            yield [*self._operations.unmap(), self._end(self._region, places)]
+
+    def _before(self, step: Step | None) -> list[Row]:
+        """What it does of its own before a phase, if there is another one."""
+        if step is None:
+            return []
+        return self.job.own.before(self._region, step.action, self._seen, self.machine.places)
 
     def _text(self) -> list[Row]:
         """Bring in the program's own files: what is mapped of them by faults, the rest by reads."""
@@ -96,10 +104,7 @@ class Process:
 
     def _end(self, region: int, places: list[int]) -> Row:
         """Go through its own pages once more, as an interpreter does before it exits."""
-        at = self.machine.table(len(places))
-        tab: Any = self.machine.m.tab
-        tab[at : at + len(places)] = places
-        row = self.job.own.end(region, at, len(places))
+        row = self.job.own.end(region, self.machine.places(tuple(places)), len(places))
         return row | {k.P_NS: row[k.P_NS] * self.machine.costs.program}
 
     def interrupted(self) -> None:

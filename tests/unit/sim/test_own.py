@@ -9,12 +9,24 @@ import pytest
 
 from memqos.sim import own
 from memqos.sim.files import Files
+from memqos.sim.footprints import Footprint
 from memqos.sim.job import Job
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND
 from memqos.sim.process import Process
 from memqos.units import KIB, MIB
-from memqos.workload.spec import Allocate, Hold, Order, Phase, ReadFile, Repeat, Touch, Workload, WriteFile
+from memqos.workload.spec import (
+    Allocate,
+    Hold,
+    Order,
+    Phase,
+    ReadFile,
+    Repeat,
+    Sleep,
+    Touch,
+    Workload,
+    WriteFile,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +66,10 @@ def test_the_buffer_is_there_before_the_file_is_emptied_and_gone_after_it_is_wri
     assert (8, 2 * MIB // PAGE) in levels[-9:]
 
 
-def test_what_a_program_works_with_all_the_time_is_not_what_it_touched_first() -> None:
-    rows = own.WORKLOAD.begin(3)
+def test_a_program_makes_its_memory_and_then_starts() -> None:
+    rows = own.WORKLOAD.begin(3, lambda places: len(places))
     assert [row[k.P_OP] for row in rows] == [k.OP_TOUCH, k.OP_BEGIN]
+    assert rows[0][k.P_A] == rows[0][k.P_COUNT] == own.WORKLOAD.pages
 
 
 def test_an_interpreter_goes_through_its_pages_once_more_when_its_regions_are_gone(
@@ -87,14 +100,18 @@ def test_its_end_meets_each_page_once_and_never_three_neighbours_in_a_row() -> N
 def test_a_phase_that_draws_by_a_power_law_makes_its_table_first_and_a_buffer_behind_it() -> None:
     skewed = ReadFile("/data/a", block=256 * KIB, order=Order("zipf", 0.9))
     mine = own.of_workload([skewed])
-    made = [(row[k.P_FIRST], row[k.P_COUNT]) for row in mine.before(3, skewed)]
+    rows = mine.before(3, skewed, set(), lambda places: 0)
+    made = [
+        (row[k.P_FIRST], row[k.P_COUNT]) for row in rows if row[k.P_OP] == k.OP_TOUCH and k.P_FIRST in row
+    ]
     assert made == [(mine.pages, mine.table), (mine.pages + mine.table, 65)]
     assert [row[k.P_FIRST] for row in mine.after(3, skewed)] == [mine.pages + mine.table]
 
 
 def test_what_draws_by_no_power_law_makes_no_table() -> None:
     plain = Touch("heap", order=Order("uniform"))
-    assert own.of_workload([plain]).before(3, plain) == []
+    rows = own.of_workload([plain]).before(3, plain, set(), lambda places: 0)
+    assert not any(k.P_FIRST in row for row in rows)
     assert own.of_workload([plain]).after(3, plain) == []
 
 
@@ -173,3 +190,79 @@ def test_of_two_alike_the_oom_killer_takes_the_one_that_maps_more_of_what_is_the
         node.hog("p/c", 3 * MIB)
         node.machine.run(node.machine.now + SECOND)
     assert [int(node.machine.m.task[each, k.T_KILLED]) for each in alike] == [1 - larger, larger]
+
+
+def test_what_it_needs_for_the_first_of_a_sort_of_phase_it_needs_once() -> None:
+    mine, seen = own.WORKLOAD, set[object]()
+    counts = []
+    for phase in (
+        Touch("heap", write=True),
+        Touch("heap", write=True),
+        Touch("heap", order=Order("uniform")),
+    ):
+        rows = mine.before(3, phase, seen, lambda places: 0)
+        counts.append([row[k.P_COUNT] for row in rows if row[k.P_OP] == k.OP_TOUCH])
+    begin, first = mine.footprint.begin, mine.footprint.first
+    assert counts == [[len(begin[1]), len(first[1])], [len(begin[1])], [len(begin[2]), len(first[2])]]
+
+
+def go(node: Any, process: Process, until: Callable[[], bool]) -> None:
+    """Let a process run, a hundredth of a millisecond at a time."""
+    while not until():
+        for _, kind, _, _ in node.machine.advance(node.machine.now + 10_000):
+            if kind == k.EV_MARK and process.alive:
+                process.go_on()
+
+
+def started(node: Any, footprint: Footprint, *phases: Phase) -> tuple[Process, int]:
+    """A process of 64 pages of its own, and the first of these."""
+    mine = own.Own(pages=64, footprint=footprint)
+    process = Process(node.machine, Files(node.machine, {}), "a", Job(Workload(phases), own=mine))
+    return process, int(node.machine.m.obj[0, k.O_BASE])
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12", "7.2"])
+def test_what_a_loop_needs_comes_back_and_the_rest_stays_in_swap(
+    bench: Callable[..., Any], kernel: str
+) -> None:
+    node = bench(kernel, swap=64 * MIB)
+    node.group("a", MAX=8 * MIB)
+    needed = (3, 4, 60)
+    process, base = started(node, Footprint(needed), Allocate("heap", 24 * MIB), Touch("heap", write=True))
+    go(node, process, lambda: len(process.results) == 2)
+    there = {page for page in range(64) if node.machine.m.w[base + page] & k.MAPPED}
+    assert there == set(needed)
+    node.check()
+
+
+@pytest.mark.parametrize(("burst", "again"), [(1, False), (64, True)])
+def test_a_page_in_use_is_found_accessed_once_between_two_switches(
+    bench: Callable[..., Any], burst: int, again: bool
+) -> None:
+    node = bench("6.1", cpus=1)
+    node.group("a")
+    heap = Allocate("heap", MIB), Touch("heap", write=True, passes=9), Sleep(0.01), Touch("heap", passes=9)
+    process, base = started(node, Footprint((3,), burst=burst), *heap)
+    m = node.machine.m
+    go(node, process, lambda: m.task[process.task, k.T_ACCESSES] > 500)
+    assert m.w[base + 3] & k.YOUNG
+    m.w[base + 3] &= ~k.YOUNG  # as reclaim does when it has looked at it
+    go(node, process, lambda: len(process.results) == 2)
+    assert bool(m.w[base + 3] & k.YOUNG) == again
+    go(node, process, lambda: len(process.results) == 4)
+    assert m.w[base + 3] & k.YOUNG
+
+
+@pytest.mark.parametrize(("sizes", "back"), [((64,), range(7)), ((5, 59), range(5))])
+def test_swap_reads_ahead_within_one_mapping(
+    bench: Callable[..., Any], sizes: tuple[int, ...], back: range
+) -> None:
+    node = bench("6.12", swap=64 * MIB, swap_rotates=False)
+    node.group("a", MAX=8 * MIB)
+    mine = own.Own(pages=64, footprint=Footprint(fixed=sizes[:-1], holding=(2,)))
+    work = Workload((Allocate("heap", 24 * MIB), Touch("heap", write=True), Hold()))
+    process = Process(node.machine, Files(node.machine, {}), "a", Job(work, own=mine))
+    m = node.machine.m
+    base = int(m.obj[0, k.O_BASE])
+    go(node, process, lambda: m.task[process.task, k.T_WAKE] > node.machine.now + 100 * SECOND)
+    assert [page for page in range(64) if m.w[base + page] & k.RES] == list(back)

@@ -182,8 +182,10 @@ B_OBJ, B_PT, B_HOT, BLK_COLS = range(4)
     O_KIND, O_BASE, O_PAGES, O_TASK, O_DEV, O_NDIRTY, O_DIRTIED, O_WBCG, O_CURSOR, O_ZERO, O_RESIDENT,
     O_MAPCG, O_TOUCHED, O_RA_PREV, O_RA_WIN, O_RA_HITS, O_FOREIGN, O_HISTORY,
     O_STORED,  # a file that has its blocks on the disk (`extents`)
-) = range(19)  # fmt: skip
-OBJ_COLS = 19
+    O_PARTS,  # where its mappings stand in m.tab, + 1, when it has several
+) = range(20)  # fmt: skip
+OBJ_COLS = 20
+RA_END, RA_PREV, RA_WIN, RA_HITS, RA_CELLS = range(5)  # of one: where it ends; as O_RA_PREV and so on
 GONE, FILE_OBJ, ANON_OBJ, MAP_OBJ = range(4)  # the last: a file's pages as one process maps them
 
 O_BIG = O_ZERO  # of a file: it has had folios so large that no leaf node holds them

@@ -21,8 +21,6 @@ def choose(m: Mem, row: int, turn: int) -> int:
     """The page access number `turn` goes to, counted from the operation's first page."""
     if m.prog[row, k.P_PATTERN] == k.SEQUENTIAL:
         return turn % m.prog[row, k.P_CHUNK]
-    if m.prog[row, k.P_PATTERN] == k.SPREAD:
-        return footprint.place(turn, m.prog[row, k.P_B], m.prog[row, k.P_A])
     return m.tab[m.prog[row, k.P_A] + turn]
 
 
@@ -108,7 +106,7 @@ def _requests(m: Mem, t: int, row: int, end: int) -> int:
             m.lat[m.prog[row, k.P_LAT] + number] = max(1, m.g[k.NOW] - arrival)
             m.task[t, k.T_I] = 0
             m.task[t, k.T_ROUND] = number + 1
-        if m.g[k.KSWAPD_WAKE]:
+        if m.g[k.KSWAPD_WAKE] or m.task[t, k.T_COLD] & k.LOST:
             break
     return DONE
 
@@ -134,7 +132,7 @@ def step(m: Mem, t: int, end: int) -> int:
     op = m.prog[row, k.P_OP]
     count = m.prog[row, k.P_COUNT]
     fate = DONE
-    if m.task[t, k.T_HOT] and k.OP_READ <= op <= k.OP_REQUESTS:
+    if m.task[t, k.T_COLD] and k.OP_READ <= op <= k.OP_REQUESTS:
         fate = footprint.work(m, t)
     if fate != DONE:
         pass
@@ -156,7 +154,7 @@ def step(m: Mem, t: int, end: int) -> int:
             m.task[t, k.T_I] += 1
             if m.g[k.OVER_HIGH]:
                 transfers.after_fault(m, t)
-            if m.g[k.KSWAPD_WAKE]:
+            if m.g[k.KSWAPD_WAKE] or m.task[t, k.T_COLD] & k.LOST:
                 break
         if m.task[t, k.T_I] >= count:
             next_op(m, t)
@@ -189,6 +187,9 @@ def step(m: Mem, t: int, end: int) -> int:
         next_op(m, t)
     elif op == k.OP_BEGIN:
         fate = footprint.begin(m, t, row)
+        next_op(m, t)
+    elif op == k.OP_USE:
+        footprint.use(m, t, row)
         next_op(m, t)
     elif op == k.OP_SYNC:
         o = m.prog[row, k.P_OBJ]

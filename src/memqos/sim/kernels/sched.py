@@ -70,9 +70,11 @@ def _start(m: Mem, t: int, cpu: int, now: int) -> None:
     if m.lb[last] != t + 1:
         m.lb[last] = t + 1
         m.task[t, k.T_RAN] = 1
+        m.task[t, k.T_COLD] |= k.FLUSHED
     stock.switch(m, cpu)
     io.complete(m, now)
     if m.task[t, k.T_CPU] != cpu:
+        m.task[t, k.T_COLD] |= k.FLUSHED
         psi.move(m, t, k.T_RUN, k.T_SLEEP, now)
         m.task[t, k.T_CPU] = cpu
         psi.move(m, t, k.T_SLEEP, k.T_RUN, now)
@@ -176,6 +178,8 @@ def _wake(m: Mem, now: int, soonest: int) -> int:
             if wake <= now:
                 m.task[t, k.T_READY] = wake
                 m.task[t, k.T_RAN] = 1
+                if state == k.T_SLEEP:
+                    m.task[t, k.T_COLD] |= k.FLUSHED
                 set_state(m, t, k.T_RUN, wake)
                 state = k.T_RUN
             else:

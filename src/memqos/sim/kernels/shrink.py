@@ -127,6 +127,9 @@ def shrink_page(m: Mem, page: int, c: int) -> int:
     if anon and word & k.MAPPED:
         word &= ~k.MAPPED
         m.cg[c, k.N_ANON] -= 1
+        o = m.blk[page >> 9, k.B_OBJ]
+        if m.task[m.obj[o, k.O_TASK], k.T_OWN] == o + 1:
+            m.task[m.obj[o, k.O_TASK], k.T_COLD] |= k.LOST
     m.w[page] = word
     if word & k.DIRTY and not anon:
         m.w[page] = word | k.RECLAIM
