@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from memqos.errors import ExperimentError
 from memqos.sim.machine import PAGE, Machine
-from memqos.sim.own import Text
+from memqos.sim.text import Text
 
 
 class Files:

@@ -9,6 +9,8 @@ from zlib import crc32
 
 from memqos.sim.footprints import HOLDING, NONE, WORKING, Footprint, Places, sort_of
 from memqos.sim.kernels import layout as k
+from memqos.sim.starting import LOAD_NS, WORKLOAD_NS
+from memqos.sim.text import Text
 from memqos.workload.many import draws_many
 from memqos.workload.spec import (
     PAGE,
@@ -31,35 +33,6 @@ Table: TypeAlias = Callable[[Places], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Pages of a program's own files that nobody else has read: page cache of who runs it first.
-
-    `mapped` come by page faults as it starts, are mapped as long as it runs, and are read once besides,
-    unless it only `waits`; `read` are read twice, as an interpreter reads its modules. `large` are the two
-    where page cache has large folios, which end beyond what was asked for.
-
-    Page cache of guests' pods beyond what they had read of /data (memory.stat: file less shmem, and pgsteal;
-    io.stat), the same in every run: 11 pages once a pod sleeps, 11 more for the first dd or md5sum (15 on
-    7.2), 15 for the first `memqos workload` (24), 5 for the first `memqos.lab.load` (9), nothing for a second
-    pod (k1, k5, k7, k10, k13; e5). On 6.1 14 of the 15 are active after one workload, 11 after one dd, 10
-    after one md5sum, and none of sleep's as long as nothing is reclaimed (k12, k1, e1). On 6.12 five of the
-    15 are read again with each later workload and ten stay in the youngest generations, as what is read in a
-    fault does; ten came back in a fault on 7.2 (k15). What programs have in common with the laboratory's
-    player, the interpreter and libc, is in memory before them, as on a node.
-    """
-
-    name: str
-    mapped: int
-    read: int = 0
-    large: tuple[int, int] | None = None
-    waits: bool = False
-
-    def parts(self, *, large: bool) -> tuple[int, int]:
-        """How many pages are mapped and how many are read."""
-        return self.large if large and self.large else (self.mapped, self.read)
-
-
-@dataclass(frozen=True, slots=True)
 class Own:
     """What a process holds besides the memory it is asked to hold, in pages.
 
@@ -70,7 +43,7 @@ class Own:
     pages, the first ones, once more before it exits. `text` are its files. `shared` is how many
     pages of other files it maps, at least and at most: the interpreter and libc, which are in memory already.
     They are nobody's here, and count where the OOM killer looks for the largest process (get_mm_rss). Sizes
-    were measured in guests: memory.stat of each program at work.
+    were measured in guests: memory.stat of each program at work. It takes `start` ns to start (`starting`).
     """
 
     pages: int = 0
@@ -82,16 +55,24 @@ class Own:
     last: int = 0
     text: Text | None = None
     shared: tuple[int, int] = (0, 0)
+    start: int = 0
 
     def shares(self, seed: int, task: int) -> int:
         """How many pages of `shared` a task maps: what faults around it had brought in by then is chance."""
         least, most = self.shared
         return least + crc32(b"%d/%d" % (seed, task)) % (most - least + 1)
 
-    def begin(self, region: int, table: Table) -> list[Row]:
-        """What the process does before its first phase, its own memory being that region."""
-        touch = self._visit(region, self.footprint.made(self.pages), table) | {k.P_WRITE: 1}
-        return [touch, touch | {k.P_OP: k.OP_BEGIN, k.P_COUNT: self.kernel}]
+    def begin(self, region: int, table: Table, ns: int = 0) -> list[Row]:
+        """What the process does before its first phase, its own memory being that region.
+
+        `ns` of the processor go by as it makes what does not come with its libraries.
+        """
+        made = self.footprint.made(self.pages)
+        loaded = sum(self.footprint.fixed)
+        parts = [made[:loaded], made[loaded:]] if ns else [made]
+        rows = [self._visit(region, part, table) | {k.P_WRITE: 1} for part in parts]
+        rows[-1][k.P_NS] = ns // len(parts[-1])
+        return [*rows, rows[0] | {k.P_OP: k.OP_BEGIN, k.P_COUNT: self.kernel}]
 
     @property
     def size(self) -> int:
@@ -220,7 +201,12 @@ def plain(name: str, buffer: int) -> Own:
 _LIBC = 367, 403
 SLEEP = Own(27, 16, Footprint(tuple(range(4))), text=Text("sleep", 11, waits=True), shared=_LIBC)
 NOTHING = Own()
-PYTHON = Own(903, 21, HOLDING, text=Text("memqos.lab.load", 0, 5, large=(0, 9)), shared=(1449, 1525))
+PYTHON = Own(
+    *(903, 21, HOLDING),
+    text=Text("memqos.lab.load", 0, 5, large=(0, 9)),
+    shared=(1449, 1525),
+    start=LOAD_NS,
+)
 """A bare interpreter in a loop: `memqos.lab.load`. `shared` as kernels wrote it down at kills (file-rss): the
 middle nine tenths of 173; of `memqos workload` of 163; and all eight of sleep and dd."""
 WORKLOAD = Own(
@@ -229,6 +215,7 @@ WORKLOAD = Own(
     last=2890,
     text=Text("memqos workload", 10, 5, large=(10, 14)),
     shared=(1906, 1962),
+    start=WORKLOAD_NS,
 )
 """`memqos workload`."""
 _NUMPY = Own(147, 18)

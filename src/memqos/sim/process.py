@@ -15,6 +15,7 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, Machine
 from memqos.sim.operations import Operations, unit_of
 from memqos.sim.own import Row
+from memqos.sim.starting import drawn
 from memqos.workload.result import Result
 from memqos.workload.spec import KINDS, Action, ReadFile, Requests, Touch, WriteFile
 from memqos.workload.steps import Step, steps
@@ -65,7 +66,8 @@ class Process:
             most = max(map(own.buffer, self.job.workload.phases), default=0)
             self._region = self.machine.region(self.task, (own.size + most) * PAGE)
             self.machine.divide(self._region, own.mappings(most))
-            yield self._text() + own.begin(self._region, self.machine.places) + self._before(step)
+            ns = drawn(own.start, self.machine.spec.seed, self.task) * self.machine.costs.program
+            yield self._text() + own.begin(self._region, self.machine.places, ns) + self._before(step)
         while step is not None:
             self._doing, self._operations.serving = step, None
             self._since = self.machine.now, self._accesses()

@@ -14,6 +14,7 @@ from memqos.sim.job import Job
 from memqos.sim.kernels import layout as k
 from memqos.sim.machine import PAGE, SECOND
 from memqos.sim.process import Process
+from memqos.sim.text import Text
 from memqos.units import KIB, MIB
 from memqos.workload.spec import (
     Allocate,
@@ -121,7 +122,7 @@ def test_a_programs_own_files_are_page_cache_of_who_runs_it_first(
 ) -> None:
     node = bench(kernel)
     files = Files(node.machine, {})
-    text = own.Text("program", 3, 2, large=(4, 3))
+    text = Text("program", 3, 2, large=(4, 3))
     job = Job(Workload((Hold(seconds=1),)), own=own.Own(pages=8, text=text))
     first, second = node.group("a"), node.group("b")
     for path in ("a", "b"):
