@@ -136,6 +136,26 @@ def test_while_a_victims_memory_is_held_7_2_kills_the_next_one(bench: Any, kerne
     b.check()
 
 
+@pytest.mark.parametrize(("kernel", "counted"), [("6.1", 2), ("6.12", 2), ("7.2", 1)])
+def test_with_one_processor_a_victim_is_gone_before_its_killer_tries_again(
+    bench: Any, kernel: str, counted: int
+) -> None:
+    """Guests of k18: one kill and no second one; on 7.2 the first of a group is counted once."""
+    b = bench(kernel, cpus=1, costs=Costs(fault=10_000, round=12_000, exit=10_000_000))
+    b.group("p", MAX=12 * MIB)
+    for name, size in (("p/a", 6 * MIB), ("p/b", 3 * MIB)):
+        b.machine.m.cg[b.group(name), k.OOM_GROUP] = 1
+        b.settle(b.hog(name, size))
+    b.group("p/c")
+    last = b.hog("p/c", 5 * MIB)
+    b.settle(last)
+    assert [b.get(name, k.E_OOM_KILL) for name in ("p/a", "p/b", "p/c")] == [counted, 0, 0]
+    assert b.get("p", k.E_OOM) == 1
+    assert 18 <= b.get("p", k.E_MAX) < 18 + 17
+    assert b.machine.m.task[last, k.T_STATE] == k.T_HOLD
+    b.check()
+
+
 def test_oom_score_adj_chooses_another(bench: Any) -> None:
     b = bench("6.1")
     b.group("p", MAX=8 * MIB)
