@@ -23,6 +23,8 @@ from memqos.workload.spec import (
     Phase,
     ReadFile,
     Repeat,
+    RequestFile,
+    Requests,
     Sleep,
     Touch,
     Workload,
@@ -114,6 +116,28 @@ def test_what_draws_by_no_power_law_makes_no_table() -> None:
     rows = own.of_workload([plain]).before(3, plain, set(), lambda places: 0)
     assert not any(k.P_FIRST in row for row in rows)
     assert own.of_workload([plain]).after(3, plain) == []
+
+
+@pytest.mark.parametrize(
+    ("pages", "order", "grown"),
+    [
+        (8, None, 0),
+        (8, Order("uniform"), 28),
+        (8, Order("zipf", 0.7), 68),
+        (64, Order("zipf", 0.6), 85 + 28 - 66),
+        (64, Order("uniform"), 0),
+    ],
+)
+def test_a_loop_of_requests_takes_what_reading_its_file_needs(
+    pages: int, order: Order | None, grown: int
+) -> None:
+    """`grown` beyond what is there when the phase begins: guests' memory.stat of e7, k18, e6."""
+    file = None if order is None else RequestFile("/data/a", 32 * KIB, order=order)
+    phase = Requests("heap", pages, 10, file=file)
+    mine = own.of_workload([phase])
+    assert mine.size - mine.pages == grown
+    made = [row for row in mine.before(3, phase, set(), lambda places: 0) if k.P_FIRST in row]
+    assert sum(max(0, row[k.P_FIRST] + row[k.P_COUNT] - mine.pages) for row in made) == grown
 
 
 @pytest.mark.parametrize(("kernel", "pages"), [("6.1", 3 + 2), ("6.12", 3 + 2), ("7.2", 4 + 3)])
