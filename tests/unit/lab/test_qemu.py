@@ -43,7 +43,12 @@ def test_disk_speeds_become_throttles():
     assert "throttling.bps-total=10485760" in drive
     assert "throttling.iops-total=200" in drive
     assert "file=/t/a,,b.raw" in drive
-    assert "virtio-blk-pci,drive=data,serial=data" in words
+    assert "virtio-blk-pci,drive=data,serial=data,iothread=disk-thread" in words
+
+
+def test_disks_have_a_thread_of_their_own_where_there_are_any():
+    assert "iothread,id=disk-thread,poll-max-ns=0" in line(disks=[(Disk("d", MIB), Path("/t/d"))])
+    assert not any("iothread" in word for word in line())
 
 
 def test_an_unlimited_disk_has_no_throttle():
