@@ -1,6 +1,6 @@
-"""What an access through a descriptor leaves on a page (folio_mark_accessed).
+"""What an access through a descriptor leaves on a page (folio_mark_accessed), and one that reclaim finds.
 
-mm/swap.c.
+mm/swap.c, mm/vmscan.c.
 """
 
 from __future__ import annotations
@@ -30,6 +30,18 @@ def marked(m: Mem, word: int) -> int:
     if word & k.REFS_MASK != k.REFS_MASK:
         return word + (1 << k.REFS_SHIFT)
     return word | k.WS
+
+
+@inlined
+def found_again(m: Mem, word: int) -> int:
+    """lru_gen_set_refs of 7.2: the word of a mapped page that was accessed before, and was so again.
+
+    Its fault has counted as an access (`folio_add_lru`), so that only the third time it is of the working
+    set. Walks of page tables do not wait for that (`folio_update_gen`).
+    """
+    if workingset.refs_of(m, word) > 1:
+        return (word & ~(k.REFS_MASK | k.REF)) | k.WS
+    return marked(m, word)
 
 
 @inlined

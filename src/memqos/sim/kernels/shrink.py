@@ -5,7 +5,18 @@ mm/vmscan.c `shrink_folio_list`, `folio_check_references`.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import activating, counters, folios, io, nodes, slots, tables, workingset, zones
+from memqos.sim.kernels import (
+    access,
+    activating,
+    counters,
+    folios,
+    io,
+    nodes,
+    slots,
+    tables,
+    workingset,
+    zones,
+)
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.mem import Mem
@@ -85,7 +96,7 @@ def _references(m: Mem, word: int, page: int, c: int) -> int:
         if not word & (k.REF | k.WS):  # lru_gen_set_refs
             m.g[k.R1] = (word & ~k.REFS_MASK) | k.REF
             return 1
-        m.g[k.R1] = (word & ~(k.REFS_MASK | k.REF)) | k.WS
+        m.g[k.R1] = access.found_again(m, word)
         return 2
     word &= ~k.REF
     if young:
@@ -185,7 +196,7 @@ def _references_to_folio(m: Mem, head: int, now: int, c: int) -> int:
     if not m.w[head] & (k.REF | k.WS):  # lru_gen_set_refs
         m.w[head] = (m.w[head] & ~k.REFS_MASK) | k.REF
         return 1
-    m.w[head] = (m.w[head] & ~(k.REFS_MASK | k.REF)) | k.WS
+    m.w[head] = access.found_again(m, m.w[head])
     return 2
 
 

@@ -13,7 +13,7 @@ flag.
 
 from __future__ import annotations
 
-from memqos.sim.kernels import activating, counters, folios, placement, psi
+from memqos.sim.kernels import access, activating, counters, folios, placement, psi
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.mem import Mem
@@ -85,7 +85,10 @@ def _found(m: Mem, page: int, c: int) -> None:
         if not word & (k.REF | k.WS):
             m.w[page] = (word & ~k.REFS_MASK) | k.REF
             return
-        m.w[page] = (word | k.WS) & ~(k.REFS_MASK | k.REF)
+        if m.g[k.HARVEST]:
+            m.w[page] = (word | k.WS) & ~(k.REFS_MASK | k.REF)
+        else:
+            m.w[page] = access.found_again(m, word)
     elif isolated:
         m.w[page] = word | k.REF
         return

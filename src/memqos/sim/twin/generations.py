@@ -207,7 +207,7 @@ class Generations(Aging):
             if not page.referenced and not page.workingset:
                 page.referenced, page.refs = True, 0
                 return "keep"
-            page.referenced, page.refs, page.workingset = False, 0, True
+            self.found_again(page)
             return self.activate(page)
         if page.anon and not page.slot and not self.swap_out(page):
             return self.activate(page)

@@ -96,6 +96,13 @@ class Placement(World):
         else:
             page.refs = min(3, page.refs + 1)
 
+    def found_again(self, page: Page) -> None:
+        """lru_gen_set_refs: the third access makes a page part of the working set."""
+        if self._refs(page) > 1:
+            page.referenced, page.refs, page.workingset = False, 0, True
+        else:
+            self.accessed(page)
+
     def _refs(self, page: Page) -> int:
         if self.rework:
             return page.refs + 1 if page.referenced else 0

@@ -21,7 +21,10 @@ class Tables(Placement):
             if not page.referenced and not page.workingset:
                 page.referenced, page.refs = True, 0
                 return
-            page.referenced, page.refs, page.workingset = False, 0, True
+            if self.harvest:
+                page.referenced, page.refs, page.workingset = False, 0, True
+            else:
+                self.found_again(page)
         elif page.isolated:
             page.referenced = True
             return
