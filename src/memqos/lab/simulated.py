@@ -65,7 +65,7 @@ _EMULATED: Final = Costs(
     read_miss=8000,
     copy=4000,
     syscall=15_000,
-    exit=10_000_000,
+    exit=800,
     writeback=4000,
     program=25,
 )
@@ -77,7 +77,7 @@ by pages and, 132 µs each, by requests (dwios). A swap-in of one page takes 147
 eight 225: requests again (k3, served less again; k2). Fresh memory is filled at 16 µs a page, a third of it
 the program's own; cached file pages are read in 2 to 6 µs, and in 14 to 16 where they come from the disk, 32
 by a request (k10). After a kill 18 to 25 more charges were refused on 6.12 than simulated with memory that is
-free at once (k13): one turn of 17 and some, so a victim's exit is a little longer than such a turn. When a
+free at once (k13): a turn of 17 and some, some 10 ms for the 8,300 to 16,400 pages of a victim. When a
 limit was full of dirty pages for the first time, 9 to 40 tries of 0.23 to 0.43 ms, 4 to 12 ms in all, went by
 until the first 2,048 of them were written (k10 on 7.2): a page's writeback. Pressure
 and phases' times come out as recorded within a tenth, as a rule."""

@@ -97,8 +97,8 @@ class Costs:
     one priority takes besides its pages, for each cgroup it comes to where it is the whole node's; `request`
     what it takes to send a request to a disk and to hear of its end; `writeback` what a page of a file takes
     the flusher, on its way and at its end. Where they are 0 the costs of pages include them.
-    `exit` is how long the memory of a process that is killed for its cgroup's limit is held still; 0: it is
-    free at once.
+    `exit` is how long the memory of a process that is killed for its cgroup's limit is held still, for each
+    of its pages; 0: it is free at once.
     `program` is how many times slower programs themselves are than where their own times were measured.
     """
 

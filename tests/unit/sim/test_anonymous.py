@@ -122,7 +122,7 @@ def test_the_worst_process_of_the_subtree_is_killed(bench: Any) -> None:
 @pytest.mark.parametrize(("kernel", "kills"), [("6.1", 1), ("6.12", 1), ("7.2", 2)])
 def test_while_a_victims_memory_is_held_7_2_kills_the_next_one(bench: Any, kernel: str, kills: int) -> None:
     """Three processes of a pod, the last of which outgrows its limit: what guests do (a kill takes 10 ms)."""
-    b = bench(kernel, costs=Costs(fault=10_000, round=12_000, exit=10_000_000))
+    b = bench(kernel, costs=Costs(fault=10_000, round=12_000, exit=6500))
     b.group("p", MAX=12 * MIB)
     for name, size in (("p/a", 6 * MIB), ("p/b", 3 * MIB)):
         b.group(name)
@@ -136,12 +136,23 @@ def test_while_a_victims_memory_is_held_7_2_kills_the_next_one(bench: Any, kerne
     b.check()
 
 
+def test_a_small_victim_is_gone_before_its_killer_has_tried_in_vain(bench: Any) -> None:
+    b = bench("7.2", costs=Costs(fault=10_000, round=12_000, exit=650))
+    b.group("p", MAX=12 * MIB)
+    for name, size in (("p/a", 6 * MIB), ("p/b", 3 * MIB)):
+        b.group(name)
+        b.settle(b.hog(name, size))
+    b.group("p/c")
+    b.settle(b.hog("p/c", 5 * MIB))
+    assert [b.get(name, k.E_OOM_KILL) for name in ("p/a", "p/b", "p/c")] == [1, 0, 0]
+
+
 @pytest.mark.parametrize(("kernel", "counted"), [("6.1", 2), ("6.12", 2), ("7.2", 1)])
 def test_with_one_processor_a_victim_is_gone_before_its_killer_tries_again(
     bench: Any, kernel: str, counted: int
 ) -> None:
     """Guests of k18: one kill and no second one; on 7.2 the first of a group is counted once."""
-    b = bench(kernel, cpus=1, costs=Costs(fault=10_000, round=12_000, exit=10_000_000))
+    b = bench(kernel, cpus=1, costs=Costs(fault=10_000, round=12_000, exit=6500))
     b.group("p", MAX=12 * MIB)
     for name, size in (("p/a", 6 * MIB), ("p/b", 3 * MIB)):
         b.machine.m.cg[b.group(name), k.OOM_GROUP] = 1

@@ -34,6 +34,12 @@ def badness(m: Mem, t: int, total: int) -> int:
 
 
 @njit
+def _held(m: Mem, t: int) -> int:
+    """Pages of memory, in swap, and of tables that a task gives back at its end."""
+    return badness(m, t, 0) - m.task[t, k.T_SHARED]
+
+
+@njit
 def log_event(m: Mem, kind: int, t: int, c: int) -> None:
     """Tell the host what happened; when it does not read, the oldest is lost and counted."""
     head = m.g[k.EV_HEAD]
@@ -65,12 +71,12 @@ def kill(m: Mem, t: int, over: int) -> None:
     if t == m.g[k.CUR]:
         m.g[k.OOM_DYING] = 1
     elif over and m.g[k.NS_EXIT] and m.g[k.NCPU] == 1:
-        m.g[k.NOW] += m.g[k.NS_EXIT]
+        m.g[k.NOW] += m.g[k.NS_EXIT] * _held(m, t)
         finish(m, t, m.g[k.NOW])
     elif over and m.g[k.NS_EXIT]:
         psi.move(m, t, m.task[t, k.T_STATE], k.T_SLEEP, m.g[k.NOW])
         m.task[t, k.T_STATE] = k.T_SLEEP
-        m.task[t, k.T_WAKE] = m.g[k.NOW] + m.g[k.NS_EXIT]
+        m.task[t, k.T_WAKE] = m.g[k.NOW] + m.g[k.NS_EXIT] * _held(m, t)
         m.g[k.DYING] += 1
     else:
         finish(m, t, m.g[k.NOW])
