@@ -7,7 +7,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memqos.errors import ExperimentError
@@ -167,6 +167,7 @@ def test_all_rounds_of_a_reclaim_at_once_are_the_same_as_one_after_the_other(
 
 
 @settings(max_examples=24)
+@example("6.12", -1, 100, [("a", 0), ("a", 1), ("p/b", 0), ("a", 0), ("a", 6)])  # a generation closes
 @given(
     st.sampled_from(sorted(KINDS)),
     st.sampled_from([-1, passing.LONG]),

@@ -126,7 +126,7 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
         freed = done
     while done < count:
         if kind:
-            gone = evict.batch(m, c, k.INACTIVE_FILE, count - done, 0, evict.ANY)
+            gone = evict.batch(m, c, k.INACTIVE_FILE, count - done, 0, evict.ANY, 0)
             freed += gone
             done += gone
             if done == count:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels import lists, nodes, pcp, runs, shadow_list, workingset
 from memqos.sim.kernels.cells import prefetch
-from memqos.sim.kernels.jit import apart, inlined
+from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.mem import Mem
 
 SPECIAL = k.LARGE | k.LOCKED | k.DIRTY | k.WB | k.MAPPED | k.ANON | k.BUFFERS
 ALIKE = k.LIST_MASK | k.REFS_MASK | k.REF | k.WS
 ANY = 1 << 62
 """Tree nodes that may come to hold only shadows: as many as there are."""
+NOTES = k.ISOLATED + 63
+"""Where the evicted pages of a generation that may close are noted, from here down."""
 
 
 @inlined
@@ -66,12 +68,24 @@ def left(m: Mem, page: int, some: int) -> int:
     return emptied
 
 
+@njit
+def count_noted(m: Mem, c: int, noted: int, each: int) -> None:
+    """Count `each` for every page noted; what it left is of the generation that is the oldest now."""
+    for place in range(NOTES, NOTES - noted, -1):
+        page = m.g[place]
+        left = m.w[page] & 3
+        refs = left + 1 if m.w[page] & k.WS else 0
+        m.cg[c, k.EVICTED + 4 + workingset.tier_of(m, refs, refs)] += each
+        m.w[page] = (m.w[page] & ~k.POS) | (((m.cg[c, k.MIN_SEQ_FILE] << 2) | left) & k.POS)
+
+
 @apart
-def batch(m: Mem, c: int, number: int, count: int, limit: int, spare: int) -> int:
+def batch(m: Mem, c: int, number: int, count: int, limit: int, spare: int, note: int) -> int:
     """Evict up to `count` of the oldest pages of list `number` of `c`; return how many.
 
     The caller uncharges them. With MGLRU only pages of that generation and of tiers up to `limit`. From
-    `OF_DMA` on numbers are of the zone DMA. It ends once `spare` tree nodes are left to shadows.
+    `OF_DMA` on numbers are of the zone DMA. It ends once `spare` tree nodes are left to shadows. If `note` is
+    not 0, the pages are noted in `m.g` from there down.
     """
     lid = c * k.LISTS + number
     mglru = m.g[k.MGLRU] != 0
@@ -132,6 +146,8 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int, spare: int) -> in
                     if mglru:
                         runs.fill(m, page, shadow, some)
                         gone += some
+                        for near in range(some if note else 0):
+                            m.g[note - taken - near] = page + near
                     else:
                         runs.leave(m, page, mark, age + taken, some)
                     if counted:
@@ -169,6 +185,8 @@ def batch(m: Mem, c: int, number: int, count: int, limit: int, spare: int) -> in
                             state = word & ALIKE
                         m.w[page] = shadow
                         gone += 1
+                        if note:
+                            m.g[note - taken] = page
                     else:
                         m.w[page] = mark | ((age + taken) & k.POS) | (word & k.WS)
                     if counted and left_one(m, page >> 6, 1):

@@ -107,6 +107,15 @@ def _put_back(m: Mem, c: int, page: int, active: bool) -> None:
 
 
 @njit
+def _close(m: Mem, c: int, noted: int, swappiness: int) -> int:
+    """Close what is empty now: before pages are evicted, also those `noted`, which have been already."""
+    evict.count_noted(m, c, noted, -1)
+    closed = generations.advance_min_seq(m, c, swappiness)
+    evict.count_noted(m, c, noted, 1)
+    return closed
+
+
+@njit
 def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int, swappiness: int) -> int:
     """Scan the oldest generation of one type and reclaim; return how many pages were looked at.
 
@@ -128,13 +137,18 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int, swappiness: i
     refilled = 0
     freed = 0
     single = 0  # freed before the others
+    noted = 0  # of these, those noted
     left = 0  # of the others, those not freed
     told = 0  # of these, pages of files that await a write: their flags tell, no page table does
     most = min(batch, MIN_BATCH) if m.g[k.MGLRU_72] else MAX_BATCH  # folios
     while seen < most and isolated < MIN_BATCH:
-        if kind == FILE and held == 0 and generations.size_of(m, c, kind, seq) > MIN_BATCH:  # stays open
-            gone = evict.batch(m, c, number + zone, min(most - seen, MIN_BATCH - isolated), limit, evict.ANY)
+        size = generations.size_of(m, c, kind, seq) if kind == FILE and held == 0 else 0
+        if size > MIN_BATCH:
+            note = evict.NOTES - noted if size <= most - seen else 0  # it may close: all others may move on
+            some = min(most - seen, MIN_BATCH - isolated)
+            gone = evict.batch(m, c, number + zone, some, limit, evict.ANY, note)
             if gone:
+                noted += gone if note else 0
                 seen += gone
                 looked += gone
                 isolated += gone
@@ -159,7 +173,7 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int, swappiness: i
         _isolate(m, page)
         m.g[k.ISOLATED + held] = page
         held += 1
-    closed = generations.advance_min_seq(m, c, swappiness) if isolated else 0
+    closed = _close(m, c, noted, swappiness) if isolated else 0
     for i in range(held):
         page = m.g[k.ISOLATED + i]
         size = folios.pages_of(m, page)

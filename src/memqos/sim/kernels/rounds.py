@@ -110,7 +110,7 @@ def shrink(m: Mem) -> bool:
     last = m.g[k.R0]
     skipped = m.g[k.R1]
     priority = m.g[k.R2]
-    done = evict.batch(m, c, k.INACTIVE_FILE, gone, 0, spare)
+    done = evict.batch(m, c, k.INACTIVE_FILE, gone, 0, spare, 0)
     if done < gone:
         m.g[k.SC_CREDIT] = done
         m.ls[lid, k.SIZE] += done
