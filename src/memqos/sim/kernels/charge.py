@@ -5,7 +5,7 @@ mm/memcontrol.c `try_charge_memcg`, `mem_cgroup_handle_over_high`; mm/page_alloc
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, dirty, io, oom, pcp, reclaim, stock
+from memqos.sim.kernels import counters, flusher, io, oom, pcp, reclaim, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import apart, inlined, njit
 from memqos.sim.kernels.mem import Mem
@@ -141,7 +141,7 @@ def try_charge(m: Mem, c: int, pages: int, noretry: bool) -> bool:
         counters.event(m, over, k.E_MAX)
         freed = reclaim.memcg(m, over, pages, k.DIRECT, 1, m.g[k.SWAPPINESS])
         if m.g[k.FLUSH_WAKE] == k.FLUSH_ALL:
-            dirty.beside(m)
+            flusher.beside(m)
         if m.g[k.DYING]:
             oom.bury(m, m.g[k.NOW])
         if counters.margin(m, over) >= pages:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from memqos.sim.kernels import (
     counters,
     evict,
+    flusher,
     folios,
     io,
     lists,
@@ -157,7 +158,7 @@ def shrink_inactive(m: Mem, c: int, kind: int, count: int) -> int:
     if cost:
         workingset.note_cost(m, c, kind, cost)
     if done and m.g[k.SC_UNQUEUED] == done:
-        m.g[k.FLUSH_WAKE] = k.FLUSH_ALL
+        flusher.call(m)
     return freed
 
 
@@ -207,6 +208,8 @@ def shrink_lruvec(m: Mem, c: int) -> None:
             freed += _shrink_list(m, c, 3, part)
         if m.g[k.WORK_OUT] and m.g[k.NS_SWAP_OUT]:
             io.spend(m)
+        if m.g[k.FLUSH_WAKE] == k.FLUSH_ALL:
+            flusher.preempt(m)
         if freed < wanted or proportional:
             continue
         file = n2 + n3

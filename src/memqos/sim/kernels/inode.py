@@ -2,7 +2,8 @@
 
 fs/fs-writeback.c (`inode_attach_wb`, `wbc_detach_inode`), mm/memcontrol.c (`mem_cgroup_track_foreign_dirty`).
 Sixteen slots of an eighth of a second of writing each remember who wrote most; more than eight of them
-foreign, and the inode moves. Until then the writes are blamed on its old owner.
+foreign, and the inode moves. A round that is short beside those before it does not count. Until then the
+writes are blamed on its old owner, and are due whenever who dirties must pause (`mem_cgroup_flush_foreign`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
 
-SLOT = (
-    3200  # pages: an eighth of a second at the 100 MB/s that the kernel takes a disk for at first (INIT_BW)
-)
+SPEED = 25600
+"""Pages a second: the 100 MB/s that the kernel takes a disk for at first (INIT_BW)."""
+SECOND = 1 << 13  # WB_FRN_TIME_SHIFT
+SLOT = SECOND // 8  # WB_FRN_HIST_UNIT
 MOST_SLOTS = 5
 THRESHOLD = 8
 
@@ -36,7 +38,13 @@ def judge(m: Mem, o: int, pages: int, foreign: int) -> None:
     """A round of writeback has ended: `foreign` of its pages were another cgroup's."""
     if pages == 0:
         return
-    slots = min(MOST_SLOTS, (pages + SLOT - 1) // SLOT)
+    time = (max(foreign, pages - foreign) * SECOND + SPEED - 1) // SPEED
+    average = m.obj[o, k.O_FRN_AVG]
+    average = average + (time >> 3) - (average >> 3) if average else time
+    m.obj[o, k.O_FRN_AVG] = min(average, 0xFFFF)
+    if time < average // 8:  # WB_FRN_TIME_CUT_DIV
+        return
+    slots = min(MOST_SLOTS, (time + SLOT - 1) // SLOT)
     history = m.obj[o, k.O_HISTORY] << slots & 0xFFFF
     if 2 * foreign > pages:
         history |= (1 << slots) - 1

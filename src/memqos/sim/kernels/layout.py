@@ -112,9 +112,10 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     WORK_BEGUN,  # of WORK_REQUESTS those half of whose time is paid (`io.spend_out`)
     BACK,  # `Q_BACK` of what is sent next
     NS_WRITEBACK,  # nanoseconds of the flusher for a page that it writes
-    FLUSHER_DONE,  # when it is done with what it was called for from within reclaim (`dirty.beside`)
+    FLUSHER_DONE,  # when it is done with what it was called for from within reclaim (`flusher.beside`)
+    FLUSH_CALLED,  # when reclaim called for it
     NEXT_FLUSH,  # of statistics
-) = range(175)  # fmt: skip
+) = range(176)  # fmt: skip
 ISOLATED = NEXT_FLUSH + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
@@ -144,10 +145,10 @@ FLUSH_OVER, FLUSH_ALL = 1, 2  # FLUSH_WAKE: who is over a limit, or (wakeup_flus
     # its place in the LRU of cgroups (`memcg_lru`): generation, bin, where it was put, neighbours + 1
     LRU_GEN, LRU_BIN, LRU_SEG, LRU_PREV, LRU_NEXT,
     # as of the last flush of statistics
-    SEEN_FILE, SEEN_DIRTY, SEEN_ACTIVATE_ANON, SEEN_ACTIVATE_FILE,
+    SEEN_FILE, SEEN_DIRTY, SEEN_WB, SEEN_ACTIVATE_ANON, SEEN_ACTIVATE_FILE,
     # cpu.max in nanoseconds, 0: none; when the period began, what was used of it (`bandwidth`)
     CPU_QUOTA, CPU_PERIOD, CPU_SINCE, CPU_USED,
-) = range(103)  # fmt: skip
+) = range(104)  # fmt: skip
 EVENTS = range(PGFAULT, SWPOUT_ZERO + 1)
 LOCAL_OF = L_LOW - E_LOW
 TIERS = 4
@@ -183,8 +184,10 @@ B_OBJ, B_PT, B_HOT, BLK_COLS = range(4)
     O_MAPCG, O_TOUCHED, O_RA_PREV, O_RA_WIN, O_RA_HITS, O_FOREIGN, O_HISTORY,
     O_STORED,  # a file that has its blocks on the disk (`extents`)
     O_PARTS,  # where its mappings stand in m.tab, + 1, when it has several
-) = range(20)  # fmt: skip
-OBJ_COLS = 20
+    # of a file that another cgroup dirties: how long its rounds of writeback take (`inode`); one is due
+    O_FRN_AVG, O_FRN_DUE,
+) = range(22)  # fmt: skip
+OBJ_COLS = 22
 RA_END, RA_PREV, RA_WIN, RA_HITS, RA_CELLS = range(5)  # of one: where it ends; as O_RA_PREV and so on
 GONE, FILE_OBJ, ANON_OBJ, MAP_OBJ = range(4)  # the last: a file's pages as one process maps them
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from memqos.sim.kernels import anon, buffered, folios, io, pagecache, readahead, tables
+from memqos.sim.kernels import anon, buffered, dirty, folios, io, pagecache, readahead, tables
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
-from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
+from memqos.sim.kernels.pagecache import DONE, FAILED, PAUSE, WAIT
 
 
 @njit
@@ -40,9 +40,14 @@ def _stored(m: Mem, ra: int, page: int, write: bool) -> bool:
 
 @njit
 def fault(m: Mem, t: int, o: int, ra: int, index: int, write: bool) -> int:
-    """Touch a page of a mapped file that is not mapped yet; `ra` is the mapping whose read-around it is."""
+    """Touch a page of a mapped file that is not mapped yet; `ra` is the mapping whose read-around it is.
+
+    Who has dirtied many pages so far pauses as one who writes does (mm/memory.c, `fault_dirty_shared_page`).
+    """
     c = m.task[t, k.T_CG]
     page = m.obj[o, k.O_BASE] + index
+    if write and m.task[t, k.T_DIRTIED] >= dirty.INTERVAL and dirty.balance(m, t, o, 0):
+        return WAIT
     m.g[k.IN_FAULT] = 1
     if not anon.page_table(m, c, page):
         m.g[k.IN_FAULT] = 0
@@ -92,9 +97,10 @@ def fault(m: Mem, t: int, o: int, ra: int, index: int, write: bool) -> int:
     elif write and not m.w[page] & k.DIRTY:  # ->page_mkwrite
         m.cg[c, k.PGFAULT] += 1
         m.g[k.NOW] += m.g[k.NS_FAULT]
+    before = m.g[k.G_DIRTIED]
     if write and not buffered.page_mkwrite(m, c, o, page):
         m.g[k.DISK_WAIT] = m.g[k.NOW]
         return WAIT
     m.w[page] = tables.young(m, m.w[page], c)
     tables.mapped_by(m, ra, page, 1)
-    return DONE
+    return PAUSE if write and dirty.balance(m, t, o, m.g[k.G_DIRTIED] - before) else DONE

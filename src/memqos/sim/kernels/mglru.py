@@ -6,7 +6,7 @@ mm/vmscan.c (`get_nr_to_scan`, `try_to_shrink_lruvec`, `should_abort_scan`).
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, generations, io, lru_batch, plug, zones
+from memqos.sim.kernels import counters, flusher, generations, io, lru_batch, plug, zones
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
@@ -107,6 +107,8 @@ def _shrink_612(m: Mem, c: int, swappiness: int) -> bool:
         delta = evict_folios(m, c, swappiness, count)
         if m.g[k.WORK_OUT] and m.g[k.NS_SWAP_OUT]:
             io.spend(m)
+        if m.g[k.FLUSH_WAKE] == k.FLUSH_ALL:
+            flusher.preempt(m)
         scanned += delta
         if delta == 0 or scanned >= count or (m.g[k.SC_TARGET] == 0 and _enough(m)):
             break
@@ -139,6 +141,8 @@ def _shrink_72(m: Mem, c: int, swappiness: int) -> bool:
         delta = evict_folios(m, c, swappiness, left)
         if m.g[k.WORK_OUT] and m.g[k.NS_SWAP_OUT]:
             io.spend(m)
+        if m.g[k.FLUSH_WAKE] == k.FLUSH_ALL:
+            flusher.preempt(m)
         if delta == 0 or _enough(m) or (aged and m.g[k.SC_TARGET] == 0):
             break
         left -= delta

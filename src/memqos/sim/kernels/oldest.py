@@ -1,8 +1,7 @@
 """Pages of MGLRU's oldest generation: sorted, isolated, and evicted or put back.
 
 mm/vmscan.c (`evict_folios`, `scan_folios`, `sort_folio`, `isolate_folio`). It looks at so many
-folios, and counts their pages. `g[MGLRU_72]`
-selects the rework of 6.14 (as in 7.2) over the rules of 6.12.
+folios, and counts their pages. `g[MGLRU_72]` selects the rework of 6.14 (as in 7.2) over the rules of 6.12.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from memqos.sim.kernels import (
     classic,
     counters,
     evict,
+    flusher,
     folios,
     generations,
     lists,
@@ -209,7 +209,7 @@ def _evict_type(m: Mem, c: int, kind: int, limit: int, batch: int, swappiness: i
     m.g[k.WORK_SCAN] += freed + left - told - isolated + (seen - single - held + told) // 3
     m.g[k.SC_RECLAIMED] += freed
     if kind == FILE and isolated + m.g[k.SC_TAKEN] > 0 and m.g[k.SC_UNQUEUED] == isolated + m.g[k.SC_TAKEN]:
-        m.g[k.FLUSH_WAKE] = k.FLUSH_ALL
+        flusher.call(m)
     m.g[k.R3] = isolated
     m.g[k.R0] = closed
     return looked if isolated or seen >= most or m.g[k.MGLRU_72] else 0

@@ -12,7 +12,7 @@ from memqos.sim.kernels.access import accessed
 from memqos.sim.kernels.jit import inlined, njit
 from memqos.sim.kernels.mem import Mem
 
-DONE, WAIT, FAILED = range(3)
+DONE, WAIT, FAILED, PAUSE = range(4)  # PAUSE: done, and to sleep until `g[DISK_WAIT]`
 
 
 @inlined

@@ -10,7 +10,7 @@ from memqos.sim.kernels import anon, buffered, extents, footprint, free, io, map
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
-from memqos.sim.kernels.pagecache import DONE, FAILED, WAIT
+from memqos.sim.kernels.pagecache import DONE, FAILED, PAUSE, WAIT
 from memqos.sim.kernels.transfers import NAP
 
 GO, BLOCKED, ENDED, IDLE = 10, 11, 12, 14
@@ -47,7 +47,7 @@ def _touch(m: Mem, t: int, row: int, turn: int) -> int:
         m.w[page] = tables.young(m, word, m.task[t, k.T_CG])
         ra = m.prog[row, k.P_MAP] - 1
         tables.mapped_by(m, ra if ra >= 0 else o, page, 1)
-    if fate == DONE:
+    if fate in (DONE, PAUSE):
         m.task[t, k.T_K] = -1
         m.task[t, k.T_ACCESSES] += 1
         transfers.compute(m, m.prog[row, k.P_NS])
@@ -97,7 +97,7 @@ def _requests(m: Mem, t: int, row: int, end: int) -> int:
             fate = _touch(m, t, row, number * pages + i)
         else:
             fate = _read_part(m, t, row, number, i - pages)
-        if fate != DONE:
+        if fate != DONE and fate != PAUSE:
             return fate
         if m.g[k.OVER_HIGH]:
             transfers.after_fault(m, t)
@@ -106,6 +106,8 @@ def _requests(m: Mem, t: int, row: int, end: int) -> int:
             m.lat[m.prog[row, k.P_LAT] + number] = max(1, m.g[k.NOW] - arrival)
             m.task[t, k.T_I] = 0
             m.task[t, k.T_ROUND] = number + 1
+        if fate == PAUSE:
+            return WAIT
         if m.g[k.KSWAPD_WAKE] or m.task[t, k.T_COLD] & k.LOST:
             break
     return DONE
@@ -150,6 +152,7 @@ def step(m: Mem, t: int, end: int) -> int:
                 return NAP
             fate = _touch(m, t, row, m.task[t, k.T_I])
             if fate != DONE:
+                m.task[t, k.T_I] += 1 if fate == PAUSE else 0
                 break
             m.task[t, k.T_I] += 1
             if m.g[k.OVER_HIGH]:
@@ -210,4 +213,4 @@ def step(m: Mem, t: int, end: int) -> int:
         return ENDED
     if fate == NAP:
         return NAP
-    return BLOCKED if fate == WAIT else GO
+    return BLOCKED if fate in (WAIT, PAUSE) else GO

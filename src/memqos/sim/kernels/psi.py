@@ -29,6 +29,15 @@ AVGS, POLL = range(2)
 
 
 @njit
+def timeout(now: int, jiffies: int) -> int:
+    """When schedule_timeout(jiffies) is over: at a tick, and not a moment early.
+
+    So it is one more tick than was asked for (kernel/time/timer.c `calc_index`, since 5.11).
+    """
+    return (now // JIFFY + jiffies + 1) * JIFFY
+
+
+@njit
 def settle(m: Mem, row: int, now: int) -> None:
     """Add the time since the last change to one cgroup's times on one CPU (record_times)."""
     passed = now - m.ps[row, k.S_LAST]

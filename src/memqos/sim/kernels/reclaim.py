@@ -95,8 +95,8 @@ def _others_are_clean(m: Mem) -> bool:
 def _throttle(m: Mem) -> None:
     """Where reclaim meets only pages of files that it waits for already, it sleeps (shrink_node).
 
-    VMSCAN_THROTTLE_CONGESTED, for one jiffy after this and each further round, unless the node has as many
-    clean pages, be they another cgroup's. MGLRU counts such pages as reworked for 7.2 only
+    VMSCAN_THROTTLE_CONGESTED, a timeout of one jiffy after this and each further round, unless the node has
+    as many clean pages, be they another cgroup's. MGLRU counts such pages as reworked for 7.2 only
     (`handle_reclaim_writeback`), and for limits only; kswapd does not sleep here.
     """
     if m.g[k.SC_DIRTY] and m.g[k.SC_DIRTY] == m.g[k.SC_CONGESTED]:
@@ -108,7 +108,7 @@ def _throttle(m: Mem) -> None:
     if _others_are_clean(m):
         return
     plug.flush(m)
-    io.stall(m, m.g[k.NOW] + psi.JIFFY)
+    io.stall(m, psi.timeout(m.g[k.NOW], 1))
 
 
 @njit

@@ -7,7 +7,7 @@ effect at once; when it has to wait, it waits from there. Who is in what state s
 
 from __future__ import annotations
 
-from memqos.sim.kernels import bandwidth, dirty, io, kswapd, oom, program, psi, stats, stock
+from memqos.sim.kernels import bandwidth, flusher, io, kswapd, oom, program, psi, stats, stock
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem, Row
@@ -28,7 +28,7 @@ def _kthread(m: Mem, t: int) -> int:
             return IDLE
         m.g[k.DISK_WAIT] = m.g[k.NOW] + SECOND // 10
         return NAP
-    again = dirty.flush(m, m.g[k.FLUSH_WAKE] == k.FLUSH_ALL)
+    again = flusher.flush(m, m.g[k.FLUSH_WAKE] == k.FLUSH_ALL)
     m.task[t, k.T_I] = again  # it waits for a disk, and is not to be woken
     if again:
         m.g[k.DISK_WAIT] = min(max(again, m.g[k.NOW] + 1_000_000), m.g[k.NOW] + SECOND)

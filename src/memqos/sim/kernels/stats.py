@@ -40,7 +40,8 @@ def flush(m: Mem) -> None:
     """css_rstat_flush: from here on statistics are what they are now, for who reads them late."""
     for c in range(m.g[k.NCG]):
         m.cg[c, k.SEEN_FILE] = m.cg[c, k.N_FILE]
-        m.cg[c, k.SEEN_DIRTY] = m.cg[c, k.N_DIRTY] + m.cg[c, k.N_WB]
+        m.cg[c, k.SEEN_DIRTY] = m.cg[c, k.N_DIRTY]
+        m.cg[c, k.SEEN_WB] = m.cg[c, k.N_WB]
     if counters.at_flush(m):
         _flush_lists(m)
 

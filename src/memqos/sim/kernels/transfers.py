@@ -29,16 +29,6 @@ def after_fault(m: Mem, t: int) -> None:
 
 
 @njit
-def _writers(m: Mem) -> int:
-    count = 0
-    for t in range(m.g[k.NTASK]):
-        alive = m.task[t, k.T_STATE] < k.T_DEAD and m.task[t, k.T_KIND] == 0
-        if alive and m.prog[m.task[t, k.T_PC], k.P_OP] == k.OP_WRITE:
-            count += 1
-    return max(1, count)
-
-
-@njit
 def due(m: Mem, t: int, row: int, i: int) -> bool:
     """Whether a slowed-down operation may go on with page `i`; `g[DISK_WAIT]` when not."""
     if m.task[t, k.T_STEP] < 0:
@@ -104,6 +94,8 @@ def write(m: Mem, t: int, row: int, end: int) -> int:
         i = m.task[t, k.T_I]
         if m.prog[row, k.P_PACE] and not due(m, t, row, i):
             return NAP
+        if m.task[t, k.T_DIRTIED] >= dirty.INTERVAL and dirty.balance(m, t, o, 0):
+            return WAIT
         want = min(block - i % block, count - i)
         fate = buffered.write_pages(m, t, o, m.prog[row, k.P_FIRST] + i, want)
         if fate != DONE:
@@ -113,15 +105,10 @@ def write(m: Mem, t: int, row: int, end: int) -> int:
         m.task[t, k.T_ACCESSES] += pages
         m.g[k.NOW] += pages * m.g[k.NS_COPY]
         compute(m, pages * m.prog[row, k.P_NS])
-        m.task[t, k.T_DIRTIED] += pages
         if m.g[k.OVER_HIGH]:
             after_fault(m, t)
-        if m.task[t, k.T_DIRTIED] >= dirty.INTERVAL:
-            nap = dirty.pause(m, m.task[t, k.T_CG], o, _writers(m), m.task[t, k.T_DIRTIED])
-            m.task[t, k.T_DIRTIED] = 0
-            if nap:
-                m.g[k.DISK_WAIT] = m.g[k.NOW] + nap
-                return WAIT
+        if dirty.balance(m, t, o, pages):
+            return WAIT
         if m.g[k.KSWAPD_WAKE] or m.g[k.FLUSH_WAKE]:
             break
     return fate
