@@ -53,6 +53,7 @@ def _walk(m: Mem) -> bool:
         m.g[k.KSWAPD_LOOKED] = 0
         m.g[k.KSWAPD_BEGAN] = m.g[k.SC_RECLAIMED]
     if m.g[k.MGLRU]:
+        m.g[k.SC_EARLIER] = m.g[k.KSWAPD_BEGAN]
         m.g[k.KSWAPD_AT] = ranked.walk(m, at)
         return m.g[k.KSWAPD_AT] < 0
     at = max(at, 0)

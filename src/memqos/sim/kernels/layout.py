@@ -115,8 +115,9 @@ NEWER, OLDER, LO, HI, CH_COLS = range(5)
     FLUSHER_DONE,  # when it is done with what it was called for from within reclaim (`flusher.beside`)
     FLUSH_CALLED,  # when reclaim called for it
     NEXT_FLUSH,  # of statistics
-) = range(176)  # fmt: skip
-ISOLATED = NEXT_FLUSH + 1  # up to 64 pages that reclaim has taken off their list
+    SC_EARLIER,  # of SC_RECLAIMED what kswapd had before this pass
+) = range(177)  # fmt: skip
+ISOLATED = SC_EARLIER + 1  # up to 64 pages that reclaim has taken off their list
 MEMCG_HEADS = ISOLATED + 64  # the LRU of cgroups (`memcg_lru`), + 1, by generation and bin
 MEMCG_TAILS, MEMCG_COUNTS = MEMCG_HEADS + 24, MEMCG_HEADS + 48
 PLUG_ROWS = MEMCG_COUNTS + 3  # its requests, oldest first: first slot, pages, kind, cgroup

@@ -68,12 +68,15 @@ def _nr_to_scan(m: Mem, c: int, swappiness: int) -> int:
 
 
 @njit
-def _enough(m: Mem) -> bool:
-    """should_abort_scan: enough is reclaimed, or (kswapd, if no large folio is wanted) enough is free."""
+def enough(m: Mem) -> bool:
+    """should_abort_scan: enough is reclaimed, or (kswapd, if no large folio is wanted) enough is free.
+
+    kswapd asks each of its passes for as much, whatever those before it have brought (`lru_gen_shrink_node`).
+    """
     kswapd = m.g[k.SC_TARGET] == 0 and m.g[k.SC_KIND] == k.KSWAPD
     if kswapd and m.g[k.KSWAPD_FOLIO] == 0 and zones.all_safe(m, MIN_BATCH):
         return True
-    return m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM]
+    return m.g[k.SC_RECLAIMED] - m.g[k.SC_EARLIER] >= m.g[k.SC_TO_RECLAIM]
 
 
 @njit
@@ -110,7 +113,7 @@ def _shrink_612(m: Mem, c: int, swappiness: int) -> bool:
         if m.g[k.FLUSH_WAKE] == k.FLUSH_ALL:
             flusher.preempt(m)
         scanned += delta
-        if delta == 0 or scanned >= count or (m.g[k.SC_TARGET] == 0 and _enough(m)):
+        if delta == 0 or scanned >= count or (m.g[k.SC_TARGET] == 0 and enough(m)):
             break
         if _interrupted(m, scanned):
             break
@@ -143,7 +146,7 @@ def _shrink_72(m: Mem, c: int, swappiness: int) -> bool:
             io.spend(m)
         if m.g[k.FLUSH_WAKE] == k.FLUSH_ALL:
             flusher.preempt(m)
-        if delta == 0 or _enough(m) or (aged and m.g[k.SC_TARGET] == 0):
+        if delta == 0 or enough(m) or (aged and m.g[k.SC_TARGET] == 0):
             break
         left -= delta
         if left > 0 and _interrupted(m, whole - left):

@@ -5,11 +5,10 @@ mm/vmscan.c (`shrink_one`, `shrink_many`, `lru_gen_shrink_node`). `memcg_lru` ke
 
 from __future__ import annotations
 
-from memqos.sim.kernels import counters, io, memcg_lru, mglru, shadow_nodes, zones
+from memqos.sim.kernels import counters, io, memcg_lru, mglru, shadow_nodes
 from memqos.sim.kernels import layout as k
 from memqos.sim.kernels.jit import njit
 from memqos.sim.kernels.mem import Mem
-from memqos.sim.kernels.tiers import MIN_BATCH
 
 
 @njit
@@ -77,8 +76,7 @@ def walk(m: Mem, resumed: int) -> int:
         after = memcg_lru.next_of(m, c)
         if op != memcg_lru.STAY:
             memcg_lru.rotate(m, c, op)
-        free = kswapd and m.g[k.KSWAPD_FOLIO] == 0 and zones.all_safe(m, MIN_BATCH)
-        if m.g[k.SC_RECLAIMED] >= m.g[k.SC_TO_RECLAIM] or free:
+        if mglru.enough(m):
             return -1
         c = after
         if kswapd and c >= 0 and m.g[k.NOW] >= m.g[k.SLICE_END]:

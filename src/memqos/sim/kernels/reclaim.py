@@ -10,6 +10,7 @@ from memqos.sim.kernels import (
     counters,
     generations,
     io,
+    memcg_lru,
     mglru,
     plug,
     psi,
@@ -44,12 +45,16 @@ def _shielded(m: Mem, c: int) -> bool:
 
 @njit
 def shrink_one(m: Mem, c: int) -> None:
-    """Reclaim from one cgroup, unless it is protected."""
+    """Reclaim from one cgroup, unless it is protected.
+
+    Who was aged goes to the next generation of the LRU of cgroups, for a limit too (`lru_gen_shrink_lruvec`).
+    """
     counters.effective(m, m.g[k.SC_TARGET], c)
     if _shielded(m, c):
         return
     if m.g[k.MGLRU]:
-        mglru.shrink_lruvec(m, c)
+        if mglru.shrink_lruvec(m, c):
+            memcg_lru.rotate(m, c, memcg_lru.YOUNG)
     else:
         classic.shrink_lruvec(m, c)
     shadow_nodes.shrink(m, c)
@@ -134,6 +139,7 @@ def begin(m: Mem, target: int, pages: int, kind: int, may_swap: int, swappiness:
     m.g[k.SC_TARGET] = target
     m.g[k.SC_TO_RECLAIM] = pages
     m.g[k.SC_RECLAIMED] = 0
+    m.g[k.SC_EARLIER] = 0
     m.g[k.SC_KIND] = kind
     m.g[k.SC_MAY_SWAP] = may_swap
     m.g[k.SC_SWAPPINESS] = swappiness
