@@ -71,6 +71,7 @@ operations = st.one_of(
 @settings(max_examples=settings().max_examples // 5)
 @given(done=st.lists(operations, min_size=4, max_size=14))
 @example(done=[("read", "p/a", 0), ("grow", "p/a", 528), ("grow", "p/a", 594), ("MAX", "p/a", 200)])
+@example(done=[("read", "p/b", 0), ("MIN", "p/b", 258), ("MAX", "p", 200), ("read", "p/a", 1)])
 def test_the_books_of_a_node_balance_whatever_happens(
     check: Any, kernel: str, done: list[tuple[str, str, int]]
 ) -> None:
@@ -84,8 +85,9 @@ def test_the_books_of_a_node_balance_whatever_happens(
         for name in PATHS:
             c = node.machine.cgroup(name)
             # a limit may be written below what cannot be taken back (dirty pages); then nothing more comes.
-            # Kernel memory that must not fail is charged beyond it: three page-cache nodes, a page at most
-            assert m.cg[c, k.USAGE] <= max(m.cg[c, k.MAX] + 3, used.get(name, 0)), name
+            # Kernel memory that must not fail is charged beyond it: three page-cache nodes, a page at most,
+            # which a CPU's stock keeps where they are not needed after all
+            assert m.cg[c, k.USAGE] <= max(m.cg[c, k.MAX] + 3, used.get(name, 0) + 1), name
             used[name] = int(m.cg[c, k.USAGE])
             assert m.cg[c, k.SWAP_PEAK] >= m.cg[c, k.SWAP], name
             for low, high in ((k.L_MAX, k.E_MAX), (k.L_OOM, k.E_OOM), (k.L_OOM_KILL, k.E_OOM_KILL)):

@@ -51,6 +51,7 @@ def add_page(m: Mem, c: int, o: int, page: int, noretry: bool, write: bool) -> b
     if need and not charge.kernel_memory(m, c, need):
         return False
     if not charge.new_page(m, c, noretry):
+        nodes.account(m, c, 0)  # the nodes are not needed after all
         return False
     enter(m, c, o, page, write)
     return True
@@ -85,6 +86,7 @@ def add_folio(m: Mem, c: int, o: int, page: int, pages: int, noretry: bool, writ
     if need and not charge.kernel_memory(m, c, need):
         return False
     if not charge.new_folio(m, c, pages, noretry):
+        nodes.account(m, c, 0)
         return False
     old = 0
     known = 0
