@@ -72,6 +72,7 @@ operations = st.one_of(
 @given(done=st.lists(operations, min_size=4, max_size=14))
 @example(done=[("read", "p/a", 0), ("grow", "p/a", 528), ("grow", "p/a", 594), ("MAX", "p/a", 200)])
 @example(done=[("read", "p/b", 0), ("MIN", "p/b", 258), ("MAX", "p", 200), ("read", "p/a", 1)])
+@example(done=[("read", "p/a", 0), ("MIN", "p/a", 526), ("MAX", "p", 200), ("write", "p/a", 0)])
 def test_the_books_of_a_node_balance_whatever_happens(
     check: Any, kernel: str, done: list[tuple[str, str, int]]
 ) -> None:
@@ -84,11 +85,16 @@ def test_the_books_of_a_node_balance_whatever_happens(
         m = node.machine.m
         for name in PATHS:
             c = node.machine.cgroup(name)
-            # a limit may be written below what cannot be taken back (dirty pages); then nothing more comes.
-            # Kernel memory that must not fail is charged beyond it: three page-cache nodes, a page at most,
-            # which a CPU's stock keeps where they are not needed after all
-            assert m.cg[c, k.USAGE] <= max(m.cg[c, k.MAX] + 3, used.get(name, 0) + 1), name
-            used[name] = int(m.cg[c, k.USAGE])
+            # a limit may be written below what cannot be taken back (dirty pages); then nothing comes but
+            # kernel memory that must not fail (page-cache nodes, a page at most for three; buffer heads), and
+            # a page of it that is not needed after all, which a CPU's stock keeps
+            usage, below = (
+                int(m.cg[c, k.USAGE]),
+                [node.machine.cgroup(at) for at in PATHS if at.startswith(name)],
+            )
+            own = usage - int(m.cg[below, k.KERNEL_PAGES].sum())
+            assert usage <= m.cg[c, k.MAX] + 3 or own <= used.get(name, 0) + 1, name
+            used[name] = own
             assert m.cg[c, k.SWAP_PEAK] >= m.cg[c, k.SWAP], name
             for low, high in ((k.L_MAX, k.E_MAX), (k.L_OOM, k.E_OOM), (k.L_OOM_KILL, k.E_OOM_KILL)):
                 assert m.cg[c, low] <= m.cg[c, high], name
